@@ -1,0 +1,15 @@
+"""Reference policies: which frames a key frame looks at."""
+
+from .base import FrameInputs, KeyFrameOnly, ReferencePolicy, build_references
+from .causal import CausalWindow, GlobalReservoir
+from .composition import ComposedReferences
+from .global_shuffle import GlobalShuffle
+from .local_window import LocalWindow
+from .preceding_window import PrecedingWindow
+from .uniform_stride import UniformStride
+
+__all__ = [
+    'CausalWindow', 'ComposedReferences', 'FrameInputs', 'GlobalReservoir', 'GlobalShuffle',
+    'KeyFrameOnly', 'LocalWindow', 'PrecedingWindow', 'ReferencePolicy', 'UniformStride',
+    'build_references'
+]

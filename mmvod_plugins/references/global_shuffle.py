@@ -1,0 +1,67 @@
+"""Frames of the whole video in a shuffled order."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import lru_cache
+
+import numpy as np
+from mmdet.registry import TASK_UTILS
+
+from .base import ReferencePolicy, Roles, draw_offsets, video_rng
+
+
+@lru_cache(maxsize=64)
+def permutation(seed: int, video_id: Hashable, video_length: int) -> tuple[int, ...]:
+    """The shuffled frame numbers of one video."""
+    return tuple(video_rng(seed, video_id).permutation(video_length).tolist())
+
+
+@TASK_UTILS.register_module()
+class GlobalShuffle(ReferencePolicy):
+    """A sliding set of ``num_frames`` frames of a shuffled video (MEGA, algorithm 1).
+
+    With the shuffled order ``s`` the first key frame looks at ``s[0] ... s[num_frames - 1]``, and
+    each later one replaces one frame by the next of the order (indices modulo the length of the
+    video). The published program fills its list backwards, so ``s[num_frames - 1]`` leaves first.
+
+    Needs the whole video. Its frames are kept from first to last use, also as local frames, so
+    about half of a video is held at once (:meth:`peak_records`) unless ``max_records`` says less.
+
+    Args:
+        num_frames: Frames that a key frame looks at.
+        seed: Seed of the order; the video's id enters too.
+        num_samples: Training references, distinct frames of the whole video.
+        role: Name under which the model receives the frames.
+        max_records: See :class:`ReferencePolicy`.
+    """
+
+    lookahead = None
+
+    def __init__(self,
+                 num_frames: int = 10,
+                 *,
+                 seed: int = 0,
+                 num_samples: int = 2,
+                 role: str = 'global',
+                 max_records: int | None = None) -> None:
+        super().__init__(max_records)
+        if num_frames < 1:
+            raise ValueError(f'num_frames must be at least 1, got {num_frames}')
+        self.num_frames = num_frames
+        self.seed = seed
+        self.num_samples = num_samples
+        self.role = role
+
+    def order(self, video_length: int, video_id: Hashable) -> tuple[int, ...]:
+        """The order ``s`` of a video's frames."""
+        return permutation(self.seed, video_id, video_length)
+
+    def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
+        return {self.role: draw_offsets(0, video_length - 1, self.num_samples, rng)}
+
+    def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+        order = self.order(video_length, video_id)
+        backwards = range(self.num_frames - 1, -1, -1)
+        entries = [*backwards[key_id:], *range(self.num_frames, self.num_frames + key_id)]
+        return {self.role: [order[i % video_length] for i in entries[-self.num_frames:]]}

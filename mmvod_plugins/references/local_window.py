@@ -1,0 +1,58 @@
+"""A window of frames around the key frame."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from mmdet.registry import TASK_UTILS
+
+from .base import ReferencePolicy, Roles, clip, draw_offsets
+
+
+@TASK_UTILS.register_module()
+class LocalWindow(ReferencePolicy):
+    """All frames around the key frame, itself included (MEGA's local pool, RDN, FGFA).
+
+    Positions outside the video repeat its first or last frame, as the published programs do.
+    In training ``num_samples`` distinct offsets of the window are drawn ("temporal dropout").
+
+    Args:
+        radius: Steps before and after the key frame; a pair for different sides.
+        stride: Frames per step.
+        num_samples: Training references.
+        role: Name under which the model receives the frames.
+        max_records: See :class:`ReferencePolicy`.
+    """
+
+    def __init__(self,
+                 radius: int | Sequence[int] = 12,
+                 *,
+                 stride: int = 1,
+                 num_samples: int = 2,
+                 role: str = 'local',
+                 max_records: int | None = None) -> None:
+        super().__init__(max_records)
+        self.before, self.after = (radius, radius) if isinstance(radius, int) else radius
+        if min(self.before, self.after) < 0 or stride < 1 or num_samples < 0:
+            raise ValueError('radius and num_samples must not be negative and stride at least 1, '
+                             f'got radius={radius}, stride={stride}, num_samples={num_samples}')
+        self.stride = stride
+        self.num_samples = num_samples
+        self.role = role
+
+    @property
+    def lookahead(self) -> int:
+        """Frames of the future that a key frame looks at."""
+        return self.after * self.stride
+
+    def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
+        offsets = draw_offsets(-self.before, self.after, self.num_samples, rng)
+        return {self.role: [clip(key_id + self.stride * o, video_length) for o in offsets]}
+
+    def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+        offsets = range(-self.before, self.after + 1)
+        return {self.role: [clip(key_id + self.stride * o, video_length) for o in offsets]}
+
+    def still_needed(self, frame_id: int, next_key: int, video_id: Hashable = 0) -> bool:
+        return frame_id >= next_key - self.before * self.stride

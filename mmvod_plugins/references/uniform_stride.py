@@ -1,0 +1,47 @@
+"""Frames evenly spread over the whole video."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import numpy as np
+from mmdet.registry import TASK_UTILS
+
+from .base import ReferencePolicy, Roles, draw_offsets
+
+
+@TASK_UTILS.register_module()
+class UniformStride(ReferencePolicy):
+    """``num_frames`` frames evenly spread over the video, the same for every key frame.
+
+    The rule of SELSA's published configs ("adaptive stride"): ``round(i (L - 1) / (n - 1))``, halves
+    to the even number; short videos repeat frames. Needs the whole video.
+
+    Args:
+        num_frames: Frames that every key frame looks at.
+        num_samples: Training references, distinct frames of the whole video.
+        role: Name under which the model receives the frames.
+        max_records: See :class:`ReferencePolicy`.
+    """
+
+    lookahead = None
+
+    def __init__(self,
+                 num_frames: int = 14,
+                 *,
+                 num_samples: int = 2,
+                 role: str = 'global',
+                 max_records: int | None = None) -> None:
+        super().__init__(max_records)
+        if num_frames < 1:
+            raise ValueError(f'num_frames must be at least 1, got {num_frames}')
+        self.num_frames = num_frames
+        self.num_samples = num_samples
+        self.role = role
+
+    def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
+        return {self.role: draw_offsets(0, video_length - 1, self.num_samples, rng)}
+
+    def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+        step = (video_length - 1) / max(self.num_frames - 1, 1)
+        return {self.role: [round(i * step) for i in range(self.num_frames)]}
