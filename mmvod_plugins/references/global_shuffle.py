@@ -62,6 +62,6 @@ class GlobalShuffle(ReferencePolicy):
 
     def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
         order = self.order(video_length, video_id)
-        backwards = range(self.num_frames - 1, -1, -1)
-        entries = [*backwards[key_id:], *range(self.num_frames, self.num_frames + key_id)]
-        return {self.role: [order[i % video_length] for i in entries[-self.num_frames:]]}
+        first = self.num_frames
+        entries = [first - 1 - i if i < first else i for i in range(key_id, key_id + first)]
+        return {self.role: [order[i % video_length] for i in entries]}
