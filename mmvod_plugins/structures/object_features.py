@@ -51,6 +51,10 @@ class ObjectFeatures:
         """The same objects cut off from the graph."""
         return self._map(Tensor.detach)
 
+    def clone(self) -> ObjectFeatures:
+        """A copy with storage of its own, so that a slice does not keep the whole alive."""
+        return self._map(Tensor.clone)
+
     def to(self, *args: torch.device | torch.dtype | str) -> ObjectFeatures:
         """Move to a device, or change the type of the embeddings (boxes keep theirs)."""
         if isinstance(args[0], torch.dtype):

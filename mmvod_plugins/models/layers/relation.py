@@ -1,0 +1,92 @@
+"""Relation module: attention between objects (Relation Networks; RDN eq. 1-2; MEGA eq. 1-2)."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .position_embedding import location_terms, sine_embedding
+
+#: Largest number of embedded values held at once while no gradient is recorded.
+CHUNK = 2**24
+
+
+class RelationModule(BaseModule):
+    """Enhances objects by a weighted sum of reference objects' features.
+
+    The papers average the full reference features and then project each head's average; here the
+    references are projected first, which is the same function with 1/heads of the arithmetic,
+    and is multi-head attention with an additive bias of the boxes' relative location,
+    ``log(relu(W_G e_ij + b) + 1e-6)``.
+
+    Args:
+        channels: Width of the features.
+        num_heads: Heads M of the paper.
+        location: Whether the weights depend on the boxes (f^L of MEGA; f^N without).
+        key_bias: Whether the weights have the term ``u . k_j`` (MEGA; RDN has none).
+        embed_dim: Width of the location embedding.
+        init_cfg: Initial weights; by default Gaussian with 0.01 and, for ``u``, zeros.
+    """
+
+    def __init__(self,
+                 channels: int = 1024,
+                 num_heads: int = 16,
+                 *,
+                 location: bool = True,
+                 key_bias: bool = True,
+                 embed_dim: int = 64,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg or dict(type='Normal', layer='Linear', std=0.01))
+        if channels % num_heads:
+            raise ValueError(f'channels must be a multiple of num_heads, got {channels} and '
+                             f'{num_heads}')
+        self.num_heads = num_heads
+        self.embed_dim = embed_dim
+        self.query = nn.Linear(channels, channels)
+        self.key = nn.Linear(channels, channels)
+        self.value = nn.Linear(channels, channels)
+        self.location = nn.Linear(embed_dim, num_heads) if location else None
+        self.key_bias = nn.Parameter(torch.zeros(channels)) if key_bias else None
+
+    def forward(self, feats: Tensor, references: Tensor, boxes: Tensor | None = None,
+                reference_boxes: Tensor | None = None) -> Tensor:
+        """What the references add to the objects.
+
+        Args:
+            feats: Objects, (N, C).
+            references: Reference objects, (M, C).
+            boxes: (N, 4), used with ``location``.
+            reference_boxes: (M, 4), used with ``location``.
+
+        Returns:
+            (N, C), to be added to ``feats`` by the caller; zeros without references.
+        """
+        if not len(feats) or not len(references):
+            return torch.zeros_like(feats)
+        query = self.query(feats)
+        if self.key_bias is not None:
+            query = query + self.key_bias
+        bias = None
+        if self.location is not None:
+            bias = self.location_bias(boxes, reference_boxes).to(query.dtype)[None]
+        out = functional.scaled_dot_product_attention(
+            self._heads(query), self._heads(self.key(references)),
+            self._heads(self.value(references)), attn_mask=bias)
+        return out[0].transpose(0, 1).flatten(1)
+
+    def location_bias(self, boxes: Tensor, references: Tensor) -> Tensor:
+        """Additive bias (heads, N, M) of boxes (N, 4) and reference boxes (M, 4)."""
+        rows = max(1, CHUNK // (len(references) * self.embed_dim))
+        if torch.is_grad_enabled():
+            rows = max(len(boxes), 1)
+        return torch.cat([self._bias(part, references) for part in boxes.split(rows)], dim=1)
+
+    def _bias(self, boxes: Tensor, references: Tensor) -> Tensor:
+        embedding = sine_embedding(location_terms(boxes, references), self.embed_dim)
+        return (self.location(embedding).relu() + 1e-6).log().permute(2, 0, 1)
+
+    def _heads(self, feats: Tensor) -> Tensor:
+        """Split (N, C) into (1, heads, N, C / heads)."""
+        return feats.view(len(feats), self.num_heads, -1).transpose(0, 1)[None]

@@ -1,0 +1,12 @@
+"""RoI heads, extractors and aggregators of objects."""
+
+from .aggregator import Aggregated, Aggregator
+from .conv5_roi_extractor import Conv5RoIExtractor
+from .mega_aggregator import MEGAAggregator
+from .roi_embedding import RoIEmbedding
+from .temporal_roi_head import TemporalRoIHead
+
+__all__ = [
+    'Aggregated', 'Aggregator', 'Conv5RoIExtractor', 'MEGAAggregator', 'RoIEmbedding',
+    'TemporalRoIHead'
+]

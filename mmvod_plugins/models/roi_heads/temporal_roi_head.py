@@ -1,0 +1,169 @@
+"""A RoI head whose objects look at the objects of other frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmdet.models.roi_heads import StandardRoIHead
+from mmdet.models.task_modules.samplers import SamplingResult
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import bbox2roi, get_box_tensor
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmvod_plugins.structures import ObjectFeatures
+
+from .aggregator import Aggregated, Aggregator, References
+
+
+@MODELS.register_module()
+class TemporalRoIHead(StandardRoIHead):
+    """Embeds proposals once per frame, enhances the key frame's by an aggregator, classifies them.
+
+    It fits any two-stage detector in place of :class:`StandardRoIHead`; without references (a
+    plain mmdet detector) each frame is its own reference.
+
+    Args:
+        embedding: Config of the layer from pooled features to embeddings.
+        aggregator: Config of an :class:`Aggregator`.
+        **kwargs: As mmdet's standard head; ``bbox_head`` is a box head on embeddings, mmdet's
+            ``BBoxHead`` with ``roi_feat_size=1``.
+    """
+
+    aggregator: Aggregator
+
+    def __init__(self, embedding: dict, aggregator: dict, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.embedding = MODELS.build(embedding)
+        self.aggregator = MODELS.build(aggregator)
+        self._register_load_state_dict_pre_hook(_rename_single_frame_fc)
+
+    def init_memory(self) -> Any:
+        """The memory of a new video."""
+        return self.aggregator.init_memory()
+
+    def embed(self, x: tuple[Tensor, ...], proposals: Sequence[InstanceData],
+              frame_ids: Sequence[int]) -> list[ObjectFeatures]:
+        """Objects of every frame of a batch: its proposals with their embeddings.
+
+        Args:
+            x: Feature maps, (B, C, H, W) each.
+            proposals: ``bboxes`` (N, 4) and ``scores`` (N,) of every frame.
+            frame_ids: Number of every frame.
+        """
+        boxes = [get_box_tensor(result.bboxes) for result in proposals]
+        feats = self._embed(x, bbox2roi(boxes)).split([len(part) for part in boxes])
+        return [
+            ObjectFeatures(part, feat, result.scores,
+                           torch.full((len(part), ), frame_id, device=part.device))
+            for part, feat, result, frame_id in zip(
+                boxes, feats, proposals, frame_ids, strict=True)
+        ]
+
+    def detect(self,
+               key: ObjectFeatures,
+               references: References,
+               memory: Any,
+               img_meta: dict,
+               rescale: bool = False) -> tuple[InstanceData, Aggregated]:
+        """Detect in one key frame.
+
+        Args:
+            key: Objects of the key frame.
+            references: Objects of reference frames by role.
+            memory: Memory of the video, which is only read.
+            img_meta: Metainfo of the key frame.
+            rescale: Whether boxes are returned in pixels of the original image.
+
+        Returns:
+            The detections, and what :meth:`write` needs.
+        """
+        aggregated = self.aggregator(key, references, memory)
+        cls_score, bbox_pred = self.bbox_head(aggregated.feats)
+        results = self.bbox_head.predict_by_feat(
+            rois=(bbox2roi([key.boxes]), ),
+            cls_scores=(cls_score, ),
+            bbox_preds=(bbox_pred, ),
+            batch_img_metas=[img_meta],
+            rcnn_test_cfg=self.test_cfg,
+            rescale=rescale)
+        return results[0], aggregated
+
+    def write(self, memory: Any, aggregated: Aggregated, detections: DetDataSample) -> None:
+        """Remember a key frame after its detection."""
+        self.aggregator.write(memory, aggregated, detections)
+
+    def loss(self,
+             x: tuple[Tensor, ...],
+             rpn_results_list: list[InstanceData],
+             batch_data_samples: list[DetDataSample],
+             references: Sequence[References] | None = None) -> dict[str, Tensor]:
+        """Losses of the key frames.
+
+        Args:
+            x: Feature maps of the key frames, (B, C, H, W) each.
+            rpn_results_list: Proposals of the key frames.
+            batch_data_samples: Key frames with ground truth.
+            references: Objects by role for every key frame; None without references.
+        """
+        sampling = self._sample(x, rpn_results_list, batch_data_samples)
+        rois = bbox2roi([result.priors for result in sampling])
+        feats = self._embed(x, rois).split([len(result.priors) for result in sampling])
+        references = references or [{} for _ in sampling]
+        enhanced = []
+        for result, feat, roles in zip(sampling, feats, references, strict=True):
+            key = ObjectFeatures(
+                get_box_tensor(result.priors), feat, feat.new_zeros(len(feat)),
+                torch.zeros(len(feat), dtype=torch.long, device=feat.device))
+            enhanced.append(self.aggregator(key, roles, None).feats)
+        cls_score, bbox_pred = self.bbox_head(torch.cat(enhanced))
+        return self.bbox_head.loss_and_target(
+            cls_score=cls_score,
+            bbox_pred=bbox_pred,
+            rois=rois,
+            sampling_results=sampling,
+            rcnn_train_cfg=self.train_cfg)['loss_bbox']
+
+    def predict_bbox(self,
+                     x: tuple[Tensor, ...],
+                     batch_img_metas: list[dict],
+                     rpn_results_list: list[InstanceData],
+                     rcnn_test_cfg: Any,  # noqa: ARG002 - mmdet's signature
+                     rescale: bool = False) -> list[InstanceData]:
+        """Detect without references, as a plain mmdet detector does; see mmdet for arguments."""
+        objects = self.embed(x, rpn_results_list, [0] * len(rpn_results_list))
+        return [
+            self.detect(key, {}, None, meta, rescale)[0]
+            for key, meta in zip(objects, batch_img_metas, strict=True)
+        ]
+
+    def _embed(self, x: tuple[Tensor, ...], rois: Tensor) -> Tensor:
+        """Embeddings (N, D) of RoIs (N, 5)."""
+        feats = self.bbox_roi_extractor(x[:self.bbox_roi_extractor.num_inputs], rois)
+        if self.with_shared_head:
+            feats = self.shared_head(feats)
+        return self.embedding(feats)
+
+    def _sample(self, x: tuple[Tensor, ...], proposals: list[InstanceData],
+                samples: list[DetDataSample]) -> list[SamplingResult]:
+        """Training RoIs of every key frame; the proposals handed in stay as they are."""
+        results = []
+        for i, (proposal, sample) in enumerate(zip(proposals, samples, strict=True)):
+            priors = InstanceData(priors=proposal.bboxes, scores=proposal.scores)
+            ignored = sample.get('ignored_instances')
+            assigned = self.bbox_assigner.assign(priors, sample.gt_instances, ignored)
+            results.append(
+                self.bbox_sampler.sample(
+                    assigned, priors, sample.gt_instances, feats=[feat[i][None] for feat in x]))
+        return results
+
+
+def _rename_single_frame_fc(state_dict: dict, prefix: str, *_: Any) -> None:
+    """Let the first layer of a single-frame box head start the embedding."""
+    for name in ('weight', 'bias'):
+        old, new = f'{prefix}bbox_head.shared_fcs.0.{name}', f'{prefix}embedding.fc.{name}'
+        if old in state_dict and new not in state_dict:
+            state_dict[new] = state_dict.pop(old)
