@@ -18,6 +18,7 @@ class CausalWindow(LocalWindow):
     Args:
         num_frames: Frames in the window.
         num_samples: Training references, distinct offsets of the window.
+        sample_key: Whether the key frame comes before those drawn.
         role: Name under which the model receives the frames.
     """
 
@@ -25,8 +26,10 @@ class CausalWindow(LocalWindow):
                  num_frames: int = 25,
                  *,
                  num_samples: int = 2,
+                 sample_key: bool = False,
                  role: str = 'local') -> None:
-        super().__init__((num_frames - 1, 0), num_samples=num_samples, role=role)
+        super().__init__((num_frames - 1, 0),
+                         num_samples=num_samples, sample_key=sample_key, role=role)
 
 
 @TASK_UTILS.register_module()

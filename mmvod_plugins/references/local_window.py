@@ -20,7 +20,9 @@ class LocalWindow(ReferencePolicy):
     Args:
         radius: Steps before and after the key frame; a pair for different sides.
         stride: Frames per step.
-        num_samples: Training references.
+        num_samples: Training references drawn.
+        sample_key: Whether the key frame comes before those drawn, as it is in every window while
+            testing (MEGA, RDN; FGFA's program leaves it out).
         role: Name under which the model receives the frames.
         max_records: See :class:`ReferencePolicy`.
     """
@@ -30,6 +32,7 @@ class LocalWindow(ReferencePolicy):
                  *,
                  stride: int = 1,
                  num_samples: int = 2,
+                 sample_key: bool = False,
                  role: str = 'local',
                  max_records: int | None = None) -> None:
         super().__init__(max_records)
@@ -39,6 +42,7 @@ class LocalWindow(ReferencePolicy):
                              f'got radius={radius}, stride={stride}, num_samples={num_samples}')
         self.stride = stride
         self.num_samples = num_samples
+        self.sample_key = sample_key
         self.role = role
 
     @property
@@ -48,6 +52,7 @@ class LocalWindow(ReferencePolicy):
 
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
         offsets = draw_offsets(-self.before, self.after, self.num_samples, rng)
+        offsets = [0] * self.sample_key + offsets
         return {self.role: [clip(key_id + self.stride * o, video_length) for o in offsets]}
 
     def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:

@@ -1,0 +1,68 @@
+"""The steps of a stock mmdet detector, from given feature maps on.
+
+mmdet's detectors start from images. A video detector computes feature maps once per frame and
+may enhance them, so it needs what comes after ``extract_feat`` as separate steps.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from mmdet.models.detectors import BaseDetector
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+Feats = tuple[Tensor, ...]
+
+
+def is_two_stage(detector: BaseDetector) -> bool:
+    """Whether the detector has a RoI head."""
+    return getattr(detector, 'roi_head', None) is not None
+
+
+def propose(detector: BaseDetector, feats: Feats,
+            samples: list[DetDataSample]) -> list[InstanceData]:
+    """Proposals of every frame, best first: the samples' own, or the RPN's as in testing."""
+    if samples[0].get('proposals') is not None:
+        return [sample.proposals for sample in samples]
+    return detector.rpn_head.predict(feats, samples, rescale=False)
+
+
+def predict(detector: BaseDetector, feats: Feats, samples: list[DetDataSample],
+            rescale: bool) -> list[InstanceData]:
+    """Detections of every frame."""
+    if not is_two_stage(detector):
+        return detector.bbox_head.predict(feats, samples, rescale=rescale)
+    proposals = propose(detector, feats, samples)
+    return detector.roi_head.predict(feats, proposals, samples, rescale=rescale)
+
+
+def loss(detector: BaseDetector, feats: Feats, samples: list[DetDataSample],
+         **roi_inputs: Any) -> dict[str, Tensor]:
+    """Losses of every frame; ``roi_inputs`` go to the RoI head."""
+    if not is_two_stage(detector):
+        return detector.bbox_head.loss(feats, samples)
+    losses: dict[str, Tensor] = {}
+    proposals = [sample.get('proposals') for sample in samples]
+    if detector.with_rpn:
+        losses, proposals = _rpn_loss(detector, feats, samples)
+    losses.update(detector.roi_head.loss(feats, proposals, samples, **roi_inputs))
+    return losses
+
+
+def _rpn_loss(detector: BaseDetector, feats: Feats,
+              samples: list[DetDataSample]) -> tuple[dict[str, Tensor], list[InstanceData]]:
+    """Losses of the RPN, named as mmdet names them, and its training proposals."""
+    samples = copy.deepcopy(samples)
+    for sample in samples:
+        sample.gt_instances.labels = torch.zeros_like(sample.gt_instances.labels)
+    config = detector.train_cfg.get('rpn_proposal', detector.test_cfg.rpn)
+    losses, proposals = detector.rpn_head.loss_and_predict(feats, samples, proposal_cfg=config)
+    named = {
+        name if 'rpn' in name or 'loss' not in name else f'rpn_{name}': value
+        for name, value in losses.items()
+    }
+    return named, proposals

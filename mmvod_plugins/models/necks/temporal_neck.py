@@ -1,0 +1,61 @@
+"""What every temporal neck is."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from mmdet.structures import DetDataSample
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmvod_plugins.structures import FrameRecord
+
+
+@dataclass
+class EnhancedMaps:
+    """What a temporal neck makes of a key frame.
+
+    Attributes:
+        feats: Enhanced maps, as many and as large as the key frame's, (1, C, H, W) each.
+        to_memory: What :meth:`TemporalNeck.write` will remember of this step.
+    """
+
+    feats: tuple[Tensor, ...]
+    to_memory: Any = None
+
+
+class TemporalNeck(BaseModule, metaclass=ABCMeta):
+    """Enhances the feature maps of one key frame; the same step serves training and streams.
+
+    Attributes:
+        roles: Roles of the references it knows.
+        detached_roles: Roles whose frames get no gradient.
+        needs_image: Whether records carry the network input, (1, 3, H, W), as
+            ``extras['image']``.
+    """
+
+    roles: frozenset[str] = frozenset({'local'})
+    detached_roles: frozenset[str] = frozenset()
+    needs_image: bool = False
+
+    def init_memory(self) -> Any:
+        """The memory of a new video; None for necks that remember nothing."""
+        return None
+
+    @abstractmethod
+    def forward(self, key: FrameRecord, references: dict[str, list[FrameRecord]],
+                memory: Any) -> EnhancedMaps:
+        """Enhance the maps of the key frame.
+
+        Args:
+            key: Record of the key frame.
+            references: Records by role; without any, the key frame is its own reference.
+            memory: What :meth:`init_memory` gave, or None while training.
+        """
+
+    def write(self, memory: Any, enhanced: EnhancedMaps,  # noqa: ARG002
+              detections: DetDataSample) -> None:  # noqa: ARG002
+        """Remember a key frame after its detection; while testing alone."""
+        return

@@ -1,0 +1,412 @@
+"""A video object detector: a stock mmdet detector, references, and what they enhance."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.model import BaseModel
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from mmvod_plugins.checkpoints import adapt_state_dict
+from mmvod_plugins.references import build_references
+from mmvod_plugins.streaming import StreamPool, VideoStream
+from mmvod_plugins.structures import FrameRecord, ObjectFeatures
+
+from . import detector_steps
+from .clip import Clip, ClipBatch, gather_clips
+from .necks import TemporalNeck
+from .roi_heads import TemporalRoIHead
+
+
+@dataclass
+class DetectorMemory:
+    """What is remembered of one video.
+
+    Attributes:
+        neck: Memory of the temporal neck.
+        roi_head: Memory of the temporal RoI head.
+        img_shape: (height, width) of the video's frames in the network, None before the first.
+    """
+
+    neck: Any = None
+    roi_head: Any = None
+    img_shape: tuple[int, int] | None = None
+
+
+@MODELS.register_module()
+class VideoDetector(BaseModel):
+    """Detects objects in the key frames of videos with the help of reference frames.
+
+    Every frame passes the detector's backbone, neck, RPN and RoI embedding once
+    (:meth:`encode`); every key frame is then enhanced and detected in order (:meth:`detect`).
+    Without references and temporal parts it is the stock detector, frame by frame.
+
+    Args:
+        detector: Config of any mmdet detector; its RoI head may be a :class:`TemporalRoIHead`.
+        references: Config of a reference policy; None for single frames.
+        temporal_neck: Config of a :class:`TemporalNeck`.
+        data_preprocessor: ``TrackDataPreprocessor`` by default, with the settings of the
+            detector's own preprocessor if it has one.
+        encode_batch: Frames in one pass through the backbone while testing; None for as many as
+            arrive together. With 1, results do not depend on the batch size to the last bit.
+        init_cfg: Initial weights.
+
+    Attributes:
+        streams: The open streams of test videos: all that survives between two calls of
+            :meth:`predict`.
+    """
+
+    def __init__(self,
+                 detector: dict,
+                 references: dict | None = None,
+                 temporal_neck: dict | None = None,
+                 *,
+                 data_preprocessor: dict | None = None,
+                 encode_batch: int | None = None,
+                 init_cfg: dict | None = None) -> None:
+        detector = copy.deepcopy(detector)
+        own = detector.pop('data_preprocessor', None) or {}
+        super().__init__(data_preprocessor or {**own, 'type': 'TrackDataPreprocessor'}, init_cfg)
+        self.detector = MODELS.build(detector)
+        self.temporal_neck = MODELS.build(temporal_neck) if temporal_neck else None
+        self.references = build_references(references)
+        self.encode_batch = encode_batch
+        self.streams = StreamPool(self.references, self.init_memory)
+        self._check_roles()
+        self._register_load_state_dict_pre_hook(self._adapt_checkpoint)
+
+    @property
+    def roi_head(self) -> TemporalRoIHead | None:
+        """The detector's temporal RoI head, if it has one."""
+        head = getattr(self.detector, 'roi_head', None)
+        return head if isinstance(head, TemporalRoIHead) else None
+
+    def init_memory(self) -> DetectorMemory:
+        """The memory of a new video."""
+        neck, head = self.temporal_neck, self.roi_head
+        return DetectorMemory(
+            neck=neck.init_memory() if neck else None,
+            roi_head=head.init_memory() if head else None)
+
+    def train(self, mode: bool = True) -> VideoDetector:
+        """Set the mode; training ends every open stream."""
+        if mode and hasattr(self, 'streams'):
+            self.streams.clear()
+        return super().train(mode)
+
+    def forward(self,
+                inputs: Tensor,
+                data_samples: list[TrackDataSample] | None = None,
+                mode: str = 'tensor') -> Any:
+        """Run :meth:`loss`, :meth:`predict`, or the bare detector (``'tensor'``).
+
+        Args:
+            inputs: (B, T, C, H, W), normalised.
+            data_samples: B clips of T frames.
+            mode: ``'loss'``, ``'predict'`` or ``'tensor'``.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        if mode == 'tensor':
+            frames = [sample for clip in data_samples or [] for sample in clip]
+            return self.detector(inputs.flatten(0, 1), frames or None, mode='tensor')
+        raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
+
+    # Testing ------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def predict(self,
+                inputs: Tensor,
+                data_samples: list[TrackDataSample],
+                rescale: bool = True) -> list[TrackDataSample]:
+        """Take the next frames of one or several videos; detect in what became complete.
+
+        Args:
+            inputs: (B, T, C, H, W), T is 1 unless whole videos arrive.
+            data_samples: B samples of T frames.
+            rescale: Whether boxes are returned in pixels of the original image.
+
+        Returns:
+            One sample for every frame that was detected, in the order of each video. If there is
+            none, a single ``BaseDataElement(loss={})``: mmengine's test loop takes it away and
+            goes on, where an empty list would stop it.
+        """
+        results = []
+        for record in self._encode_all(inputs, data_samples):
+            meta = record.sample.metainfo
+            video_id = meta.get('video_id', f'image {meta.get("img_id")}')
+            stream = self.streams.stream_for(
+                video_id, meta.get('ori_video_length', 1), record.frame_id)
+            results += self.advance(stream, record, rescale)
+            self.streams.release(stream)
+        return results or [BaseDataElement(loss={})]
+
+    def advance(self, stream: VideoStream, record: FrameRecord,
+                rescale: bool = True) -> list[TrackDataSample]:
+        """Add a frame to its stream and detect in the key frames that it completes."""
+        self._check_shape(stream, record)
+        stream.add(record.frame_id, record)
+        return self.detect_ready(stream.ready(), stream.memory, rescale)
+
+    def detect_ready(self, ready: Iterator[tuple[FrameRecord, dict[str, list[FrameRecord]]]],
+                     memory: DetectorMemory, rescale: bool = True) -> list[TrackDataSample]:
+        """Detect in key frames in order, as a stream yields them."""
+        results = []
+        for key, references in ready:
+            result = TrackDataSample()
+            result.video_data_samples = [self.detect(key, references, memory, rescale)]
+            results.append(result)
+        return results
+
+    def encode(self, frames: Tensor, samples: list[DetDataSample]) -> list[FrameRecord]:
+        """Pass frames through the network once.
+
+        Args:
+            frames: (N, C, H, W), all of the same size.
+            samples: Their metainfo.
+        """
+        inputs = [
+            self.references.inputs(
+                sample.metainfo.get('frame_id', 0), sample.metainfo.get('ori_video_length', 1),
+                sample.metainfo.get('video_id', 0)) for sample in samples
+        ]
+        records = [
+            FrameRecord(sample.metainfo.get('frame_id', 0), sample) for sample in samples
+        ]
+        rows = [i for i, wanted in enumerate(inputs) if wanted.feats]
+        if rows:
+            self._encode_feats(frames, records, rows, [inputs[i].objects for i in rows])
+        if self.temporal_neck is not None and self.temporal_neck.needs_image:
+            for record, frame, wanted in zip(records, frames, inputs, strict=True):
+                if wanted.image:
+                    record.extras['image'] = frame[None].clone()
+        return records
+
+    def detect(self,
+               key: FrameRecord,
+               references: dict[str, list[FrameRecord]],
+               memory: DetectorMemory,
+               rescale: bool = True) -> DetDataSample:
+        """Detect in one key frame and remember it.
+
+        Args:
+            key: Record of the key frame.
+            references: Records by role.
+            memory: Memory of the video.
+            rescale: Whether boxes are returned in pixels of the original image.
+        """
+        sample = copy.copy(key.sample)
+        feats, objects, enhanced, aggregated = key.feats, key.objects, None, None
+        if self.temporal_neck is not None:
+            enhanced = self.temporal_neck(key, references, memory.neck)
+            feats, objects = enhanced.feats, None
+        if self.roi_head is None:
+            sample.pred_instances = detector_steps.predict(self.detector, feats, [sample],
+                                                           rescale)[0]
+        else:
+            objects = objects or self._objects(feats, [sample])[0]
+            roles = {role: _objects_of(records) for role, records in references.items()}
+            sample.pred_instances, aggregated = self.roi_head.detect(
+                objects, roles, memory.roi_head, sample.metainfo, rescale)
+        if enhanced is not None:
+            self.temporal_neck.write(memory.neck, enhanced, sample)
+        if aggregated is not None:
+            self.roi_head.write(memory.roi_head, aggregated, sample)
+        return sample
+
+    # Training -----------------------------------------------------------------------------------
+
+    def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
+        """Losses of the key frames of clips.
+
+        Args:
+            inputs: (B, T, C, H, W).
+            data_samples: B clips of T frames with roles and ground truth.
+
+        Raises:
+            FloatingPointError: If a loss is not finite, with the files of the clips.
+        """
+        batch = gather_clips(inputs, data_samples, self._detached_roles())
+        for clip in batch.clips:
+            self._check_clip(clip)
+        records = self._training_records(batch)
+        keys = [records[clip.key] for clip in batch.clips]
+        samples = [key.sample for key in keys]
+        roles = [{role: [records[row] for row in rows] for role, rows in clip.roles.items()}
+                 for clip in batch.clips]
+        maps = [key.feats for key in keys]
+        if self.temporal_neck is not None:
+            maps = [
+                self.temporal_neck(key, references, None).feats
+                for key, references in zip(keys, roles, strict=True)
+            ]
+        feats = tuple(torch.cat(level) for level in zip(*maps, strict=True))
+        roi_inputs = {}
+        if self.roi_head is not None:
+            roi_inputs['references'] = [{
+                role: _objects_of(frames)
+                for role, frames in references.items()
+            } for references in roles]
+        losses = detector_steps.loss(self.detector, feats, samples, **roi_inputs)
+        _check_finite(losses, samples)
+        return losses
+
+    def _training_records(self, batch: ClipBatch) -> list[FrameRecord]:
+        """Records of every row of a batch, the last ones without gradient."""
+        wanted = {row for clip in batch.clips for rows in clip.roles.values() for row in rows}
+        records = self._records(batch.frames[:batch.num_grad], batch.samples[:batch.num_grad],
+                                wanted)
+        if batch.num_grad < len(batch.samples):
+            with torch.no_grad():
+                records += self._records(batch.frames[batch.num_grad:],
+                                         batch.samples[batch.num_grad:],
+                                         {row - batch.num_grad for row in wanted})
+        return records
+
+    def _records(self, frames: Tensor, samples: list[DetDataSample],
+                 references: set[int]) -> list[FrameRecord]:
+        """Records with maps of all frames, and objects of those that serve as references."""
+        feats = self.detector.extract_feat(frames)
+        records = [
+            FrameRecord(sample.metainfo.get('frame_id', 0), sample, _rows(feats, [i]),
+                        extras={'image': frames[i:i + 1]}) for i, sample in enumerate(samples)
+        ]
+        rows = sorted(row for row in references if 0 <= row < len(samples))
+        if self.roi_head is not None and rows:
+            objects = self._objects(
+                _rows(feats, rows), [samples[row] for row in rows],
+                self.roi_head.aggregator.reference_topk)
+            for row, part in zip(rows, objects, strict=True):
+                records[row].objects = part
+        return records
+
+    # Shared -------------------------------------------------------------------------------------
+
+    def _encode_all(self, inputs: Tensor,
+                    data_samples: list[TrackDataSample]) -> Iterator[FrameRecord]:
+        """Encode a batch in order, frames of equal size together, without the batch's padding."""
+        frames = [(inputs[b, t], sample) for b, clip in enumerate(data_samples)
+                  for t, sample in enumerate(clip)]
+        run: list[tuple[Tensor, DetDataSample]] = []
+        for frame, sample in frames:
+            height, width = sample.metainfo.get('pad_shape', frame.shape[-2:])[:2]
+            frame = frame[:, :height, :width]
+            sample.set_metainfo({'batch_input_shape': (height, width)})
+            if run and (run[0][0].shape != frame.shape or len(run) == self.encode_batch):
+                yield from self.encode(*_stack(run))
+                run = []
+            run.append((frame, sample))
+        yield from self.encode(*_stack(run))
+
+    def _encode_feats(self, frames: Tensor, records: list[FrameRecord], rows: list[int],
+                      with_objects: list[bool]) -> None:
+        """Run the backbone on some frames and keep of it what detection will use."""
+        selected = frames if len(rows) == len(frames) else frames[rows]
+        feats = self.detector.extract_feat(selected)
+        if self.roi_head is not None:
+            subset = [i for i, wanted in enumerate(with_objects) if wanted]
+            samples = [records[rows[i]].sample for i in subset]
+            parts = self._objects(_rows(feats, subset), samples) if subset else []
+            for i, objects in zip(subset, parts, strict=True):
+                records[rows[i]].objects = objects.clone() if len(parts) > 1 else objects
+        if self.temporal_neck is not None or self.roi_head is None:
+            for i, row in enumerate(rows):
+                records[row].feats = _rows(feats, [i]) if len(rows) > 1 else feats
+
+    def _objects(self, feats: tuple[Tensor, ...], samples: list[DetDataSample],
+                 topk: int | None = None) -> list[ObjectFeatures]:
+        """Embedded proposals of frames, (topk or all) of each."""
+        with torch.no_grad():
+            proposals = detector_steps.propose(self.detector, feats, samples)
+        frame_ids = [sample.metainfo.get('frame_id', 0) for sample in samples]
+        return self.roi_head.embed(feats, [part[:topk] for part in proposals], frame_ids)
+
+    def _parts(self) -> list[Any]:
+        """The temporal parts, which declare the roles that they know."""
+        head = self.roi_head
+        return [part for part in (self.temporal_neck, head and head.aggregator) if part]
+
+    def _detached_roles(self) -> frozenset[str]:
+        """Roles that no temporal part wants a gradient for."""
+        parts = self._parts()
+        roles = frozenset().union(*(part.roles for part in parts))
+        with_grad = frozenset().union(*(part.roles - part.detached_roles for part in parts))
+        return roles - with_grad
+
+    def _check_roles(self) -> None:
+        """Refuse references that no part of the model would look at."""
+        known = frozenset().union(*(part.roles for part in self._parts()))
+        rng = np.random.default_rng(0)
+        named = {*self.references.sample(0, 1, rng), *self.references.references(0, 1)}
+        if named - known:
+            raise ValueError(
+                f'references name the roles {sorted(named)}, but the model knows {sorted(known)}: '
+                'give the policy the right `role`, or the model a temporal neck or RoI head')
+
+    def _check_clip(self, clip: Clip) -> None:
+        """Refuse clips that another policy drew."""
+        expected = self.references.sample(0, 1, np.random.default_rng(0))
+        counts = {role: len(ids) for role, ids in expected.items() if ids}
+        got = {role: len(rows) for role, rows in clip.roles.items()}
+        if counts != got:
+            raise ValueError(
+                f'the model expects references {counts} but the clip has {got}: give '
+                'model.references and SampleReferenceFrames.references the same value')
+
+    def _check_shape(self, stream: VideoStream, record: FrameRecord) -> None:
+        """Refuse frames of another size than the first of the video."""
+        meta = record.sample.metainfo
+        shape = tuple(meta['img_shape'][:2])
+        if stream.memory.img_shape is None:
+            stream.memory.img_shape = shape
+        if stream.memory.img_shape != shape:
+            raise ValueError(
+                f'video {stream.video_id}: frame {record.frame_id} ({meta.get("img_path")}) is '
+                f'{shape} (height, width) in the network, earlier frames are '
+                f'{stream.memory.img_shape}; frames of a video need one size: resize them, or '
+                'split the video where the size changes')
+
+    def _adapt_checkpoint(self, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+        """Translate published checkpoints before their weights are copied."""
+        if not prefix:
+            adapt_state_dict(state_dict, self)
+
+
+def _rows(feats: tuple[Tensor, ...], rows: list[int]) -> tuple[Tensor, ...]:
+    """Some frames of a batch of maps; a copy, so that a record keeps its own frame alone."""
+    return tuple(level[rows] for level in feats)
+
+
+def _stack(run: list[tuple[Tensor, DetDataSample]]) -> tuple[Tensor, list[DetDataSample]]:
+    return torch.stack([frame for frame, _ in run]), [sample for _, sample in run]
+
+
+def _objects_of(records: list[FrameRecord]) -> list[ObjectFeatures]:
+    return [record.objects for record in records if record.objects is not None]
+
+
+def _check_finite(losses: dict[str, Any], samples: list[DetDataSample]) -> None:
+    """Stop at losses that are not finite; with autocast the gradient scaler handles them."""
+    if torch.is_autocast_enabled():
+        return
+    bad = [
+        name for name, value in losses.items()
+        if not all(torch.isfinite(part).all()
+                   for part in (value if isinstance(value, list | tuple) else [value]))
+    ]
+    if bad:
+        files = [sample.metainfo.get('img_path') for sample in samples]
+        raise FloatingPointError(
+            f'{bad} not finite for the key frames {files}. Check the boxes of these frames with '
+            'tools/dataset_converters/check_coco_vid.py, or lower the learning rate; training '
+            'goes on from the last checkpoint with --resume')
