@@ -46,7 +46,8 @@ class ComposedReferences(ReferencePolicy):
         return {role: ids for part in parts for role, ids in part.items()}
 
     def still_needed(self, frame_id: int, next_key: int, video_id: Hashable = 0) -> bool:
-        return any(policy.still_needed(frame_id, next_key, video_id) for policy in self.policies)
+        parts = [part.still_needed(frame_id, next_key, video_id) for part in self.policies]
+        return any(parts)
 
     def inputs(self, frame_id: int, video_length: int | None,
                video_id: Hashable = 0) -> FrameInputs:

@@ -1,0 +1,19 @@
+"""Every policy, in a few settings: what the law tests run over."""
+
+from mmvod_plugins.references import (CausalWindow, ComposedReferences, GlobalReservoir,
+                                      GlobalShuffle, KeyFrameOnly, LocalWindow, PrecedingWindow,
+                                      UniformStride)
+
+POLICIES = {
+    'key_only': KeyFrameOnly(),
+    'window': LocalWindow(2),
+    'one_sided': LocalWindow((3, 1), stride=2, num_samples=3, sample_key=True),
+    'preceding': PrecedingWindow(distance=4, radius=2),
+    'shuffle': GlobalShuffle(3, seed=5),
+    'uniform': UniformStride(4),
+    'causal': CausalWindow(4),
+    'reservoir': GlobalReservoir(3, seed=2),
+    'mega': ComposedReferences([LocalWindow(2), GlobalShuffle(3), PrecedingWindow(4, 2)]),
+    'online_mega': ComposedReferences([CausalWindow(5), GlobalReservoir(3), PrecedingWindow(4, 2)]),
+}
+LIVE = ('key_only', 'window', 'one_sided', 'preceding', 'causal', 'reservoir', 'online_mega')

@@ -1,0 +1,206 @@
+"""Laws of every reference policy, and tables of single ones."""
+
+import numpy as np
+import pytest
+from mmdet.registry import TASK_UTILS
+
+from mmvod_plugins.references import (CausalWindow, ComposedReferences, GlobalReservoir,
+                                      GlobalShuffle, LocalWindow, PrecedingWindow, ReferencePolicy,
+                                      UniformStride, build_references)
+
+from .policies import LIVE, POLICIES
+
+every_policy = pytest.mark.parametrize('policy', POLICIES.values(), ids=POLICIES)
+live_policy = pytest.mark.parametrize('policy', [POLICIES[name] for name in LIVE], ids=LIVE)
+every_length = pytest.mark.parametrize('video_length', range(1, 10))
+
+
+@every_policy
+@every_length
+def test_schedule_names_every_frame_once(policy, video_length):
+    assert sorted(policy.schedule(video_length, video_id=0)) == list(range(video_length))
+
+
+@every_policy
+@every_length
+def test_references_are_pure_and_inside_the_video(policy, video_length):
+    for key_id in range(video_length):
+        roles = policy.references(key_id, video_length, video_id='a')
+        assert roles == policy.references(key_id, video_length, video_id='a')
+        assert all(0 <= t < video_length for ids in roles.values() for t in ids)
+
+
+@every_policy
+@every_length
+def test_schedule_completes_each_key_frame_as_early_as_possible(policy, video_length):
+    """Before a key frame is complete nothing is loaded that neither it nor an earlier one needs."""
+    loaded, schedule = set(), policy.schedule(video_length)
+    wanted = set()
+    for key_id in range(video_length):
+        wanted |= set(policy.needed(key_id, video_length))
+        while not wanted <= loaded:
+            frame_id = schedule[len(loaded)]
+            assert frame_id in wanted
+            loaded.add(frame_id)
+
+
+@every_policy
+@every_length
+def test_samples_have_a_fixed_count_and_stay_inside(policy, video_length):
+    counts = set()
+    for seed in range(20):
+        roles = policy.sample(seed % video_length, video_length, np.random.default_rng(seed))
+        counts.add(tuple((role, len(ids)) for role, ids in roles.items()))
+        assert all(0 <= t < video_length for ids in roles.values() for t in ids)
+        again = policy.sample(seed % video_length, video_length, np.random.default_rng(seed))
+        assert roles == again
+    assert len(counts) == 1
+
+
+@every_policy
+@every_length
+def test_lookahead_is_kept(policy, video_length):
+    for key_id in range(video_length):
+        if policy.lookahead is not None:
+            assert max(policy.needed(key_id, video_length)) <= key_id + policy.lookahead
+
+
+@live_policy
+def test_references_do_not_depend_on_a_far_end(policy):
+    """What lies beyond the lookahead cannot matter: a live stream relies on it."""
+    for key_id in range(12):
+        short = policy.references(key_id, key_id + policy.lookahead + 1)
+        assert short == policy.references(key_id, 30)
+
+
+@live_policy
+def test_still_needed_covers_every_later_use(policy):
+    for next_key in range(12):
+        later = {t for key in range(next_key, 20) for t in policy.needed(key, 20)}
+        for frame_id in range(next_key):
+            if frame_id in later:
+                assert policy.still_needed(frame_id, next_key)
+
+
+@pytest.mark.parametrize('name', sorted(set(POLICIES) - set(LIVE)))
+def test_policies_of_the_whole_video_refuse_live_input(name):
+    with pytest.raises(ValueError, match='give the length of the video'):
+        POLICIES[name].still_needed(0, 0)
+
+
+@every_policy
+@pytest.mark.parametrize('video_length', [1, 5, 40])
+def test_bounded_schedule_supplies_every_key_frame(policy, video_length):
+    bound = max(len(policy.needed(key_id, video_length)) for key_id in range(video_length)) + 1
+    bounded = ComposedReferences([policy], max_records=bound)
+    assert set(bounded.schedule(video_length)) == set(range(video_length))
+    assert bounded.peak_records(video_length) <= bound
+
+
+def test_bound_that_is_too_small_says_what_is_needed():
+    with pytest.raises(ValueError, match='needs 5 frames but max_records is 4'):
+        LocalWindow(2, max_records=4).schedule(9)
+
+
+WINDOWS = [
+    ('first frame repeats', LocalWindow(2), 0, 9, [0, 0, 0, 1, 2]),
+    ('middle', LocalWindow(2), 4, 9, [2, 3, 4, 5, 6]),
+    ('last frame repeats', LocalWindow(2), 8, 9, [6, 7, 8, 8, 8]),
+    ('stride', LocalWindow(1, stride=3), 4, 9, [1, 4, 7]),
+    ('past only', CausalWindow(3), 4, 9, [2, 3, 4]),
+    ('one frame', LocalWindow(2), 0, 1, [0, 0, 0, 0, 0]),
+    ('spread', UniformStride(4), 2, 10, [0, 3, 6, 9]),
+    ('halves to even', UniformStride(3), 0, 6, [0, 2, 5]),
+    ('spread over one frame', UniformStride(3), 0, 1, [0, 0, 0]),
+]
+
+
+@pytest.mark.parametrize(('policy', 'key_id', 'video_length', 'expected'),
+                         [row[1:] for row in WINDOWS], ids=[row[0] for row in WINDOWS])
+def test_table_of_windows(policy, key_id, video_length, expected):
+    assert policy.references(key_id, video_length)[policy.role] == expected
+
+
+def test_global_set_slides_over_the_shuffled_video():
+    policy = GlobalShuffle(3, seed=1)
+    order = policy.order(7, 'v')
+    sets = [policy.references(t, 7, 'v')['global'] for t in range(4)]
+    assert sets == [[order[2], order[1], order[0]], [order[1], order[0], order[3]],
+                    [order[0], order[3], order[4]], [order[3], order[4], order[5]]]
+    assert sorted(order) == list(range(7))
+
+
+def test_global_order_depends_on_seed_and_video():
+    orders = {GlobalShuffle(seed=seed).order(50, video) for seed in (0, 1) for video in (3, 4)}
+    assert len(orders) == 4
+
+
+def test_reservoir_is_a_bounded_sample_of_the_past():
+    policy = GlobalReservoir(4, seed=3)
+    counts = np.zeros(60)
+    for video_id in range(300):
+        held = policy.references(60, 61, video_id)['global']
+        assert len(held) == len(set(held)) == 4
+        counts[held] += 1
+    assert policy.references(0, 61)['global'] == [0]
+    assert policy.references(2, 61)['global'] == [0, 1]
+    # 20 expected for each frame: a binomial hardly leaves [5, 40]
+    assert counts.min() > 5
+    assert counts.max() < 40
+
+
+def test_reservoir_does_not_depend_on_the_order_of_questions():
+    policy = GlobalReservoir(4)
+    forward = [policy.references(t, 500, 'x') for t in (5, 400, 30, 499)]
+    assert forward[2] == GlobalReservoir(4).references(30, 500, 'x')
+    assert forward == [policy.references(t, 500, 'x') for t in (5, 400, 30, 499)]
+
+
+def test_memory_samples_surround_the_middle_of_the_past():
+    policy, rng = PrecedingWindow(25, 12, num_samples=3), np.random.default_rng(0)
+    drawn = [policy.sample(60, 200, rng)['memory'] for _ in range(200)]
+    assert {t for ids in drawn for t in ids} == set(range(23, 48))
+    assert all(len(set(ids)) == 3 for ids in drawn)
+    early = [t for _ in range(100) for t in policy.sample(3, 200, rng)['memory']]
+    assert max(early) <= 12
+
+
+def test_window_samples_are_distinct_offsets_behind_the_key():
+    policy, rng = LocalWindow(12, num_samples=2, sample_key=True), np.random.default_rng(0)
+    drawn = [policy.sample(50, 200, rng)['local'] for _ in range(300)]
+    assert all(ids[0] == 50 and ids[1] != ids[2] for ids in drawn)
+    assert {t for ids in drawn for t in ids[1:]} == set(range(38, 63))
+
+
+def test_policies_build_from_configs_and_compare_by_value():
+    config = dict(type='ComposedReferences', policies=[dict(type='LocalWindow', radius=3)])
+    first, second = build_references(config), build_references(config)
+    assert first == second
+    assert first != build_references(dict(type='LocalWindow', radius=3))
+    assert build_references(first) is first
+    assert 'LocalWindow' in repr(first)
+
+
+def test_every_registered_policy_is_tested():
+    known = {type(policy) for policy in POLICIES.values()}
+    registered = {
+        cls for cls in TASK_UTILS.module_dict.values()
+        if isinstance(cls, type) and issubclass(cls, ReferencePolicy)
+        and cls.__module__.startswith('mmvod_plugins')
+    }
+    assert registered <= known
+
+
+@pytest.mark.parametrize('config', [
+    dict(type='LocalWindow', radius=-1),
+    dict(type='LocalWindow', stride=0),
+    dict(type='GlobalShuffle', num_frames=0),
+    dict(type='GlobalReservoir', num_frames=0),
+    dict(type='UniformStride', num_frames=0),
+    dict(type='LocalWindow', max_records=0),
+    dict(type='ComposedReferences', policies=[]),
+    dict(type='ComposedReferences', policies=[dict(type='LocalWindow'), dict(type='CausalWindow')]),
+])
+def test_impossible_settings_are_refused(config):
+    with pytest.raises(ValueError, match='must|empty|same role'):
+        build_references(config)
