@@ -74,7 +74,8 @@ class VideoDetector(BaseModel):
                  init_cfg: dict | None = None) -> None:
         detector = copy.deepcopy(detector)
         own = detector.pop('data_preprocessor', None) or {}
-        super().__init__(data_preprocessor or {**own, 'type': 'TrackDataPreprocessor'}, init_cfg)
+        preprocessor = data_preprocessor or {**own, 'type': 'TrackDataPreprocessor'}
+        super().__init__(MODELS.build(preprocessor), init_cfg)
         self.detector = MODELS.build(detector)
         self.temporal_neck = MODELS.build(temporal_neck) if temporal_neck else None
         self.references = build_references(references)

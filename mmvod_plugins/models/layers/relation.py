@@ -81,10 +81,12 @@ class RelationModule(BaseModule):
         rows = max(1, CHUNK // (len(references) * self.embed_dim))
         if torch.is_grad_enabled():
             rows = max(len(boxes), 1)
-        return torch.cat([self._bias(part, references) for part in boxes.split(rows)], dim=1)
+        terms = (location_terms(part, references) for part in boxes.split(rows))
+        return torch.cat([self.bias_of(sine_embedding(part, self.embed_dim)) for part in terms],
+                         dim=1)
 
-    def _bias(self, boxes: Tensor, references: Tensor) -> Tensor:
-        embedding = sine_embedding(location_terms(boxes, references), self.embed_dim)
+    def bias_of(self, embedding: Tensor) -> Tensor:
+        """Additive bias (heads, N, M) of location embeddings (N, M, E)."""
         return (self.location(embedding).relu() + 1e-6).log().permute(2, 0, 1)
 
     def _heads(self, feats: Tensor) -> Tensor:

@@ -1,0 +1,17 @@
+"""Set-up of every test: components registered, mmdet's scope, one seed."""
+
+import pytest
+import torch
+from mmdet.utils import register_all_modules
+
+import mmvod_plugins  # noqa: F401 - registers the components
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _mmdet_scope():
+    register_all_modules(init_default_scope=True)
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)

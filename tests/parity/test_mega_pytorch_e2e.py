@@ -1,0 +1,92 @@
+"""From frames to detections as mega.pytorch: single frame and MEGA."""
+
+import numpy as np
+import pytest
+
+from mmvod_plugins.models import VideoDetector
+
+from . import golden, mega_runs
+
+#: Methods whose models exist; the others' cases are skipped by name.
+METHODS = ('base', 'mega')
+LATER = 'the published model {} is not part of the package yet'
+CASES = golden.cases('e2e_*.npz')
+
+
+def method_of(path):
+    facts = golden.meta(path.parent)
+    return facts['models'][path.stem.removeprefix('e2e_')]
+
+
+def compare(path, num_frames=None):
+    model_name = method_of(path)
+    if not model_name.startswith(METHODS):
+        pytest.skip(LATER.format(model_name))
+    recorded = dict(golden.load(path))
+    frames = mega_runs.images(path)
+    length = len(recorded['prop_count'])
+    num_keys = min(num_frames or length, length)
+    model = mega_runs.build(path)
+    mine = mega_runs.run(model, frames, num_keys)
+    for frame_id in recorded['logit_frames']:
+        # mmdet has no boxes for the background, their first class
+        recorded[f'deltas_{frame_id}'] = recorded[f'deltas_{frame_id}'][:, 4:]
+        if frame_id < num_keys:
+            feats = mine[f'feats_{frame_id}'][:, ::64]
+            assert feats.shape == recorded[f'feat_{frame_id}'].shape
+    assert len(mine['det_count']) == num_keys
+    worst = golden.helper('compare').compare(recorded, mine)
+    limits = golden.meta(path.parent)['tolerances'][path.stem.removeprefix('e2e_')]
+    golden.note(f'{golden.case_name(path)} ({num_keys} frames)',
+                ', '.join(f'{name} {worst[name]:.1e}/{limit:.0e}'
+                          for name, limit in limits.items()))
+    beyond = {name: worst[name] for name, limit in limits.items() if worst[name] > limit}
+    assert not beyond, f'beyond the recorded tolerances {limits}: {beyond}'
+    assert any(frame_id < num_keys for frame_id in recorded['logit_frames'])
+    return model, frames, recorded
+
+
+@pytest.mark.parametrize('path', CASES)
+def test_detections_agree(path):
+    model, frames, recorded = compare(path, num_frames=16)
+    check_reference_proposals(model, frames, recorded)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('path', CASES)
+def test_detections_agree_to_the_end(path):
+    compare(path)
+
+
+def check_reference_proposals(model: VideoDetector, frames, recorded):
+    """The best 75 proposals of a frame are its proposals as a reference."""
+    if 'ref_frames' not in recorded:
+        return
+    ends = np.cumsum(recorded['ref_count'])
+    mine = mega_runs.reference_proposals(model, frames, int(recorded['ref_frames'][1]))
+    theirs = recorded['ref_boxes'][ends[0]:ends[1]]
+    distance = np.abs(mine.numpy()[:, None] - theirs[None]).max(axis=2)
+    assert distance.min(axis=0).max() < 0.01
+    assert distance.min(axis=1).max() < 0.01
+
+
+@pytest.mark.parametrize('path', CASES)
+def test_reference_frames_agree(path):
+    """Window, global set and memory of every step are those that were recorded."""
+    recorded = golden.load(path)
+    if not method_of(path).startswith('mega'):
+        pytest.skip('no schedule of references' if method_of(path) == 'base' else
+                    LATER.format(method_of(path)))
+    length, remembered = len(recorded['prop_count']), []
+    local = mega_runs.LocalWindow(12)
+    shuffle = mega_runs.RecordedShuffle(recorded['perm']) if 'perm' in recorded else None
+    for t in range(length):
+        window = local.references(t, length)['local']
+        assert window == recorded['sched_window'][t].tolist()
+        if shuffle is not None:
+            ids = shuffle.references(t, length)['global']
+            assert sorted(ids) == sorted(recorded['sched_global_set'][t].tolist())
+        read = [frame for frame in recorded['sched_mem0'][t].tolist() if frame >= 0]
+        assert read in ([], remembered[-25:])
+        remembered.append(window[0])
+    golden.note(f'{golden.case_name(path)} schedule', 'equal')
