@@ -9,7 +9,7 @@ from mmcv.transforms import TransformBroadcaster
 from mmdet.registry import TRANSFORMS
 
 #: Transforms of mmdet that draw in a way that mmcv cannot share between frames.
-DRAW_PER_FRAME = ('Albu', 'CutOut', 'MinIoURandomCrop', 'RandomErasing', 'RandomShift')
+DRAW_PER_FRAME = ('Albu', 'CutOut', 'MinIoURandomCrop', 'RandomShift')
 
 
 class _SkipClip(Exception):
