@@ -36,8 +36,7 @@ class VideoVisualizationHook(Hook):
         draw: Draw at all; mmdet's ``tools/test.py`` sets it.
         score_thr: Smallest score of a box that is drawn.
         draw_gt: Also draw the annotated boxes, in green.
-        fps: Frames per second of the mp4 files.
-        write_videos: Write an mp4 file per video besides the frames.
+        fps: Frames per second of the mp4 files; None: no mp4 files.
         show: Open a window; set by ``--show``.
         wait_time: Seconds that a frame is shown; set by ``--wait-time``.
         test_out_dir: Folder; set by ``--show-dir``.
@@ -49,8 +48,7 @@ class VideoVisualizationHook(Hook):
                  *,
                  score_thr: float = 0.3,
                  draw_gt: bool = False,
-                 fps: float = 25.0,
-                 write_videos: bool = True,
+                 fps: float | None = 25.0,
                  show: bool = False,
                  wait_time: float = 0.0,
                  test_out_dir: str | None = None,
@@ -59,7 +57,6 @@ class VideoVisualizationHook(Hook):
         self.score_thr = score_thr
         self.draw_gt = draw_gt
         self.fps = fps
-        self.write_videos = write_videos
         self.show = show
         self.wait_time = wait_time
         self.test_out_dir = test_out_dir
@@ -145,7 +142,7 @@ class VideoVisualizationHook(Hook):
         path = self._folder / name / f'{frame_id:06d}.jpg'
         path.parent.mkdir(parents=True, exist_ok=True)
         mmcv.imwrite(image, str(path))
-        if self.write_videos and length > 1:
+        if self.fps is not None and length > 1:
             self._write(name, image)
             if frame_id == length - 1:
                 self._writers.pop(name).close()

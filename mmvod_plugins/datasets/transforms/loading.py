@@ -86,6 +86,8 @@ class LoadVideoFrame(LoadImageFromFile):
             content = fileio.get(path, backend_args=self.backend_args)
         except READ_ERRORS as error:
             return None, f'{path} cannot be read ({type(error).__name__}: {error})'
+        if not content:
+            return None, f'{path} cannot be decoded: the file is empty'
         try:
             img = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
         except READ_ERRORS as error:
