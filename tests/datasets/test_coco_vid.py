@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-
 from mmvod_plugins.datasets import CocoVIDDataset, ImageNetVIDDataset
 
 from .conftest import build

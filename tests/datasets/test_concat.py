@@ -74,7 +74,8 @@ def test_nothing_and_foreign_datasets_are_refused(tiny_json):
         ConcatVideoDataset([ConcatVideoDataset([build(tiny_json)])])
 
 
-@pytest.mark.parametrize(('shift', 'what'), [(dict(), 'video id 1'), (dict(videos=5), 'image id 1')])
+@pytest.mark.parametrize(('shift', 'what'), [
+    (dict(), 'video id 1'), (dict(videos=5), 'image id 1')], ids=['videos', 'images'])
 def test_ids_that_collide_in_testing_are_refused(tiny_json, shift, what):
     other = shifted(tiny_json, 'other.json', **shift)
     with pytest.raises(ValueError, match=f'{what} occurs in two of the datasets'):

@@ -175,7 +175,7 @@ def test_frames_do_not_depend_on_the_number_of_workers(test_videos):
     assert load(0) == load(2)
 
 
-def test_wrong_datasets_are_refused(videos, path):
+def test_wrong_datasets_are_refused(videos):
     with pytest.raises(ValueError, match='test_mode=True'):
         VideoStreamSampler(videos)
     with pytest.raises(TypeError, match='got list'):

@@ -20,7 +20,7 @@ from mmvod_plugins.datasets import (
 )
 from mmvod_plugins.references import LocalWindow, PrecedingWindow, ReferencePolicy
 
-from .conftest import build, test_pipeline, train_pipeline
+from .conftest import build, stream_pipeline, train_pipeline
 from .tiny_vid import make_tiny_vid
 
 
@@ -135,7 +135,7 @@ def test_an_unreadable_file_raises_with_name_size_and_remedy(tiny_json, content)
 @BROKEN
 def test_an_unreadable_file_is_grey_in_testing(tiny_json, content):
     break_file(tiny_json, 1, content)
-    dataset = build(tiny_json, test_mode=True, pipeline=test_pipeline('blank'))
+    dataset = build(tiny_json, test_mode=True, pipeline=stream_pipeline('blank'))
     with pytest.warns(UserWarning, match=r'000001.jpg cannot be .* grey frame'):
         sample = dataset[0, 1]
     assert (sample['inputs'] == 114).all()
@@ -158,13 +158,13 @@ def test_a_grey_frame_needs_an_annotated_size(edit):
     path = edit(lambda c: [image.pop('width') for image in c['images']])
     break_file(path, 1)
     with pytest.raises(OSError, match='cannot be decoded'):
-        build(path, test_mode=True, pipeline=test_pipeline('blank'))[0, 1]
+        build(path, test_mode=True, pipeline=stream_pipeline('blank'))[0, 1]
 
 
 @pytest.mark.parametrize('unreadable', ['raise', 'blank'])
 def test_another_size_than_annotated_is_an_error_with_both_sizes(tiny_json, unreadable):
     cv2.imwrite(str(tiny_json.parent / 'video_0' / '000001.jpg'), np.zeros((40, 60, 3), np.uint8))
-    dataset = build(tiny_json, test_mode=True, pipeline=test_pipeline(unreadable))
+    dataset = build(tiny_json, test_mode=True, pipeline=stream_pipeline(unreadable))
     with pytest.raises(ValueError, match=r'01.jpg is \(40, 60\).*annotated as \(48, 64\)'):
         dataset[0, 1]
 

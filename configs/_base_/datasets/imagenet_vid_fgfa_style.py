@@ -1,18 +1,24 @@
-# ImageNet VID + DET as FGFA, RDN and MEGA train on them: annotated key frames of VID and still
-# images of DET, all drawn alike; references from the whole video; BGR or RGB is the business of
-# the model's data_preprocessor.
-#
-# A config that uses this file sets the policy once and names it in the four places that need it:
-#
-#     _base_ = ['../_base_/datasets/imagenet_vid_fgfa_style.py', ...]
-#     references = _base_.references = dict(type='LocalWindow', radius=9)
-#     _base_.train_dataloader.dataset.pipeline[0].references = references
-#     _base_.val_dataloader.sampler.references = references
-#     _base_.test_dataloader.sampler.references = references
-#     model = dict(references=references, ...)
-#
-# (mmengine does not carry a changed variable of a base file to the places where that file used
-# it; an assignment to a part of `_base_` does change the inherited config.)
+"""ImageNet VID + DET as FGFA, RDN and MEGA train on them.
+
+Annotated key frames of VID and still images of DET, all drawn alike; references come from the
+whole video. BGR or RGB is the business of the model's data_preprocessor.
+
+A config that uses this file sets the policy once and names it in the four places that need it:
+
+    _base_ = ['../_base_/datasets/imagenet_vid_fgfa_style.py', ...]
+    references = _base_.references = dict(type='LocalWindow', radius=9)
+    _base_.train_dataloader.dataset.pipeline[0].references = references
+    _base_.val_dataloader.sampler.references = references
+    _base_.test_dataloader.sampler.references = references
+    model = dict(references=references, ...)
+
+and a variant of that config (5 lines more than `_base_`) likewise, with
+`_base_.model.references = references` as its last line.
+
+(mmengine does not carry a changed variable of a base file to the places where that file used
+it; an assignment to a part of `_base_` does change the inherited config.)
+"""
+
 references = None
 
 dataset_type = 'ImageNetVIDDataset'

@@ -1,5 +1,8 @@
-# ToyVID, the synthetic data set of `tools/dataset_converters/make_toy_vid.py`. The classes come
-# from the json. For `references` see the head of `imagenet_vid_fgfa_style.py`.
+"""ToyVID, the synthetic data set of tools/dataset_converters/make_toy_vid.py.
+
+The classes come from the json. For `references` see the head of imagenet_vid_fgfa_style.py.
+"""
+
 references = None
 
 dataset_type = 'CocoVIDDataset'
