@@ -1,0 +1,244 @@
+"""Videos in COCO-VID format."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.datasets import BaseVideoDataset
+from mmdet.registry import DATASETS
+from mmengine.fileio import join_path
+
+from .coco_vid_file import CocoVIDFile, image_size
+
+#: ``filter_cfg`` where it is silent: which frames may be key frames in training.
+DEFAULT_FILTER = dict(filter_empty_gt=True, min_size=32)
+
+
+@dataclass(frozen=True)
+class VideoSummary:
+    """What samplers need to know of a video.
+
+    Attributes:
+        video_id: The id that policies and models see.
+        length: Number of frames.
+        key_frame_ids: Frames that may be key frames, ascending.
+    """
+
+    video_id: Hashable
+    length: int
+    key_frame_ids: np.ndarray
+
+
+@DATASETS.register_module()
+class CocoVIDDataset(BaseVideoDataset):
+    """Videos (and single images) of a COCO-VID json, of any classes.
+
+    Unlike mmdet's ``BaseVideoDataset`` no frame ever leaves its video: position in the video and
+    ``frame_id`` are the same number, and the frames that may be key frames in training are a
+    separate list (:meth:`key_frame_ids`).
+
+    Args:
+        key_frames: ``'marked'``: training key frames are those with ``is_vid_train_frame``, where
+            the json has that field; ``'all'``: every frame.
+        backend_args: Where the annotation file lies, see ``mmengine.fileio``.
+        **kwargs: As in mmengine's ``BaseDataset``. ``metainfo=dict(classes=...)``: labels follow
+            this order; without it the json's order. ``filter_cfg``: see ``DEFAULT_FILTER``.
+
+    Raises:
+        ValueError: If the json is faulty (see :class:`CocoVIDFile`), a class is not in it, or, in
+            training, no frame may be a key frame.
+    """
+
+    def __init__(self,
+                 *args: Any,  # noqa: ANN401 handed on to BaseDataset
+                 key_frames: str = 'marked',
+                 backend_args: dict[str, Any] | None = None,
+                 **kwargs: Any) -> None:  # noqa: ANN401
+        if key_frames not in ('marked', 'all'):
+            raise ValueError(f"key_frames must be 'marked' or 'all', got {key_frames!r}")
+        unknown = set(kwargs.get('filter_cfg') or {}) - set(DEFAULT_FILTER)
+        if unknown:
+            raise ValueError(f'filter_cfg knows {list(DEFAULT_FILTER)}, got {sorted(unknown)}')
+        self.key_frames = key_frames
+        self._summaries: list[VideoSummary] = []
+        self._last_video: tuple[int, dict] | None = None
+        super().__init__(*args, backend_args=backend_args, **kwargs)
+
+    def full_init(self) -> None:
+        """Read the annotation file."""
+        if self._fully_initialized:
+            return
+        self.data_list = self.load_data_list()
+        if self._indices is not None:
+            self.data_list = self._get_unserialized_subset(self._indices)
+        self._summaries = [
+            VideoSummary(video['video_id'], video['video_length'],
+                         np.asarray(video.pop('key_frame_ids'), dtype=np.int32))
+            for video in self.data_list
+        ]
+        if self.serialize_data:
+            self.data_bytes, self.data_address = self._serialize_data()
+        self._fully_initialized = True
+        if not self.test_mode and not any(s.key_frame_ids.size for s in self._summaries):
+            raise ValueError(
+                f'{self.ann_file} has no frame to train on: with key_frames={self.key_frames!r} '
+                f'and filter_cfg={self._filter()} a key frame has the field is_vid_train_frame '
+                'true (where the file has it), a valid box of the asked classes, and is large '
+                "enough. Use key_frames='all' for a file without marked frames")
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Videos as ``dict(video_id, video_name, video_length, images, key_frame_ids)``."""
+        source = CocoVIDFile(self.ann_file, self.backend_args)
+        classes = self._metainfo.get('classes') or source.classes
+        if isinstance(classes, str):
+            raise ValueError(f'metainfo classes must be a list of names, got {classes!r}')
+        self._metainfo['classes'] = tuple(classes)
+        self.cat2label = source.labels(classes)
+        self.cat_ids = list(self.cat2label)
+        marked = self.key_frames == 'marked' and source.has_train_marks()
+        videos = [self._parse_video(source, video, marked) for video in source.videos()]
+        source.warn_of_dropped_boxes()
+        return videos
+
+    def _parse_video(self, source: CocoVIDFile, video: dict, marked: bool) -> dict[str, Any]:
+        length = len(video['images'])
+        common = dict(video_id=video['video_id'], video_name=video['video_name'],
+                      is_video_data=video['is_video_data'], ori_video_length=length)
+        prefix = self.data_prefix.get('img_path') or self.data_prefix.get('img') or ''
+        frames, key_frame_ids = [], []
+        for image in video['images']:
+            height, width = image_size(image)
+            frame = dict(
+                img_id=image['id'],
+                img_path=join_path(prefix, image['file_name']) if prefix else image['file_name'],
+                height=height,
+                width=width,
+                frame_id=image['frame_id'],
+                instances=source.instances(image, self.cat2label),
+                **common)
+            frames.append(frame)
+            usable = image.get('is_vid_train_frame', False) or not marked
+            if self.test_mode or (usable and self._may_be_key_frame(frame)):
+                key_frame_ids.append(frame['frame_id'])
+        return dict(video_id=video['video_id'], video_name=video['video_name'],
+                    is_video_data=video['is_video_data'], video_length=length, images=frames,
+                    key_frame_ids=key_frame_ids)
+
+    def _filter(self) -> dict[str, Any]:
+        return {**DEFAULT_FILTER, **(self.filter_cfg or {})}
+
+    def _may_be_key_frame(self, frame: dict[str, Any]) -> bool:
+        settings = self._filter()
+        sizes = [size for size in (frame['height'], frame['width']) if size is not None]
+        if settings['filter_empty_gt'] and not frame['instances']:
+            return False
+        return min(sizes, default=settings['min_size']) >= settings['min_size']
+
+    def _summary(self, video_idx: int) -> VideoSummary:
+        if not self._fully_initialized:
+            self.full_init()
+        if not 0 <= video_idx < len(self._summaries):
+            raise IndexError(f'{self.ann_file} has {len(self._summaries)} videos, '
+                             f'asked for video {video_idx}')
+        return self._summaries[video_idx]
+
+    def key_frame_ids(self, video_idx: int) -> list[int]:
+        """Frames of a video that may be key frames: all of them in testing."""
+        return self._summary(video_idx).key_frame_ids.tolist()
+
+    def video_id(self, video_idx: int) -> Hashable:
+        """The id that the policy and the model see (``metainfo['video_id']``)."""
+        return self._summary(video_idx).video_id
+
+    def get_len_per_video(self, idx: int) -> int:
+        """Number of frames of a video."""
+        return self._summary(idx).length
+
+    @property
+    def num_all_imgs(self) -> int:
+        """Number of frames of all videos."""
+        return sum(self.get_len_per_video(i) for i in range(len(self)))
+
+    def prepare_data(self, idx: int | tuple[int, int]) -> Any:  # noqa: ANN401 as pipelines
+        """Run the pipeline for a video or for one frame of it.
+
+        Args:
+            idx: ``(video, frame_id)``; or a video: all its frames in testing, a random key frame
+                in training.
+
+        Returns:
+            What the pipeline returns; None asks mmengine for another sample (training).
+
+        Raises:
+            IndexError: If there is no such video or frame.
+        """
+        video_idx, frame_id = split_index(idx)
+        length = self.get_len_per_video(video_idx)
+        if frame_id is not None and not 0 <= frame_id < length:
+            raise IndexError(f'{self.ann_file}: video {self.video_id(video_idx)!r} has {length} '
+                             f'frames, asked for frame {frame_id}')
+        if self.test_mode:
+            return self.pipeline(
+                self._test_frames(video_idx, range(length) if frame_id is None else [frame_id]))
+        if frame_id is None:
+            key_frame_ids = self.key_frame_ids(video_idx)
+            if not key_frame_ids:
+                return None
+            frame_id = key_frame_ids[int(torch.randint(len(key_frame_ids), ()))]
+        info = self.get_data_info(video_idx)
+        info['key_frame_id'] = frame_id
+        return self.pipeline(info)
+
+    def _test_frames(self, video_idx: int, frame_ids: Sequence[int]) -> dict[str, list]:
+        if self._last_video is None or self._last_video[0] != video_idx:
+            self._last_video = video_idx, self.get_data_info(video_idx)
+        images = self._last_video[1]['images']
+        frames = [copy.deepcopy(images[frame_id]) for frame_id in frame_ids]
+        data = {key: [frame[key] for frame in frames] for key in frames[0]}
+        data['video_length'] = [len(frames)] * len(frames)
+        return data
+
+    def _rand_another(self) -> tuple[int, int]:
+        """A random key frame of a random video."""
+        ends = np.cumsum([summary.key_frame_ids.size for summary in self._summaries])
+        number = int(torch.randint(int(ends[-1]), ()))
+        video_idx = int(np.searchsorted(ends, number, side='right'))
+        key_frame_ids = self._summaries[video_idx].key_frame_ids
+        return video_idx, int(key_frame_ids[number - int(ends[video_idx])])
+
+    def get_subset_(self, indices: int | Sequence[int]) -> None:
+        """Keep some videos only, as mmengine defines it."""
+        super().get_subset_(indices)
+        self._summaries = subset(self._summaries, indices)
+        self._last_video = None
+
+    def get_subset(self, indices: int | Sequence[int]) -> CocoVIDDataset:
+        """A dataset of some of the videos, as mmengine defines it."""
+        part = super().get_subset(indices)
+        part._summaries = subset(self._summaries, indices)
+        part._last_video = None
+        return part
+
+
+def subset(items: list, indices: int | Sequence[int]) -> list:
+    """The first (negative: last) ``indices`` items, or those named."""
+    if isinstance(indices, int):
+        return items[:indices] if indices >= 0 else items[indices:]
+    return [items[i] for i in indices]
+
+
+def split_index(idx: int | Sequence[int]) -> tuple[int, int | None]:
+    """``(video, frame)`` of a dataset index; frame is None for a whole video.
+
+    Raises:
+        TypeError: If it is neither a whole number nor a pair of them.
+    """
+    parts = tuple(idx) if isinstance(idx, (tuple, list)) else (idx, )
+    if len(parts) > 2 or not all(isinstance(part, (int, np.integer)) for part in parts):
+        raise TypeError(f'a video dataset is indexed by video or by (video, frame), got {idx!r}')
+    return int(parts[0]), int(parts[1]) if len(parts) == 2 else None

@@ -1,0 +1,243 @@
+"""Reading one COCO-VID json: classes, videos with ordered frames, checked boxes."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from mmengine.fileio import load
+
+#: First id of one-frame videos made of images without ``video_id`` (as in mmdet).
+STILL_IMAGE_ID = 100001
+
+
+class CocoVIDFile:
+    """The content of a COCO-VID json (MMTracking's format), checked and grouped.
+
+    ``videos``, ``annotations`` and most fields may be absent; images without ``video_id`` are
+    videos of one frame.
+
+    Args:
+        path: The json file.
+        backend_args: Where it lies, see ``mmengine.fileio``.
+
+    Raises:
+        ValueError: If the file is no COCO json, has no images, or names an id twice.
+    """
+
+    def __init__(self, path: str, backend_args: dict[str, Any] | None = None) -> None:
+        self.path = path
+        content = read_json(path, backend_args)
+        self.categories: list[dict] = content.get('categories') or []
+        self.images: list[dict] = content['images']
+        self.video_infos: list[dict] = content.get('videos') or []
+        self.dropped: Counter[str] = Counter()
+        self._check_unique('category name', [c['name'] for c in self.categories])
+        self._check_unique('video id', [v['id'] for v in self.video_infos])
+        self._check_unique('image id', [i['id'] for i in self.images])
+        self.annotations = self._group_annotations(content.get('annotations') or [])
+
+    def _check_unique(self, what: str, values: Sequence[Hashable]) -> None:
+        if len(set(values)) < len(values):
+            twice = [value for value, count in Counter(values).items() if count > 1]
+            raise ValueError(f'{self.path}: {what} {twice[0]!r} occurs more than once '
+                             f'({len(twice)} such); give every entry its own')
+
+    def _group_annotations(self, annotations: list[dict]) -> dict[Hashable, list[dict]]:
+        known = {image['id'] for image in self.images}
+        grouped: dict[Hashable, list[dict]] = defaultdict(list)
+        orphans = []
+        for annotation in annotations:
+            if annotation['image_id'] in known:
+                grouped[annotation['image_id']].append(annotation)
+            else:
+                orphans.append(annotation)
+        if orphans:
+            warnings.warn(
+                f'{self.path}: {len(orphans)} annotations belong to images that are not in the '
+                f'file (the first one: annotation {orphans[0].get("id")}, image_id '
+                f'{orphans[0]["image_id"]}); they are ignored', stacklevel=2)
+        return grouped
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the categories in the order of the file."""
+        return tuple(category['name'] for category in self.categories)
+
+    def has_train_marks(self) -> bool:
+        """Whether the images say which of them are training key frames."""
+        return any('is_vid_train_frame' in image for image in self.images)
+
+    def labels(self, classes: Sequence[str]) -> dict[Hashable, int]:
+        """Label of every category id that is asked for: its position in ``classes``.
+
+        Raises:
+            ValueError: If a class is not in the file.
+        """
+        missing = [name for name in classes if name not in self.classes]
+        if missing:
+            raise ValueError(f'{self.path} has no category {missing}. Asked for: '
+                             f'{tuple(classes)}; in the file: {self.classes}. Correct '
+                             'metainfo=dict(classes=...) of the dataset')
+        in_file = [name for name in self.classes if name in classes]
+        if in_file != list(classes):
+            warnings.warn(
+                f'{self.path}: the file lists its classes as {tuple(in_file)}, but '
+                f'{tuple(classes)} was asked for. Labels follow the latter; CocoVideoMetric with '
+                'ann_file would follow the former: leave its ann_file away', stacklevel=2)
+        names = {category['name']: category['id'] for category in self.categories}
+        return {names[name]: label for label, name in enumerate(classes)}
+
+    def videos(self) -> list[dict[str, Any]]:
+        """Videos with their images in temporal order, each with a dense ``frame_id`` from 0.
+
+        Returns:
+            ``dict(video_id, video_name, is_video_data, images)`` in the order of the file's
+            ``videos``, then of the images; images as in the file.
+
+        Raises:
+            ValueError: If a video names a frame twice or mixes frame sizes.
+        """
+        names = {info['id']: str(info.get('name', info['id'])) for info in self.video_infos}
+        repeated = {name for name, count in Counter(names.values()).items() if count > 1}
+        grouped: dict[Hashable, list[dict]] = {video_id: [] for video_id in names}
+        stills = []
+        for image in self.images:
+            if image.get('video_id') is None:
+                stills.append(image)
+            else:
+                grouped.setdefault(image['video_id'], []).append(image)
+        self._warn_if_empty([names[i] for i, images in grouped.items() if not images])
+        videos = []
+        for video_id, images in grouped.items():
+            name = names.get(video_id, str(video_id))
+            name = f'{name}_{video_id}' if name in repeated else name
+            if images:
+                videos.append(dict(video_id=video_id, video_name=name, is_video_data=True,
+                                   images=images))
+        self._order_frames(videos)
+        for video in videos:
+            self._check_sizes(video)
+        return videos + self._still_videos(stills, grouped)
+
+    def _still_videos(self, images: list[dict], taken: dict[Hashable, Any]) -> list[dict]:
+        first = max([STILL_IMAGE_ID, *(i + 1 for i in taken if isinstance(i, int))])
+        return [
+            dict(video_id=first + i, video_name=image['file_name'].rsplit('.', 1)[0],
+                 is_video_data=False, images=[dict(image, frame_id=0)])
+            for i, image in enumerate(images)
+        ]
+
+    def _warn_if_empty(self, names: list[str]) -> None:
+        if names:
+            warnings.warn(f'{self.path}: {len(names)} videos have no images (the first one: '
+                          f'{names[0]!r}); they are ignored', stacklevel=2)
+
+    def _order_frames(self, videos: list[dict]) -> None:
+        """Sort by ``frame_id`` and renumber 0 .. n - 1."""
+        renumbered = []
+        for video in videos:
+            images = video['images']
+            numbered = ['frame_id' in image for image in images]
+            if any(numbered) and not all(numbered):
+                without = images[numbered.index(False)]['file_name']
+                raise ValueError(f'{self.path}: video {video["video_name"]!r} has frames with '
+                                 f'and without frame_id ({without} has none): give it to all '
+                                 'or to none of them')
+            if all(numbered):
+                images = sorted(images, key=lambda image: image['frame_id'])
+                self._check_frame_ids(video['video_name'], images)
+                if images[0]['frame_id'] != 0 or images[-1]['frame_id'] != len(images) - 1:
+                    renumbered.append(video['video_name'])
+            video['images'] = [dict(image, frame_id=i) for i, image in enumerate(images)]
+        if renumbered:
+            warnings.warn(
+                f'{self.path}: the frame ids of video {renumbered[0]!r} '
+                f'({len(renumbered)} such videos) are not 0 .. n - 1. The frames are numbered '
+                'anew in their order; references count the frames that are there', stacklevel=2)
+
+    def _check_frame_ids(self, name: str, images: list[dict]) -> None:
+        for first, second in pairwise(images):
+            if first['frame_id'] == second['frame_id']:
+                raise ValueError(
+                    f'{self.path}: video {name!r} has frame_id {first["frame_id"]} twice: '
+                    f'{first["file_name"]} and {second["file_name"]}; number its frames anew')
+
+    def _check_sizes(self, video: dict) -> None:
+        sized = [image for image in video['images'] if None not in image_size(image)]
+        for image in sized:
+            if image_size(image) != image_size(sized[0]):
+                raise ValueError(
+                    f'{self.path}: video {video["video_name"]!r} has frames of different size: '
+                    f'frame {sized[0]["frame_id"]} ({sized[0]["file_name"]}) is '
+                    f'{image_size(sized[0])} (height, width), frame {image["frame_id"]} '
+                    f'({image["file_name"]}) is {image_size(image)}. Resize or split the video')
+
+    def instances(self, image: dict, labels: dict[Hashable, int]) -> list[dict[str, Any]]:
+        """Valid boxes of one image in mmdet's form, (x1, y1, x2, y2); others are counted."""
+        instances = []
+        for position, annotation in enumerate(self.annotations.get(image['id'], [])):
+            if annotation['category_id'] not in labels or annotation.get('ignore', False):
+                continue
+            problem = box_problem(annotation, image)
+            if problem:
+                self.dropped[problem] += 1
+                continue
+            x, y, w, h = annotation['bbox']
+            instance_id = annotation.get('instance_id')
+            instance = dict(bbox=[x, y, x + w, y + h],
+                            bbox_label=labels[annotation['category_id']],
+                            ignore_flag=int(bool(annotation.get('iscrowd', False))),
+                            instance_id=position if instance_id is None else instance_id)
+            if annotation.get('segmentation'):
+                instance['mask'] = annotation['segmentation']
+            instances.append(instance)
+        return instances
+
+    def warn_of_dropped_boxes(self) -> None:
+        """Say once how many boxes :meth:`instances` has dropped, and why."""
+        if self.dropped:
+            reasons = ', '.join(f'{count} {why}' for why, count in sorted(self.dropped.items()))
+            warnings.warn(f'{self.path}: boxes were dropped: {reasons}', stacklevel=2)
+            self.dropped.clear()
+
+
+def read_json(path: str, backend_args: dict[str, Any] | None) -> dict[str, Any]:
+    """Load a COCO json that has images.
+
+    Raises:
+        ValueError: If it is no json, not COCO or without images.
+    """
+    try:
+        content = load(path, file_format='json', backend_args=backend_args)
+    except json.JSONDecodeError as error:
+        raise ValueError(f'{path} is no valid json ({error}); convert the data set again'
+                         ) from error
+    if not isinstance(content, dict) or not content.get('images'):
+        raise ValueError(f'{path} names no images: a COCO-VID json needs the keys images, '
+                         'categories and annotations')
+    return content
+
+
+def image_size(image: dict) -> tuple[int | None, int | None]:
+    """``(height, width)`` as annotated; None where the file does not say."""
+    return image.get('height'), image.get('width')
+
+
+def box_problem(annotation: dict, image: dict) -> str | None:
+    """Why a box cannot be used, or None."""
+    box = annotation.get('bbox')
+    if not isinstance(box, list) or len(box) != 4:
+        return 'without four numbers'
+    x, y, w, h = box
+    if not (w >= 1 and h >= 1 and annotation.get('area', w * h) > 0):
+        return 'of less than one pixel'
+    height, width = image_size(image)
+    if height is None or width is None:
+        return None
+    inside_w, inside_h = min(x + w, width) - max(x, 0), min(y + h, height) - max(y, 0)
+    return None if inside_w > 0 and inside_h > 0 else 'outside of the image'

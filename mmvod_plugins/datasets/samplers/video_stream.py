@@ -1,0 +1,83 @@
+"""Frames of videos in the order in which a policy wants them loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mmdet.registry import DATA_SAMPLERS
+from mmengine.dist import get_dist_info
+from torch.utils.data import Sampler
+
+from mmvod_plugins.references import ReferencePolicy, build_references
+
+from .key_frame import VideoDataset, check_dataset
+
+
+@DATA_SAMPLERS.register_module()
+class VideoStreamSampler(Sampler):
+    """``(video, frame)`` of whole videos, in the schedule of a reference policy, for testing.
+
+    Whole videos are given to processes, balanced by their number of frames. With more processes
+    than videos some processes have nothing to do. Detections do not depend on the distribution.
+
+    Args:
+        dataset: :class:`CocoVIDDataset` or :class:`ConcatVideoDataset` in ``test_mode``.
+        references: The policy that the model has; None: the natural order.
+        seed: Not used; the runner gives one to every sampler.
+
+    Raises:
+        ValueError: If the dataset is not in ``test_mode``.
+    """
+
+    def __init__(self,
+                 dataset: VideoDataset,
+                 references: dict[str, Any] | ReferencePolicy | None = None,
+                 seed: int | None = None) -> None:
+        check_dataset(dataset, self)
+        if not dataset.test_mode:
+            raise ValueError('VideoStreamSampler is for testing: set test_mode=True in the '
+                             'dataset, or use VideoKeyFrameSampler for training')
+        rank, world_size = get_dist_info()
+        self.dataset = dataset
+        self.policy = build_references(references)
+        lengths = [dataset.get_len_per_video(i) for i in range(len(dataset))]
+        self.video_idxs = distribute(lengths, world_size)[rank]
+        self._length: int | None = None
+
+    def _schedule(self, video_idx: int) -> list[int]:
+        length = self.dataset.get_len_per_video(video_idx)
+        return self.policy.schedule(length, self.dataset.video_id(video_idx))
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        for video_idx in self.video_idxs:
+            for frame_id in self._schedule(video_idx):
+                yield video_idx, frame_id
+
+    def __len__(self) -> int:
+        if self._length is None:
+            once = (self.policy.max_records is None
+                    and type(self.policy).schedule is ReferencePolicy.schedule)
+            self._length = sum(
+                self.dataset.get_len_per_video(i) if once else len(self._schedule(i))
+                for i in self.video_idxs)
+        return self._length
+
+
+def distribute(lengths: Sequence[int], world_size: int) -> list[list[int]]:
+    """Give whole videos to processes: the longest first, always to the least loaded process.
+
+    Args:
+        lengths: Frames of each video.
+        world_size: Number of processes.
+
+    Returns:
+        Videos of each process, ascending; empty lists where there are too few videos.
+    """
+    shares: list[list[int]] = [[] for _ in range(world_size)]
+    loads = [0] * world_size
+    for video_idx in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        rank = loads.index(min(loads))
+        shares[rank].append(video_idx)
+        loads[rank] += lengths[video_idx]
+    return [sorted(share) for share in shares]

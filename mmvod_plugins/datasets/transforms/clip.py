@@ -1,0 +1,59 @@
+"""Transforms that act on all frames of a clip alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from mmcv.transforms import TransformBroadcaster
+from mmdet.registry import TRANSFORMS
+
+#: Transforms of mmdet that draw in a way that mmcv cannot share between frames.
+DRAW_PER_FRAME = ('Albu', 'CutOut', 'MinIoURandomCrop', 'RandomShift')
+
+
+class _SkipClip(Exception):
+    """A transform asked for another sample."""
+
+
+@TRANSFORMS.register_module()
+class ClipTransform(TransformBroadcaster):
+    """Apply transforms of single images to every frame of a clip with the same random draws.
+
+    mmcv's ``TransformBroadcaster`` with ``share_random_params=True``, which also lets a transform
+    ask for another sample by returning None (a skipped file, a crop without boxes).
+
+    Args:
+        transforms: Transforms or their configs.
+
+    Raises:
+        ValueError: If a transform draws for each frame anew.
+    """
+
+    def __init__(self, transforms: list[dict[str, Any] | Callable[[dict], dict]]) -> None:
+        super().__init__(transforms, share_random_params=True)
+        for name in sorted(set(transform_names(self.transforms)) & set(DRAW_PER_FRAME)):
+            raise ValueError(f'{name} draws anew for each frame of a clip, so that the frames '
+                             'would no longer fit together: take another transform (RandomCrop, '
+                             'Expand, RandomAffine, PhotoMetricDistortion, ... can be shared)')
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
+        """Transform every frame; None as soon as one transform returns None."""
+        try:
+            return super().transform(results)
+        except _SkipClip:
+            return None
+
+    def _apply_transforms(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        outputs = self.transforms(dict(inputs))
+        if outputs is None:
+            raise _SkipClip
+        return outputs
+
+
+def transform_names(transforms: object) -> list[str]:
+    """Class names of transforms and of those inside them."""
+    names = [type(transforms).__name__]
+    if isinstance(transforms, Iterable):
+        names += [name for transform in transforms for name in transform_names(transform)]
+    return names

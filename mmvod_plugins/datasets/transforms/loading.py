@@ -1,0 +1,100 @@
+"""Reading frames, and what happens when one cannot be read."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import cv2
+import mmcv
+import numpy as np
+from mmcv.transforms import LoadImageFromFile
+from mmdet.registry import TRANSFORMS
+from mmengine import fileio
+
+READ_ERRORS = (OSError, ValueError, TypeError, RuntimeError, cv2.error)
+GREY = 114
+
+
+@TRANSFORMS.register_module()
+class LoadVideoFrame(LoadImageFromFile):
+    """Load a frame; a missing or corrupt file is an error, a skip or a grey frame.
+
+    A frame whose decoded size is not the annotated one has boxes that do not fit: it is skipped
+    with ``'skip'`` and otherwise an error. ``unreadable`` says in the metainfo of each frame
+    whether it is a stand-in.
+
+    Args:
+        unreadable: ``'raise'``: an error. ``'skip'``, for training within :class:`ClipTransform`:
+            a warning, and mmengine takes another sample. ``'blank'``, for testing: a warning, and
+            a grey frame of the annotated size, so that a long run is not lost.
+        to_float32: As in mmcv.
+        color_type: As in mmcv.
+        imdecode_backend: As in mmcv.
+        backend_args: Where the files lie, see ``mmengine.fileio``.
+    """
+
+    def __init__(self,
+                 unreadable: str = 'raise',
+                 *,
+                 to_float32: bool = False,
+                 color_type: str = 'color',
+                 imdecode_backend: str = 'cv2',
+                 backend_args: dict[str, Any] | None = None) -> None:
+        if unreadable not in ('raise', 'skip', 'blank'):
+            raise ValueError(
+                f"unreadable must be 'raise', 'skip' or 'blank', got {unreadable!r}")
+        super().__init__(to_float32=to_float32, color_type=color_type,
+                         imdecode_backend=imdecode_backend, backend_args=backend_args)
+        self.unreadable = unreadable
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
+        """Add ``img`` (H, W, 3), its shapes and ``unreadable``.
+
+        Raises:
+            OSError: If the file cannot be read (``unreadable='raise'``, or ``'blank'`` without an
+                annotated size).
+            ValueError: If its size is not the annotated one.
+        """
+        path = results['img_path']
+        annotated = results.get('height'), results.get('width')
+        img, problem = self._read(path)
+        if problem and self.unreadable == 'blank' and None not in annotated:
+            warnings.warn(f'{problem}; a grey frame stands in for it', stacklevel=2)
+            img = np.full((*annotated, 3), GREY, dtype=np.uint8)
+        elif problem and self.unreadable != 'skip':
+            raise OSError(
+                f'{problem}. Expected an image of {annotated} (height, width): restore the file, '
+                'correct data_root and data_prefix, or choose unreadable="skip" (training) or '
+                '"blank" (testing) in LoadVideoFrame')
+        if img is not None and None not in annotated and img.shape[:2] != annotated:
+            problem = (f'{path} is {img.shape[:2]} (height, width) but annotated as {annotated}: '
+                       'its boxes do not fit. Correct the annotation file')
+            if self.unreadable != 'skip':
+                raise ValueError(problem)
+        if problem and self.unreadable == 'skip':
+            warnings.warn(f'{problem}; another sample is taken', stacklevel=2)
+            return None
+        results['img'] = img.astype(np.float32) if self.to_float32 else img
+        results['img_shape'] = results['ori_shape'] = img.shape[:2]
+        results['unreadable'] = problem is not None
+        return results
+
+    def _read(self, path: str) -> tuple[np.ndarray | None, str | None]:
+        """The decoded image, or None and what is wrong with it."""
+        try:
+            content = fileio.get(path, backend_args=self.backend_args)
+        except READ_ERRORS as error:
+            return None, f'{path} cannot be read ({type(error).__name__}: {error})'
+        if not content:
+            return None, f'{path} cannot be decoded: the file is empty'
+        try:
+            img = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
+        except READ_ERRORS as error:
+            return None, f'{path} cannot be decoded ({type(error).__name__}: {error})'
+        if img is None:
+            return None, f'{path} cannot be decoded: it is no image or is corrupt'
+        return img, None
+
+    def __repr__(self) -> str:
+        return f'{super().__repr__()[:-1]}, unreadable={self.unreadable!r})'

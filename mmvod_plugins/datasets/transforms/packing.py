@@ -1,0 +1,46 @@
+"""From lists over the frames of a clip to what the model gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmdet.datasets.transforms import PackTrackInputs
+from mmdet.registry import TRANSFORMS
+
+#: What our frames say in addition to mmdet's: role in the clip, name of the video, whether it is
+#: a video at all, whether a grey frame stands in for the file.
+VIDEO_META_KEYS = ('role', 'video_name', 'is_video_data', 'unreadable')
+
+
+@TRANSFORMS.register_module()
+class PackVideoInputs(PackTrackInputs):
+    """``PackTrackInputs`` with the metainfo of video detection.
+
+    Args:
+        meta_keys: Further keys of the frames to keep as metainfo.
+    """
+
+    def __init__(self, meta_keys: str | tuple[str, ...] | list[str] = ()) -> None:
+        extra = (meta_keys, ) if isinstance(meta_keys, str) else tuple(meta_keys)
+        super().__init__(meta_keys=VIDEO_META_KEYS + extra)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Pack a clip.
+
+        Returns:
+            ``inputs`` (T, 3, H, W) and ``data_samples``, a ``TrackDataSample`` of T frames.
+
+        Raises:
+            ValueError: If the frames are of different size.
+        """
+        shapes = [img.shape[:2] for img in results.get('img', [])]
+        if len(set(shapes)) > 1:
+            frames = ', '.join(f'{path} {shape}' for path, shape in zip(
+                results['img_path'], shapes, strict=True))
+            raise ValueError(f'the frames of a clip must be of one size (height, width), got '
+                             f'{frames}: resize the video, or use transforms that draw once per '
+                             'clip (ClipTransform)')
+        return super().transform(results)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(meta_keys={self.meta_keys})'

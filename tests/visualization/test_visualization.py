@@ -1,0 +1,95 @@
+"""Drawing, contact sheets and video files."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mmvod_plugins.visualization import VideoWriter, contact_sheet, draw_detections, write_video
+
+GREY = np.full((60, 80, 3), 100, np.uint8)
+
+
+def test_boxes_are_drawn_on_a_copy():
+    drawn = draw_detections(GREY, [[10, 20, 40, 50]], [1], [0.9], ['cat', 'dog'])
+    assert (GREY == 100).all()
+    assert drawn.shape == GREY.shape
+    assert (drawn[50, 15:35] != 100).any(axis=-1).all()
+    assert (drawn[30:45, 60:] == 100).all()
+
+
+@pytest.mark.parametrize('kind', [np.array, torch.tensor, list], ids=['numpy', 'torch', 'list'])
+def test_any_kind_of_numbers_can_be_drawn(kind):
+    boxes, labels, scores = kind([[1.0, 2.0, 30.0, 40.0]]), kind([0]), kind([0.5])
+    assert (draw_detections(GREY, boxes, labels, scores) != 100).any()
+
+
+@pytest.mark.parametrize('box', [[-500, -500, 900, 900], [70, -20, 200, 10], [5, 5, 5, 5],
+                                 [float('nan')] * 4], ids=['larger', 'corner', 'empty', 'nan'])
+def test_odd_boxes_do_not_fail(box):
+    assert draw_detections(GREY, [box], [99], None, ['cat']).shape == GREY.shape
+
+
+def test_no_boxes_leave_the_frame_as_it_is():
+    assert (draw_detections(GREY, np.zeros((0, 4)), [], [], []) == GREY).all()
+    assert (draw_detections(GREY, [], []) == GREY).all()
+
+
+def test_wrong_input_is_refused():
+    with pytest.raises(ValueError, match='1 boxes, 2 labels and no scores'):
+        draw_detections(GREY, [[0, 0, 1, 1]], [0, 1])
+    with pytest.raises(ValueError, match=r'\(H, W, 3\)'):
+        draw_detections(GREY[..., 0], [], [])
+
+
+def test_a_contact_sheet_has_rows_and_columns():
+    images = [np.full((10, 20, 3), i, np.uint8) for i in range(5)]
+    sheet = contact_sheet(images, columns=3, gap=2)
+    assert sheet.shape == (22, 64, 3)
+    assert (sheet[:10, 44:] == 2).all()
+    assert (sheet[12:, :20] == 3).all()
+    assert contact_sheet(images[:1], columns=3).shape == (10, 20, 3)
+
+
+def test_smaller_images_are_centred():
+    sheet = contact_sheet([np.zeros((10, 20, 3), np.uint8), np.ones((4, 6, 3), np.uint8)], 2, 0)
+    assert (sheet[3:7, 27:33] == 1).all()
+
+
+@pytest.mark.parametrize(('images', 'columns'), [([], 2), ([GREY], 0)])
+def test_an_empty_sheet_is_refused(images, columns):
+    with pytest.raises(ValueError, match='needs images and columns'):
+        contact_sheet(images, columns)
+
+
+def test_a_written_video_can_be_read(tmp_path):
+    path = tmp_path / 'new' / 'clip.mp4'
+    frames = [np.full((48, 64, 3), 40 * i, np.uint8) for i in range(4)]
+    assert write_video(path, frames, fps=10) == 4
+    video = cv2.VideoCapture(str(path))
+    read = [video.read()[1] for _ in range(4)]
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 4
+    assert video.get(cv2.CAP_PROP_FPS) == 10
+    assert [round(float(frame.mean()) / 40) for frame in read] == [0, 1, 2, 3]
+
+
+def test_video_errors_say_what_is_wrong(tmp_path):
+    with pytest.raises(ValueError, match='no frames'):
+        write_video(tmp_path / 'a.mp4', [])
+    with pytest.raises(ValueError, match=r'frame 1 is \(48, 60\).*\(60, 80\)'):
+        write_video(tmp_path / 'a.mp4', [GREY, GREY[:48, :60]])
+    with pytest.raises(ValueError, match=r'ends in \.mp4'):
+        write_video(tmp_path / 'a.avi', [GREY])
+    with pytest.raises(ValueError, match='uint8'):
+        write_video(tmp_path / 'a.mp4', [GREY.astype(float)])
+    (tmp_path / 'folder.mp4').mkdir()
+    with pytest.raises(OSError, match=r'cannot write .*folder\.mp4'):
+        write_video(tmp_path / 'folder.mp4', [GREY])
+
+
+def test_closing_twice_is_fine(tmp_path):
+    writer = VideoWriter(tmp_path / 'a.mp4')
+    writer.write(GREY)
+    writer.close()
+    writer.close()
+    assert writer.num_frames == 1
