@@ -6,6 +6,9 @@ from mmdet.utils import register_all_modules
 
 import mmvod_plugins  # noqa: F401 - registers the components
 
+# Tiny models and several test processes: more threads would wait for each other.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope='session', autouse=True)
 def _mmdet_scope():

@@ -215,7 +215,8 @@ class VideoDetector(BaseModel):
             sample.pred_instances = detector_steps.predict(self.detector, feats, [sample],
                                                            rescale)[0]
         else:
-            objects = objects or self._objects(feats, [sample])[0]
+            if objects is None:
+                objects = self._objects(feats, [sample])[0]
             roles = {role: _objects_of(records) for role, records in references.items()}
             sample.pred_instances, aggregated = self.roi_head.detect(
                 objects, roles, memory.roi_head, sample.metainfo, rescale)

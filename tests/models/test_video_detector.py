@@ -105,7 +105,7 @@ def test_batch_size_does_not_change_a_bit_with_one_frame_per_pass(batch_size):
 def test_batched_encoding_agrees_within_rounding():
     frames, model = video(9), tiny_model()
     expected = detect(model, frames)
-    assert_same(detect(model, frames, batch_size=4), expected, rtol=1e-3, atol=1e-3)
+    assert_same(detect(model, frames, batch_size=4), expected, rtol=0, atol=0.01)
 
 
 def test_a_whole_video_in_one_sample_is_detected():
@@ -163,11 +163,11 @@ def test_memory_changes_detections_only_after_it_was_written():
 
 def test_nothing_of_a_video_is_left_behind():
     model = tiny_model()
-    before = copy.deepcopy({k: v for k, v in vars(model).items() if k != 'streams'}.keys())
+    before = set(vars(model))
     state = {key: value.clone() for key, value in model.state_dict().items()}
     detect(model, video(7))
     assert len(model.streams) == 0
-    assert before == {k: v for k, v in vars(model).items() if k != 'streams'}.keys()
+    assert set(vars(model)) == before
     assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
 
 
@@ -224,7 +224,6 @@ def test_one_frame_video_and_still_image():
     assert len(detect(model, video(1))) == 1
     sample = sample_of(0, 1)
     for key in ('video_id', 'frame_id', 'ori_video_length'):
-        sample.set_metainfo({key: None})
         sample.pop(key)
     results = model.test_step(dict(inputs=[video(1)], data_samples=[clip_of([sample])]))
     assert len(results[0][0].pred_instances) > 0

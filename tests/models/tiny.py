@@ -32,6 +32,7 @@ ONLINE = dict(
 def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> ConfigDict:
     """Narrow a conv4-DC5 model in place: R-18 of an eighth of the width, few proposals."""
     detector = without_pretrained(config).detector
+    config.data_preprocessor.std = [60.0] * 3
     detector.backbone.update(depth=18, base_channels=8, frozen_stages=0)
     detector.rpn_head.update(in_channels=32, feat_channels=16)
     detector.rpn_head.anchor_generator.scales = [1, 2]
@@ -68,7 +69,7 @@ def tiny_model(method: str = 'mega', references: dict | None = MEGA, seed: int =
     model = MODELS.build(tiny_config(method, references, **aggregator))
     for name, parameter in model.named_parameters():
         if parameter.dim() > 1:
-            std = 2.0 if 'rpn' in name else 1.5
+            std = 0.1 if name.endswith(('rpn_reg.weight', 'fc_reg.weight')) else 1.0
             torch.nn.init.normal_(parameter, std=std / parameter[0].numel()**0.5)
         elif 'location.bias' in name:
             torch.nn.init.constant_(parameter, 0.8)
