@@ -58,7 +58,7 @@ class CocoVidBuilder:
         """
         video_id = len(self.videos) + 1
         self.videos.append(
-            dict(id=video_id, name=name, vid_train_frames=sorted(set(train_frames))))
+            dict(id=video_id, name=name, vid_train_frames=list(train_frames)))
         return video_id
 
     def add_frame(self, file_name: str, size: tuple[int, int], frame_id: int) -> dict[str, Any]:
