@@ -40,7 +40,7 @@ class _File:
         """Images of each video, in the order of the file."""
         frames = defaultdict(list)
         for image in self.images:
-            if 'video_id' in image:
+            if _whole(image.get('video_id')):
                 frames[image['video_id']].append(image)
         return frames
 
@@ -106,15 +106,15 @@ def _usable(entries: list[Any], part: str) -> tuple[list[Entry], list[Problem]]:
 def _check_categories(file: _File) -> Iterator[Problem]:
     if not file.categories:
         yield Problem('categories', '"categories"', 'empty', 'list the classes')
-    names = Counter(item.get('name') for item in file.categories)
+    names = Counter(repr(item.get('name')) for item in file.categories)
     for item in file.categories:
         name = item.get('name')
         if not isinstance(name, str) or not name:
             yield Problem('category name', f'category {item["id"]}', f'its name is {name!r}',
                           'give it the name of the class')
-        elif names[name] > 1:
+        elif names[repr(name)] > 1:
             yield Problem('category name', f'category {item["id"]}',
-                          f'{names[name]} categories have the name {name!r}', 'keep one of them')
+                          f'{names[repr(name)]} categories have the name {name!r}', 'keep one of them')
 
 
 def _check_videos(file: _File) -> Iterator[Problem]:
@@ -129,14 +129,15 @@ def _check_videos(file: _File) -> Iterator[Problem]:
 
 
 def _check_images(file: _File) -> Iterator[Problem]:
-    names = Counter(item.get('file_name') for item in file.images)
+    names = Counter(repr(item.get('file_name')) for item in file.images)
     for image in file.images:
         where, name = f'image {image["id"]}', image.get('file_name')
         if not isinstance(name, str) or not name:
             yield Problem('file_name', where, f'its file_name is {name!r}',
                           'add the path below the image folder')
-        elif names[name] > 1:
-            yield Problem('duplicate file_name', where, f'{name} is used {names[name]} times',
+        elif names[repr(name)] > 1:
+            yield Problem('duplicate file_name', where,
+                          f'{name} is used {names[repr(name)]} times',
                           'check that every frame has its own image', is_error=False)
         for key in ('height', 'width'):
             if not _positive(image.get(key)):
@@ -145,7 +146,8 @@ def _check_images(file: _File) -> Iterator[Problem]:
         if file.has_videos and 'video_id' not in image:
             yield Problem('no video_id', where, 'belongs to no video',
                           'set video_id, or it is used as a video of one frame', is_error=False)
-        elif file.has_videos and image['video_id'] not in file.video_ids:
+        elif file.has_videos and not (_whole(image['video_id'])
+                                      and image['video_id'] in file.video_ids):
             yield Problem('unknown video', where, f'video_id {image["video_id"]!r} is not in '
                           '"videos"', 'add the video or correct the video_id')
 
@@ -177,9 +179,9 @@ def _check_frame_ids(file: _File) -> Iterator[Problem]:
 
 def _check_frame_sizes(file: _File) -> Iterator[Problem]:
     for video_id, images in file.frames_by_video().items():
-        sizes = Counter((item.get('height'), item.get('width')) for item in images)
+        sizes = Counter(f'{item.get("height")}x{item.get("width")}' for item in images)
         if len(sizes) > 1:
-            found = ', '.join(f'{n} of {size[0]}x{size[1]}' for size, n in sizes.most_common(3))
+            found = ', '.join(f'{n} of {size}' for size, n in sizes.most_common(3))
             yield Problem('frame size', f'video {video_id}', f'frames differ in size: {found}',
                           'resize the frames or split the video')
 
@@ -217,10 +219,11 @@ def _check_boxes(file: _File) -> Iterator[Problem]:
             yield Problem('bbox', where, f'its bbox is {box!r}', 'write [x, y, width, height]')
             continue
         x, y, width, height = box
-        if width < 1 or height < 1 or not item.get('area', width * height) > 0:
-            yield Problem('empty box', where, f'bbox {box} with area '
-                          f'{item.get("area", width * height)}',
-                          'boxes below 1 pixel are dropped when loading', is_error=False)
+        area = item.get('area', width * height)
+        if width < 1 or height < 1 or not _positive(area):
+            yield Problem('empty box', where, f'bbox {box} with area {area!r}',
+                          'boxes below 1 pixel or without area are dropped when loading',
+                          is_error=False)
             continue
         image_id = item.get('image_id')
         image = file.image_by_id.get(image_id, {}) if _whole(image_id) else {}
@@ -258,7 +261,7 @@ def _check_instances(file: _File) -> Iterator[Problem]:
             yield Problem('duplicate instance', where, f'instance {instance} is in image '
                           f'{image_id} already, as annotation {first}',
                           'give every object of a frame its own number')
-        places[instance].add(image.get('video_id'))
+        places[instance].add(repr(image.get('video_id')))
     for instance, videos in places.items():
         if len(videos) > 1:
             yield Problem('shared instance', f'instance {instance}',

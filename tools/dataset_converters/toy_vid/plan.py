@@ -139,7 +139,7 @@ def _plan_object(kind: tuple[str, str, str], size: tuple[int, int], camera: np.n
     """Draw one object of a (shape, texture, speed) at random, away from the ``others``."""
     shape, texture, speed = kind
     length = len(camera)
-    diameter = float(rng.uniform(0.28, 0.46)) * min(size)
+    diameter = float(rng.uniform(0.3, 0.48)) * min(size)
     heading, step = rng.uniform(0, 2 * np.pi), rng.uniform(*_STEP[speed]) * diameter
     extent = np.array(size[::-1], dtype=float)
     margin = np.minimum(diameter / 2 + np.abs(camera).max(), 0.45 * extent)
@@ -148,14 +148,14 @@ def _plan_object(kind: tuple[str, str, str], size: tuple[int, int], camera: np.n
     velocity = step * np.array([np.cos(heading), np.sin(heading)])
     path = _bounce(start + velocity * np.arange(length)[:, None], margin, extent - margin)
     spin = rng.normal(0, 0.3) * step / diameter
-    body = 110 + 145 * rng.random(3) ** 0.7
+    body = 150 + 105 * rng.random(3)
     body[rng.integers(3)] *= 0.4
     plate = np.concatenate([rng.uniform(-0.16, 0.16, 2), rng.uniform(0, np.pi, 1)])
     return ObjectPlan(
         shape, texture, speed, diameter,
         path=path - camera,
         angle=rng.uniform(0, 2 * np.pi) + spin * np.arange(length),
-        colors=np.stack([body, body * 0.25]),
+        colors=np.stack([body, body * 0.15]),
         phase=rng.random(2),
         plate=np.tile(plate, (length, 1)))
 

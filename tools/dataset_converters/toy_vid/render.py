@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from .plan import ObjectPlan, VideoPlan
-from .spec import OVERLAP
+from .spec import OVERLAP, SHAPES
 from .sprites import CANVAS, EXTENT, outline, sprite
 
 MIN_VISIBLE = 0.05
@@ -89,7 +89,7 @@ def _background(plan: VideoPlan, frame_id: int) -> np.ndarray:
     picture = _scenery(plan.background_seed, plan.height + 2 * margin, plan.width + 2 * margin)
     x, y = plan.camera[frame_id]
     shift = np.array([[1, 0, -margin - x], [0, 1, -margin - y]], np.float64)
-    return 105 + cv2.warpAffine(
+    return 85 + cv2.warpAffine(
         picture, shift, (plan.width, plan.height), borderMode=cv2.BORDER_REFLECT)
 
 
@@ -98,7 +98,7 @@ def _scenery(seed: int, height: int, width: int) -> np.ndarray:
     """(height, width, 3) float32 soft noise around 0, in three scales."""
     rng = np.random.default_rng(seed)
     picture = np.zeros((height, width, 3), np.float32)
-    for cells, swing in ((4, 50), (12, 16), (40, 10)):
+    for cells, swing in ((4, 32), (12, 12), (40, 8)):
         noise = rng.uniform(-swing, swing, (cells, cells, 3)).astype(np.float32)
         picture += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
     picture.setflags(write=False)
@@ -146,7 +146,7 @@ def _plate_layer(plan: VideoPlan, item: ObjectPlan, frame_id: int) -> np.ndarray
     shift, turn = item.plate[frame_id, :2], item.plate[frame_id, 2]
     half = item.diameter / 2 * (0.72 * partial or 0.9 * full)
     center = item.path[frame_id] + (shift * item.diameter if full else 0)
-    rng = np.random.default_rng([plan.background_seed, item.category_id])
+    rng = np.random.default_rng([plan.background_seed, SHAPES.index(item.shape)])
     grain = rng.uniform(50, 130, (12, 12, 1)) * np.ones(3)
     look = cv2.resize(grain.astype(np.float32), (CANVAS, CANVAS), interpolation=cv2.INTER_LINEAR)
     corners = np.round((np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) + EXTENT)
@@ -197,9 +197,9 @@ def _blur(image: np.ndarray, active: dict[str, float], angle: float) -> np.ndarr
     """Apply motion blur along ``angle`` (radians) or defocus to a frame (H, W, 3)."""
     side = min(image.shape[:2])
     if 'defocus' in active:
-        image = cv2.GaussianBlur(image, (0, 0), 0.035 * side * active['defocus'])
+        image = cv2.GaussianBlur(image, (0, 0), 0.05 * side * active['defocus'])
     if 'motion_blur' in active:
-        half = 0.06 * side * active['motion_blur']
+        half = 0.08 * side * active['motion_blur']
         size = 2 * int(np.ceil(half)) + 1
         axis = np.arange(size) - size // 2
         x, y = np.meshgrid(axis, axis)

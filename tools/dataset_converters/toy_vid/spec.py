@@ -56,8 +56,8 @@ class Difficulty:
 
     Attributes:
         degraded_fraction: Share of the frames under a degradation, 0 to 1.
-        motion_blur: Line blur of the frame; strength 1 is 12% of the shorter image side.
-        defocus: Gaussian blur of the frame; strength 1 is a sigma of 3.5% of the shorter side.
+        motion_blur: Line blur of the frame; strength 1 is 16% of the shorter image side.
+        defocus: Gaussian blur of the frame; strength 1 is a sigma of 5% of the shorter side.
         partial_occlusion: A plate hides the textured middle; strength 1 is 72% of the diameter.
         full_occlusion: A plate hides all but a rim; strength 1 is 90% of the diameter.
         rare_pose: The object shows its plain back, narrowed; strength 1 halves its width.

@@ -11,8 +11,8 @@ CANVAS = 256
 EXTENT = 1.1
 """Half side of a sprite, in radii of the object."""
 
-_PERIOD = 0.4
-"""Period of the textures, in radii: 20% of the diameter."""
+_PERIOD = 0.5
+"""Period of the textures, in radii: 25% of the diameter."""
 
 _BADGE = 0.78
 """The texture ends here, in radii; a rim of plain body remains."""
