@@ -71,7 +71,8 @@ def draw(seed: int) -> np.ndarray:
     """The whole picture, BGR."""
     rows = ('dotted,\nclean', 'dotted,\ndegraded', 'striped,\ndegraded', 'striped,\nclean')
     labels = np.vstack([caption(_LABEL, ''), *(caption(_LABEL, row, _TILE) for row in rows)])
-    pairs = np.hstack([labels, *(pair_column(name, seed) for name, seed in zip(DEGRADATIONS, _SEEDS, strict=True))])
+    columns = map(pair_column, DEGRADATIONS, _SEEDS)
+    pairs = np.hstack([labels, *columns])
     plan = plan_video(Difficulty(), _FILM, 30, np.random.default_rng(seed))
     film = np.hstack([film_frame(plan, frame_id) for frame_id in pick_frames(plan)])
     film = np.hstack([film, np.full((len(film), pairs.shape[1] - film.shape[1], 3), 255, np.uint8)])

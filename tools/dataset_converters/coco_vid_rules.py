@@ -114,7 +114,8 @@ def _check_categories(file: _File) -> Iterator[Problem]:
                           'give it the name of the class')
         elif names[repr(name)] > 1:
             yield Problem('category name', f'category {item["id"]}',
-                          f'{names[repr(name)]} categories have the name {name!r}', 'keep one of them')
+                          f'{names[repr(name)]} categories have the name {name!r}',
+                          'keep one of them')
 
 
 def _check_videos(file: _File) -> Iterator[Problem]:

@@ -67,7 +67,8 @@ CATEGORIES = [
     dict(id=7, name='car', encode_name=CAR), dict(id=9, name='dog', encode_name=DOG)]
 
 
-def image(video, frame_id, image_id, video_id, key=False, size=(40, 60)):
+def image(video, frame_id, ids, key=False, size=(40, 60)):
+    image_id, video_id = ids
     return dict(file_name=f'{video}/{frame_id:06d}.JPEG', height=size[0], width=size[1],
                 id=image_id, frame_id=frame_id, video_id=video_id, is_vid_train_frame=key)
 
@@ -89,8 +90,8 @@ def test_vid_json_is_exactly_that_of_mmtracking(tree):
     assert train['categories'] == list(VID_CATEGORIES)
     assert [item for item in CATEGORIES if item in train['categories']] == CATEGORIES
     assert train['videos'] == [dict(id=1, name=TRAIN, vid_train_frames=[0, 2])]
-    assert train['images'] == [image(TRAIN, 0, 1, 1, key=True), image(TRAIN, 1, 2, 1),
-                               image(TRAIN, 2, 3, 1, key=True)]
+    assert train['images'] == [image(TRAIN, 0, (1, 1), key=True), image(TRAIN, 1, (2, 1)),
+                               image(TRAIN, 2, (3, 1), key=True)]
     assert train['annotations'] == [
         annotation(1, (1, 1, 7, 1), [1, 2, 10, 20]),
         annotation(2, (1, 1, 9, 2), [0, 0, 5, 5], generated=True),
@@ -99,7 +100,7 @@ def test_vid_json_is_exactly_that_of_mmtracking(tree):
     second = 'val/ILSVRC2015_val_00000001'
     assert val['videos'] == [dict(id=1, name=second, vid_train_frames=[]),
                              dict(id=2, name=VAL, vid_train_frames=[])]
-    assert val['images'] == [image(second, 0, 1, 1, size=(30, 30)), image(VAL, 0, 2, 2)]
+    assert val['images'] == [image(second, 0, (1, 1), size=(30, 30)), image(VAL, 0, (2, 2))]
     assert [item['instance_id'] for item in val['annotations']] == [1, 2]
 
 

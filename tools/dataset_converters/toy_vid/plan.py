@@ -1,5 +1,6 @@
 """What happens in a video, decided before a pixel is drawn."""
 
+from colorsys import hsv_to_rgb
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -148,16 +149,21 @@ def _plan_object(kind: tuple[str, str, str], size: tuple[int, int], camera: np.n
     velocity = step * np.array([np.cos(heading), np.sin(heading)])
     path = _bounce(start + velocity * np.arange(length)[:, None], margin, extent - margin)
     spin = rng.normal(0, 0.3) * step / diameter
-    body = 150 + 105 * rng.random(3)
-    body[rng.integers(3)] *= 0.4
     plate = np.concatenate([rng.uniform(-0.16, 0.16, 2), rng.uniform(0, np.pi, 1)])
     return ObjectPlan(
         shape, texture, speed, diameter,
         path=path - camera,
         angle=rng.uniform(0, 2 * np.pi) + spin * np.arange(length),
-        colors=np.stack([body, body * 0.15]),
+        colors=_draw_colors(shape, rng),
         phase=rng.random(2),
         plate=np.tile(plate, (length, 1)))
+
+
+def _draw_colors(shape: str, rng: np.random.Generator) -> np.ndarray:
+    """(2, 3) BGR of body and detail; the hue tells the shape, never the texture."""
+    hue = SHAPES.index(shape) / len(SHAPES) + rng.uniform(-0.05, 0.05)
+    body = hsv_to_rgb(hue % 1, rng.uniform(0.6, 0.95), rng.uniform(0.8, 1.0))
+    return 255 * np.array(body)[::-1] * np.array([[1.0], [0.15]])
 
 
 def _farthest(candidates: np.ndarray, taken: list[np.ndarray]) -> np.ndarray:
