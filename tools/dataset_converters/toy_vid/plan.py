@@ -25,7 +25,7 @@ class ObjectPlan:
         diameter: In pixels, before recession.
         path: (L, 2), x then y of the centre in image pixels, camera motion included.
         angle: (L,), turn in radians.
-        colors: (2, 3), BGR of body and detail, 0 to 255.
+        colors: (2, 3), BGR of the rim and mean BGR of the textured middle, 0 to 255.
         phase: (2,), shift of the texture, in periods.
         plate: (L, 3), where a plate lies when the object is occluded: shift in x and in y in
             diameters (only used by full occlusion), turn in radians.
@@ -160,10 +160,10 @@ def _plan_object(kind: tuple[str, str, str], size: tuple[int, int], camera: np.n
 
 
 def _draw_colors(shape: str, rng: np.random.Generator) -> np.ndarray:
-    """(2, 3) BGR of body and detail; the hue tells the shape, never the texture."""
+    """(2, 3) BGR of rim and middle; the hue tells the shape, never the texture."""
     hue = SHAPES.index(shape) / len(SHAPES) + rng.uniform(-0.05, 0.05)
-    body = hsv_to_rgb(hue % 1, rng.uniform(0.6, 0.95), rng.uniform(0.8, 1.0))
-    return 255 * np.array(body)[::-1] * np.array([[1.0], [0.15]])
+    rim = hsv_to_rgb(hue % 1, rng.uniform(0.6, 0.95), rng.uniform(0.8, 1.0))
+    return np.stack([255 * np.array(rim)[::-1], np.full(3, rng.uniform(110, 145))])
 
 
 def _farthest(candidates: np.ndarray, taken: list[np.ndarray]) -> np.ndarray:

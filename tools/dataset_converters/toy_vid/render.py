@@ -144,7 +144,7 @@ def _plate_layer(plan: VideoPlan, item: ObjectPlan, frame_id: int) -> np.ndarray
     if not partial and not full:
         return None
     shift, turn = item.plate[frame_id, :2], item.plate[frame_id, 2]
-    half = item.diameter / 2 * (0.72 * partial or 0.9 * full)
+    half = item.diameter / 2 * (0.8 * partial or 0.9 * full)
     center = item.path[frame_id] + (shift * item.diameter if full else 0)
     rng = np.random.default_rng([plan.background_seed, SHAPES.index(item.shape)])
     grain = rng.uniform(50, 130, (12, 12, 1)) * np.ones(3)

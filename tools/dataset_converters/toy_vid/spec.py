@@ -58,7 +58,7 @@ class Difficulty:
         degraded_fraction: Share of the frames under a degradation, 0 to 1.
         motion_blur: Line blur of the frame; strength 1 is 16% of the shorter image side.
         defocus: Gaussian blur of the frame; strength 1 is a sigma of 5% of the shorter side.
-        partial_occlusion: A plate hides the textured middle; strength 1 is 72% of the diameter.
+        partial_occlusion: A plate hides the textured middle; strength 1 is 80% of the diameter.
         full_occlusion: A plate hides all but a rim; strength 1 is 90% of the diameter.
         rare_pose: The object shows its plain back, narrowed; strength 1 halves its width.
         small_size: The object recedes; strength 1 leaves 35% of its diameter.
@@ -74,7 +74,7 @@ class Difficulty:
     degraded_fraction: float = 0.5
     motion_blur: Level = Level(1.0, 0.7, 1.2)
     defocus: Level = Level(1.0, 0.8, 1.2)
-    partial_occlusion: Level = Level(1.0, 0.9, 1.1)
+    partial_occlusion: Level = Level(1.0, 0.95, 1.1)
     full_occlusion: Level = Level(0.5, 0.9, 1.1)
     rare_pose: Level = Level(1.0, 0.8, 1.2)
     small_size: Level = Level(1.0, 0.8, 1.0)

@@ -15,7 +15,10 @@ _PERIOD = 0.5
 """Period of the textures, in radii: 25% of the diameter."""
 
 _BADGE = 0.78
-"""The texture ends here, in radii; a rim of plain body remains."""
+"""The texture ends here, in radii; a rim in the colour of the shape remains."""
+
+INKS = dict(dotted=np.array([95.0, -95.0, -95.0]), striped=np.array([-95.0, -95.0, 95.0]))
+"""BGR of a texture around its mean: blue on yellow, red on cyan. Both are grey when blurred."""
 
 
 def outline(shape: str) -> np.ndarray:
@@ -52,28 +55,23 @@ def mask(shape: str) -> np.ndarray:
     return _frozen(canvas.astype(np.float32) / 255)
 
 
-def detail(texture: str, phase: tuple[float, ...], fade: float) -> np.ndarray:
-    """(CANVAS, CANVAS) share of the detail colour, 0 to 1.
-
-    Both textures cover half of their area, so that a blurred one tells nothing.
+def detail(texture: str, phase: tuple[float, ...]) -> np.ndarray:
+    """(CANVAS, CANVAS, 3) BGR of a texture around its mean, which is 0.
 
     Args:
-        texture: ``'dotted'``, ``'striped'``, or empty for a plain badge.
+        texture: ``'dotted'``, ``'striped'``, or empty for none.
         phase: (2,), shift in periods.
-        fade: 1 replaces the texture by its mean: the plain back of the object.
     """
-    axis = np.linspace(-EXTENT, EXTENT, CANVAS)
-    x, y = np.meshgrid(axis, axis)
-    u, v = x / _PERIOD + phase[0], y / _PERIOD + phase[1]
+    if not texture:
+        return np.zeros((CANVAS, CANVAS, 3), np.float32)
+    axis = np.linspace(-EXTENT, EXTENT, CANVAS) / _PERIOD
+    u, v = np.meshgrid(axis + phase[0], axis + phase[1])
     if texture == 'striped':
-        pattern = (np.mod(u, 1) < 0.5).astype(np.float32)
-    elif texture == 'dotted':
-        du, dv = np.mod(u, 1) - 0.5, np.mod(v, 1) - 0.5
-        pattern = (du**2 + dv**2 < 0.5 / np.pi).astype(np.float32)
+        pattern = np.mod(u, 1) < 0.5
     else:
-        pattern = np.full((CANVAS, CANVAS), 0.5, np.float32)
-    pattern = 0.5 * fade + (1 - fade) * pattern
-    return np.where(x**2 + y**2 < _BADGE**2, pattern, 0).astype(np.float32)
+        du, dv = np.mod(u, 1) - 0.5, np.mod(v, 1) - 0.5
+        pattern = du**2 + dv**2 < 0.5 / np.pi
+    return (np.where(pattern, 1, -1)[..., None] * INKS[texture]).astype(np.float32)
 
 
 @lru_cache(maxsize=32)
@@ -85,12 +83,14 @@ def sprite(shape: str, texture: str, phase: tuple[float, ...], fade: float,
         shape: Name of the outline.
         texture: As for ``detail``.
         phase: As for ``detail``.
-        fade: As for ``detail``.
-        colors: (2, 3) BGR of body and detail, 0 to 255.
+        fade: 1 replaces the texture by its mean: the plain back of the object.
+        colors: (2, 3) BGR of the rim and mean BGR of the textured middle, 0 to 255.
     """
     opacity = mask(shape)[..., None]
-    body, ink = np.array(colors)
-    paint = body + detail(texture, phase, fade)[..., None] * (ink - body)
+    rim, middle = np.array(colors)
+    axis = np.linspace(-EXTENT, EXTENT, CANVAS)
+    badge = (axis**2 + axis[:, None]**2 < _BADGE**2)[..., None]
+    paint = np.where(badge, middle + (1 - fade) * detail(texture, phase), rim)
     return _frozen(np.concatenate([paint * opacity, opacity], axis=2).astype(np.float32))
 
 
