@@ -78,8 +78,8 @@ def draw(seed: int) -> np.ndarray:
     film = np.hstack([film, np.full((len(film), pairs.shape[1] - film.shape[1], 3), 255, np.uint8)])
     title = caption(pairs.shape[1], 'One video (white: annotated boxes). What single frames hide, '
                     'other frames of the same video show.', _CAPTION + 6)
-    head = caption(pairs.shape[1], 'Two classes of one shape: the degraded frame does not tell '
-                   'which one it is.')
+    head = caption(pairs.shape[1], 'Two classes of one shape: degraded frames hide what tells '
+                   'them apart.')
     return np.vstack([head, pairs, title, film])
 
 

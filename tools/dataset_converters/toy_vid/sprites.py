@@ -14,8 +14,8 @@ EXTENT = 1.1
 _PERIOD = 0.5
 """Period of the textures, in radii: 25% of the diameter."""
 
-_BADGE = 0.78
-"""The texture ends here, in radii; a rim in the colour of the shape remains."""
+_BADGE = 0.7
+"""Size of the textured middle, as a share of the shape around it, whose colour is the rim."""
 
 INKS = dict(dotted=np.array([95.0, -95.0, -95.0]), striped=np.array([-95.0, -95.0, 95.0]))
 """BGR of a texture around its mean: blue on yellow, red on cyan. Both are grey when blurred."""
@@ -46,10 +46,10 @@ def _on_circle(radii: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def mask(shape: str) -> np.ndarray:
-    """(CANVAS, CANVAS) opacity of a shape, 0 to 1."""
+def mask(shape: str, share: float = 1.0) -> np.ndarray:
+    """(CANVAS, CANVAS) opacity of a shape, shrunk to a share of its size, 0 to 1."""
     scale = (CANVAS - 1) / (2 * EXTENT)
-    points = np.round((outline(shape) + EXTENT) * scale * 16).astype(np.int32)
+    points = np.round((share * outline(shape) + EXTENT) * scale * 16).astype(np.int32)
     canvas = np.zeros((CANVAS, CANVAS), np.uint8)
     cv2.fillPoly(canvas, [points], 255, cv2.LINE_AA, shift=4)
     return _frozen(canvas.astype(np.float32) / 255)
@@ -88,9 +88,8 @@ def sprite(shape: str, texture: str, phase: tuple[float, ...], fade: float,
     """
     opacity = mask(shape)[..., None]
     rim, middle = np.array(colors)
-    axis = np.linspace(-EXTENT, EXTENT, CANVAS)
-    badge = (axis**2 + axis[:, None]**2 < _BADGE**2)[..., None]
-    paint = np.where(badge, middle + (1 - fade) * detail(texture, phase), rim)
+    badge = mask(shape, _BADGE)[..., None]
+    paint = rim + badge * (middle + (1 - fade) * detail(texture, phase) - rim)
     return _frozen(np.concatenate([paint * opacity, opacity], axis=2).astype(np.float32))
 
 
