@@ -1,0 +1,139 @@
+"""Builds COCO-VID annotation files with the fields and the order of MMTracking's converters."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class VidObject:
+    """An object as the xml of ImageNet VID or DET describes it.
+
+    Attributes:
+        encode_name: Its wnid.
+        box: xmin, ymin, xmax, ymax in pixels.
+        track_id: Identity within the video; empty for still images.
+        occluded: Whether it is partly hidden.
+        generated: Whether the box was interpolated.
+    """
+
+    encode_name: str
+    box: tuple[int, int, int, int]
+    track_id: str = ''
+    occluded: bool = False
+    generated: bool = False
+
+
+class CocoVidBuilder:
+    """Collects videos, images and objects; every id counts from 1 in the order of adding.
+
+    Args:
+        categories: Entries of ``categories``; objects of other wnids are skipped.
+        other_category: Id for objects of other wnids instead of skipping them.
+    """
+
+    def __init__(self, categories: Iterable[dict[str, Any]],
+                 other_category: int | None = None) -> None:
+        self.categories = [dict(item) for item in categories]
+        self.videos: list[dict[str, Any]] = []
+        self.images: list[dict[str, Any]] = []
+        self.annotations: list[dict[str, Any]] = []
+        self._ids = {item['encode_name']: item['id'] for item in self.categories}
+        self._other = other_category
+        self._instances: dict[tuple[int, str], int] = {}
+
+    def add_video(self, name: str, train_frames: Iterable[int] = ()) -> int:
+        """Start a video.
+
+        Args:
+            name: Path below the image folder.
+            train_frames: 0-based key frames for training.
+
+        Returns:
+            Its id.
+        """
+        video_id = len(self.videos) + 1
+        self.videos.append(
+            dict(id=video_id, name=name, vid_train_frames=list(train_frames)))
+        return video_id
+
+    def add_frame(self, file_name: str, size: tuple[int, int], frame_id: int) -> dict[str, Any]:
+        """Add a frame to the video that was added last.
+
+        Args:
+            file_name: Path below the image folder.
+            size: Height and width in pixels.
+            frame_id: 0-based position in the video.
+
+        Returns:
+            The entry of ``images``.
+        """
+        video = self.videos[-1]
+        image = dict(
+            file_name=file_name, height=size[0], width=size[1], id=len(self.images) + 1,
+            frame_id=frame_id, video_id=video['id'],
+            is_vid_train_frame=frame_id in video['vid_train_frames'])
+        self.images.append(image)
+        return image
+
+    def add_still(self, file_name: str, size: tuple[int, int], *, train: bool) -> dict[str, Any]:
+        """Add a still image; ``train`` says whether it is drawn in training."""
+        image = dict(
+            file_name=file_name, height=size[0], width=size[1], id=len(self.images) + 1,
+            is_vid_train_frame=train)
+        self.images.append(image)
+        return image
+
+    def add_object(self, item: VidObject) -> None:
+        """Add an object to the image that was added last."""
+        category_id = self._ids.get(item.encode_name, self._other)
+        if category_id is None:
+            return
+        image = self.images[-1]
+        x1, y1, x2, y2 = item.box
+        width, height = x2 - x1, y2 - y1
+        entry: dict[str, Any] = dict(id=len(self.annotations) + 1)
+        if 'video_id' in image:
+            entry['video_id'] = image['video_id']
+        entry.update(
+            image_id=image['id'], category_id=category_id, bbox=[x1, y1, width, height],
+            area=width * height, iscrowd=False)
+        if 'video_id' in image:
+            key = (image['video_id'], item.track_id)
+            entry.update(
+                instance_id=self._instances.setdefault(key, len(self._instances) + 1),
+                occluded=item.occluded, generated=item.generated)
+        self.annotations.append(entry)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of the json file; still images have no ``videos``."""
+        record: dict[str, Any] = dict(categories=self.categories)
+        if self.videos:
+            record['videos'] = self.videos
+        record.update(images=self.images, annotations=self.annotations)
+        return record
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all; missing folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    try:
+        with os.fdopen(handle, 'w', encoding='utf-8') as file:
+            file.write(text)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def write_json(path: Path, content: Any) -> None:  # noqa: ANN401
+    """Write plain json without indentation, whole or not at all."""
+    write_text(path, json.dumps(content))
