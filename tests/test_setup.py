@@ -102,6 +102,12 @@ def test_a_stamp_is_read_back(environment):
     assert environment.found() == Found(usable=False, unfinished=False, stamp=STAMP)
 
 
+@pytest.mark.parametrize('text', ['', '{"key": "k"}', '{"other": 1}'])
+def test_a_stamp_that_cannot_be_read_is_none(environment, text):
+    (environment.folder / 'mmvod_setup.json').write_text(text)
+    assert environment.found().stamp is None
+
+
 def test_a_step_that_ends_leaves_no_mark(environment):
     environment.run('step', 'at once', [sys.executable, '-c', 'print("written")'])
     assert not environment.found().unfinished

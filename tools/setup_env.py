@@ -206,10 +206,16 @@ class Environment:
         """Its state, or None where there is none."""
         if not self.folder.exists():
             return None
-        stamp = Stamp(**json.loads(self._stamp.read_text())) if self._stamp.exists() else None
+        stamp = self._read()
         complete = stamp is not None and stamp.key
         usable = self.python.exists() and (complete or self._has_pip())
         return Found(bool(usable), self._unfinished.exists(), stamp)
+
+    def _read(self) -> Stamp | None:
+        try:
+            return Stamp(**json.loads(self._stamp.read_text()))
+        except (FileNotFoundError, TypeError, ValueError):  # none, or of another version of this
+            return None
 
     def _has_pip(self) -> bool:
         command = [str(self.python), '-m', 'pip', '--version']
