@@ -28,9 +28,10 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST, NEWEST = (3, 10), (3, 12)
 NEEDED_GB = 4.0
 KEY_FILES = ('requirements.txt', 'setup.cfg', 'setup.py', 'tools/setup_env.py')
-OPS_CHECK = 'import torch, mmcv._ext, mmcv.ops'
-HEADERS_CHECK = ('import os, sysconfig; '
-                 'os.stat(os.path.join(sysconfig.get_path("include"), "Python.h"))')
+HEADERS_CHECK = 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")'
+GPU_CHECK = 'import torch; assert torch.cuda.is_available()'
+MMCV_CHECK = ('import torch, mmcv._ext, mmcv.ops; from importlib.metadata import version; '
+              'assert version("{0}") == "{1}", version("{0}")')
 HEARTBEAT_SEC = 60.0
 
 
@@ -182,6 +183,12 @@ def explain(log: str) -> str:
     return 'see the lines above; run the command again once the cause is removed.'
 
 
+def refuse(problem: str | None) -> None:
+    """Raise a problem if there is one."""
+    if problem is not None:
+        raise SetupError(problem)
+
+
 def say(text: str) -> None:
     """Tell the user, at once also through a pipe."""
     print(f'[set-up] {text}', flush=True)
@@ -208,7 +215,7 @@ class Environment:
             return None
         stamp = self._read()
         complete = stamp is not None and stamp.key
-        usable = self.python.exists() and (complete or self._has_pip())
+        usable = self.python.exists() and (complete or self.succeeds('import pip')[0])
         return Found(bool(usable), self._unfinished.exists(), stamp)
 
     def _read(self) -> Stamp | None:
@@ -216,10 +223,6 @@ class Environment:
             return Stamp(**json.loads(self._stamp.read_text()))
         except (FileNotFoundError, TypeError, ValueError):  # none, or of another version of this
             return None
-
-    def _has_pip(self) -> bool:
-        command = [str(self.python), '-m', 'pip', '--version']
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def create(self, stamp: Stamp) -> None:
         """Make it anew."""
@@ -277,25 +280,31 @@ def _wait(process: subprocess.Popen, start: float) -> int:
 def install(environment: Environment, torch_index: str) -> None:
     """Install everything into an environment, in the order in which it can be built."""
     pinned = pins((environment.root / 'requirements.txt').read_text())
-    mmcv = pinned['onedl-mmcv']
+    mmcv, wheels = pinned['onedl-mmcv'], environment.folder / 'wheels'
     environment.pip('pip and the build tools', 'some seconds', 'install', '--upgrade', 'pip',
                     pinned['setuptools'], pinned['wheel'], pinned['ninja'])
-    wheels = environment.folder / 'wheels'
-    compile_mmcv = not (environment.succeeds(OPS_CHECK)[0] or offered(environment, mmcv, wheels))
-    if compile_mmcv:
-        refuse(toolchain(environment).problem())
+    if not (reason_against(environment, mmcv) is None or offered(environment, mmcv, wheels)):
+        refuse(toolchain(environment).problem())  # before anything large is downloaded
     index = ('--index-url', torch_index) if torch_index else ()
     environment.pip(pinned['torch'], '20 s to some minutes', 'install', pinned['torch'], *index)
-    if compile_mmcv:
-        refuse(toolchain(environment).problem())
-    duration = 'compiled here: 5 to 20 minutes' if compile_mmcv else 'a prebuilt wheel: seconds'
-    environment.pip(mmcv, duration, 'install', '--no-deps', '--no-build-isolation',
-                    '--find-links', str(wheels), mmcv)
+    if reason_against(environment, mmcv) is not None:
+        duration = 'a prebuilt wheel: some seconds'
+        if not offered(environment, mmcv, wheels):
+            refuse(toolchain(environment).problem())
+            duration = 'compiled here: 5 to 20 minutes'
+        environment.pip(mmcv, duration, 'install', '--no-deps', '--no-build-isolation',
+                        '--force-reinstall', '--find-links', str(wheels), mmcv)
     environment.pip('the other packages of requirements.txt', 'about a minute', 'install',
                     '-r', 'requirements.txt')
     environment.pip('this package, editable', 'some seconds', 'install', '--no-deps',
                     '--no-build-isolation', '-e', '.')
     check(environment, mmcv)
+
+
+def reason_against(environment: Environment, mmcv: str) -> str | None:
+    """Why the installed mmcv cannot be used: not there, other version, no compiled operators."""
+    worked, reason = environment.succeeds(MMCV_CHECK.format(*mmcv.split('==')))
+    return None if worked else reason
 
 
 def offered(environment: Environment, requirement: str, folder: Path) -> bool:
@@ -310,30 +319,22 @@ def toolchain(environment: Environment) -> Toolchain:
     names = (os.environ['CXX'],) if 'CXX' in os.environ else ('c++', 'g++', 'clang++')
     compiler = next((path for name in names if (path := shutil.which(name))), None)
     headers, _ = environment.succeeds(HEADERS_CHECK)
-    cuda_home = os.environ.get('CUDA_HOME')
-    nvcc = shutil.which('nvcc', path=f'{cuda_home}/bin' if cuda_home else None)
-    sees_gpu, _ = environment.succeeds('import torch; assert torch.cuda.is_available()')
+    cuda_home = os.environ.get('CUDA_HOME', '/usr/local/cuda')  # as torch looks for it
+    nvcc = shutil.which('nvcc', path=f'{cuda_home}/bin:{os.environ.get("PATH", "")}')
+    sees_gpu, _ = environment.succeeds(GPU_CHECK)
     return Toolchain(compiler, headers, sees_gpu, nvcc)
 
 
 def check(environment: Environment, mmcv: str) -> None:
     """Refuse an environment in which mmcv came without its compiled operators."""
-    worked, reason = environment.succeeds(OPS_CHECK)
-    if worked:
-        return
-    if 'libGL' in reason:
+    reason = reason_against(environment, mmcv)
+    if reason is not None and 'libGL' in reason:
         raise SetupError(explain(reason))
-    name = mmcv.split('==')[0]
-    raise SetupError(
-        f"mmcv's compiled operators cannot be used ({reason}): build them here with `.venv/bin/"
-        f'python -m pip install --force-reinstall --no-deps --no-cache-dir --no-build-isolation '
-        f'--no-binary {name} {mmcv}`, then run the command again.')
-
-
-def refuse(problem: str | None) -> None:
-    """Raise a problem if there is one."""
-    if problem is not None:
-        raise SetupError(problem)
+    if reason is not None:
+        raise SetupError(
+            f"mmcv's compiled operators cannot be used ({reason}): build them here with `.venv/bin/"
+            'python -m pip install --force-reinstall --no-deps --no-cache-dir --no-build-isolation '
+            f'--no-binary {mmcv.split("==")[0]} {mmcv}`, then run the command again.')
 
 
 def this_machine(root: Path) -> Machine:
