@@ -32,6 +32,8 @@ HEADERS_CHECK = 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "
 GPU_CHECK = 'import torch; assert torch.cuda.is_available()'
 MMCV_CHECK = ('import torch, mmcv._ext, mmcv.ops; from importlib.metadata import version; '
               'assert version("{0}") == "{1}", version("{0}")')
+CANNOT_COMPILE = ('no prebuilt wheel of mmcv is offered and {}: install that (on Debian and Ubuntu '
+                  "`apt install {}`), or offer a wheel's folder with PIP_FIND_LINKS.")
 HEARTBEAT_SEC = 60.0
 
 
@@ -97,13 +99,9 @@ class Toolchain:
     def problem(self) -> str | None:
         """The first reason why mmcv cannot be compiled."""
         if self.compiler is None:
-            return ("no prebuilt wheel of mmcv is offered and no C++ compiler was found to build "
-                    "it: install one (on Debian and Ubuntu `apt install g++`), or offer a wheel's "
-                    'folder with PIP_FIND_LINKS.')
+            return CANNOT_COMPILE.format('no C++ compiler was found to build one', 'g++')
         if not self.has_headers:
-            return ("no prebuilt wheel of mmcv is offered and Python's C headers are missing: "
-                    'install them (on Debian and Ubuntu `apt install python3-dev`), or offer a '
-                    "wheel's folder with PIP_FIND_LINKS.")
+            return CANNOT_COMPILE.format("Python has no C headers to build one with", 'python3-dev')
         if self.needs_nvcc and self.nvcc is None:
             return ('mmcv must be compiled for the GPU and nvcc was not found: install the CUDA '
                     'toolkit of the version that torch was built with and set CUDA_HOME, or '
