@@ -1,7 +1,8 @@
 """Create ``.venv`` with everything this repository needs; ``make`` calls it before each target.
 
-It needs the standard library alone, says what it does and how long it takes, does nothing when
-the environment is up to date, and can be interrupted at any time.
+It says what it does and how long it takes, does nothing when the environment is up to date, and can
+be interrupted at any time. It runs before anything is installed, so it is one file that needs the
+standard library alone.
 """
 
 from __future__ import annotations
@@ -354,7 +355,11 @@ def alone(root: Path) -> Iterator[None]:
     """Let one set-up of a repository run at a time."""
     descriptor = os.open(root, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say('another set-up of this repository is running: waiting for it ...')
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
