@@ -14,11 +14,6 @@ ROOT = Path(__file__).resolve().parents[2]
 ENVIRON = os.environ | {'PYTHONPATH': str(ROOT)}
 
 
-def run(script, *arguments, cwd=ROOT, **environ):
-    return subprocess.run([sys.executable, str(ROOT / 'tools' / script), *arguments], cwd=cwd,
-                          env=ENVIRON | environ, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.parametrize('name', ['train.py', 'test.py'])
 def test_the_installed_scripts_are_found_and_can_be_asked(name, monkeypatch):
     monkeypatch.setattr(sys, 'argv', [name, 'config.py', 'weights.pth'][:2 + (name == 'test.py')])
@@ -86,16 +81,17 @@ def test_only_the_first_process_speaks(monkeypatch, capsys, environ, heard):
 
 
 def test_an_unknown_config_ends_with_one_sentence(tmp_path):
-    done = run('train.py', 'no_such_config.py', cwd=tmp_path)
+    done = subprocess.run([sys.executable, str(ROOT / 'tools/train.py'), 'no_such_config.py'],
+                          cwd=tmp_path, env=ENVIRON, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "no config 'no_such_config.py'" in done.stderr
     assert 'Traceback' not in done.stderr
 
 
-def test_tta_is_refused_by_the_command(tmp_path):
-    done = run('test.py', 'cpu_distributed', 'weights.pth', '--tta', cwd=tmp_path)
-    assert done.returncode == 1
-    assert '--tta is not possible' in done.stderr
+def test_tta_is_refused_before_the_run(monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['test.py', 'cpu_distributed', 'weights.pth', '--tta'])
+    with pytest.raises(SystemExit, match='--tta is not possible'):
+        launch.run_stock_script('test.py')
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SKIPPED = {'.venv', '.git', 'build', 'work_dirs', 'demo_output', 'data', '.mim'}
+SKIPPED = {'.venv', '.git', 'build', 'work_dirs', 'demo_output', 'data', '.mim',
+           '.pytest_cache'}
 LINK = re.compile(r'\[[^\]]*\]\(([^)\s]+)[^)]*\)')
 CODE = re.compile(r'```.*?```|`[^`\n]*`', flags=re.DOTALL)
 
