@@ -290,7 +290,7 @@ def install(environment: Environment, torch_index: str) -> None:
         duration = 'a prebuilt wheel: some seconds'
         if not offered(environment, mmcv, wheels):
             refuse(toolchain(environment).problem())
-            duration = 'compiled here: 5 to 20 minutes'
+            duration = 'compiled here: 5 to 30 minutes'
         environment.pip(mmcv, duration, 'install', '--no-deps', '--no-build-isolation',
                         '--force-reinstall', '--find-links', str(wheels), mmcv)
     environment.pip('the other packages of requirements.txt', 'about a minute', 'install',

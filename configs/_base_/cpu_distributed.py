@@ -5,9 +5,10 @@
 # and start that with `tools/dist_train.sh CONFIG 2` or mmdet's own script. It takes effect while
 # the file is read, so `--cfg-options` cannot switch it on. It has no key in common with other
 # bases, except where a config sets `model_wrapper_cfg` itself. A single process runs it unchanged.
-from importlib import import_module
 
-import_module('mmvod_plugins.engine.cpu_dist')  # starts gloo when a launcher set RANK
+# Starts gloo when a launcher set RANK. With an import statement mmengine would take this file for
+# a lazy config.
+__import__('mmvod_plugins.engine.cpu_dist')
 
 model_wrapper_cfg = dict(
     type='MMDistributedDataParallel',
