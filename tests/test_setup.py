@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -132,6 +133,30 @@ def test_a_killed_step_leaves_its_mark(environment, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         environment.run('step', 'long', [sys.executable, '-c', 'import time; time.sleep(60)'])
     assert environment.found().unfinished
+
+
+def test_ending_a_step_ends_what_it_started(environment, monkeypatch):
+    """As pip starts compilers: they must not go on when the set-up is interrupted."""
+    started = environment.root / 'started'
+    code = ('import pathlib, subprocess, sys; '
+            'child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]); '
+            f'pathlib.Path({str(started)!r}).write_text(str(child.pid)); child.wait()')
+
+    def interrupt(_):
+        deadline = time.monotonic() + 30
+        while not (started.exists() and started.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(setup_env, 'HEARTBEAT_SEC', 0.01)
+    monkeypatch.setattr(setup_env, 'say', lambda text: 'working' in text and interrupt(text))
+    with pytest.raises(KeyboardInterrupt):
+        environment.run('step', 'long', [sys.executable, '-c', code])
+    child = Path('/proc', started.read_text(), 'stat')
+    deadline = time.monotonic() + 10
+    while child.exists() and ') Z ' not in child.read_text() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not child.exists() or ') Z ' in child.read_text()
 
 
 def test_an_mmcv_without_operators_is_refused_with_the_command(environment, monkeypatch):

@@ -241,7 +241,8 @@ class Environment:
         self._unfinished.write_text(what)
         start, offset = time.monotonic(), self.log.stat().st_size if self.log.exists() else 0
         with self.log.open('a') as log:
-            code = _wait(subprocess.Popen(command, stdout=log, stderr=log, cwd=self.root), start)
+            code = _wait(subprocess.Popen(command, stdout=log, stderr=log, cwd=self.root,
+                                          close_fds=False, start_new_session=True), start)
         self._unfinished.unlink()
         if code:
             written = self.log.read_text(errors='replace')[offset:]
@@ -263,7 +264,7 @@ class Environment:
 
 
 def _wait(process: subprocess.Popen, start: float) -> int:
-    """Wait for a step, with a sign of life each minute; end it when we are ended."""
+    """Wait for a step, with a sign of life each minute; end it and its compilers with us."""
     try:
         while True:
             try:
@@ -272,7 +273,7 @@ def _wait(process: subprocess.Popen, start: float) -> int:
                 say(f'  still working, {(time.monotonic() - start) / 60:.0f} min')
     finally:
         if process.poll() is None:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)
             process.wait()
 
 
@@ -352,8 +353,9 @@ def wanted_stamp(root: Path, torch_index: str) -> Stamp:
 
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """Let one set-up of a repository run at a time."""
+    """Let one set-up of a repository run at a time; a step that outlives it counts as running."""
     descriptor = os.open(root, os.O_RDONLY)
+    os.set_inheritable(descriptor, True)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
