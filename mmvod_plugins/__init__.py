@@ -1,1 +1,18 @@
-from . import references, models
+"""Video object detection as a plugin of mmdet 3.x.
+
+Importing the package checks the installation and registers every component in mmdet's registries.
+"""
+
+from importlib import import_module
+
+from mmvod_plugins.utils.versions import check_installation
+from mmvod_plugins.version import __version__
+
+__all__ = ['SUBPACKAGES', '__version__']
+
+#: The subpackages that register components, in the order in which they are imported.
+SUBPACKAGES: tuple[str, ...] = ('references', 'datasets', 'models', 'hooks')
+
+check_installation()
+for _name in SUBPACKAGES:
+    import_module(f'{__name__}.{_name}')

@@ -116,18 +116,17 @@ def run(model: VideoDetector, frames: np.ndarray, num_keys: int) -> dict[str, np
                                                 'det_labels')}
     dense: dict[str, np.ndarray] = {}
     hook = model.detector.roi_head.bbox_head.register_forward_hook(
-        lambda _, inputs, output: outputs.append((inputs[0], *output)))
+        lambda _, __, output: outputs.append(output))
     restore = _record_proposals(proposals)
     try:
         done = 0
         for frame_id in model.references.schedule(len(frames), 0):
             for sample in _step(model, frames, frame_id):
-                feats, logits, deltas = (part.numpy() for part in outputs[done])
+                logits, deltas = (part.numpy() for part in outputs[done])
                 if done < num_keys:
                     _store(out, sample, proposals[sample.frame_id])
                     dense[f'logits_{done}'] = np.roll(logits, 1, axis=1)
                     dense[f'deltas_{done}'] = deltas
-                    dense[f'feats_{done}'] = feats
                 done += 1
             if done >= num_keys:
                 break

@@ -1,0 +1,39 @@
+# Everything a developer types. `make help` lists it; each target does the set-up it needs.
+#   make demo PYTHON=python3.12       choose the interpreter
+#   make demo TORCH_INDEX_URL=...     choose the build of torch (CPU, or one of the CUDA versions)
+
+ifneq ($(origin PYTHON),undefined)
+SETUP_FLAGS := --this-python
+endif
+PYTHON ?= python3
+RUN := .venv/bin/python
+export TORCH_INDEX_URL
+
+.PHONY: help setup lint test test-all demo docs clean
+
+help:  ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup:  ## Create .venv with everything pinned (does nothing when it is up to date)
+	@$(PYTHON) tools/setup_env.py $(SETUP_FLAGS)
+
+lint: setup  ## Check style and spelling
+	$(RUN) -m ruff check .
+	$(RUN) -m codespell_lib
+
+test: setup  ## Run the tests that need neither a GPU nor much time
+	$(RUN) -m pytest -m 'not slow'
+
+test-all: setup  ## Run every test, the slow ones included
+	$(RUN) -m pytest
+
+demo: setup  ## Render a small video set, train and test MEGA on it, draw its boxes
+	$(RUN) tools/demo/toy_demo.py
+
+docs: setup  ## Check that every link inside the documentation leads somewhere
+	$(RUN) tools/misc/check_links.py
+
+clean:  ## Remove .venv and everything that was generated
+	rm -rf .venv build dist demo_output work_dirs .pytest_cache .ruff_cache .dist_test
+	rm -rf mmvod_plugins/.mim *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Running: launching mmdet's own scripts, distributed set-up."""

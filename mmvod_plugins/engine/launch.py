@@ -1,0 +1,133 @@
+"""Run the scripts of the installed mmdet, after what a video detector's user should know.
+
+The scripts read the command line themselves, so every option of theirs works. Only three things
+are looked at: options that cannot work are refused before anything is loaded, a config may be
+named as ``python -m mmvod_plugins.where`` names it, and known faults of old versions are worked
+around.
+"""
+
+import argparse
+import os
+import runpy
+import sys
+from collections.abc import MutableMapping, Sequence
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import mmdet
+import mmengine
+import torch
+from mmengine.device import get_device
+from mmengine.logging import print_log
+
+from mmvod_plugins.utils.versions import release
+from mmvod_plugins.where import find_config
+
+FORCE_LOAD = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+DEVICES_WITHOUT_AMP = ('cpu', 'mps')
+
+TTA_REFUSED = (
+    '--tta is not possible: a video detector keeps one stream per video, and test-time '
+    'augmentation would feed it every frame several times. Leave it out; to test a plain detector '
+    "on still images with it, use mmdet's own tools/test.py.")
+AMP_REFUSED = (
+    "--amp needs a GPU: mmengine's AmpOptimWrapper has no mixed precision on {device!r}. Leave it "
+    'out, or check that torch sees the GPU (`python -c "import torch; '
+    'print(torch.cuda.is_available())"`).')
+OUT_TRUNCATES = (
+    '--out keeps only as many frames as there are videos: mmengine cuts the list to the length of '
+    'the data set, which is counted in videos. The printed metrics are right. To keep every '
+    'detection use `--cfg-options test_evaluator.outfile_prefix=PREFIX`, which writes '
+    'PREFIX.bbox.json.')
+OLD_MMENGINE = (
+    'mmengine {mmengine} cannot read its own checkpoints with torch {torch}: setting '
+    f'{FORCE_LOAD}=1, which lets checkpoints run code when they are loaded. Load only files '
+    'that you trust.')
+
+
+def stock_script(name: str) -> Path:
+    """A script of the installed mmdet, ``train.py`` or ``test.py``.
+
+    Raises:
+        FileNotFoundError: mmdet was installed without its tools.
+    """
+    package = Path(mmdet.__file__).resolve().parent
+    places = (package / '.mim' / 'tools' / name, package.parent / 'tools' / name)
+    for script in places:
+        if script.is_file():
+            return script
+    raise FileNotFoundError(f'mmdet {mmdet.__version__} was installed without its {name}, looked '
+                            f'in {" and ".join(map(str, places))}: install mmdet again.')
+
+
+def read_arguments(script: Path) -> argparse.Namespace:
+    """What a stock script reads from the command line; its ``--help`` and errors included."""
+    spec = spec_from_file_location(f'mmdet_tools_{script.stem}', script)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.parse_args()
+
+
+def refusal(args: argparse.Namespace, device: str) -> str | None:
+    """Why these options cannot work on this device, with the remedy."""
+    if getattr(args, 'tta', False):
+        return TTA_REFUSED
+    if getattr(args, 'amp', False) and device in DEVICES_WITHOUT_AMP:
+        return AMP_REFUSED.format(device=device)
+    return None
+
+
+def with_config_path(argv: Sequence[str], config: str) -> list[str]:
+    """The arguments with the config's path in place of an installed config's name.
+
+    Args:
+        argv: The command line without the script.
+        config: The config as it was named there.
+
+    Raises:
+        FileNotFoundError: It is neither a file nor the name of an installed config.
+    """
+    if Path(config).exists():
+        return list(argv)
+    found = str(find_config(config))
+    position = list(argv).index(config)
+    return [*argv[:position], found, *argv[position + 1:]]
+
+
+def allow_checkpoints(
+        environ: MutableMapping[str, str], mmengine_version: str, torch_version: str) -> bool:
+    """Let an mmengine older than torch's ``weights_only`` read its checkpoints.
+
+    Returns:
+        Whether the environment had to be changed.
+    """
+    affected = release(mmengine_version) < (0, 10, 8) and release(torch_version) >= (2, 6)
+    if not affected or FORCE_LOAD in environ:
+        return False
+    environ[FORCE_LOAD] = '1'
+    return True
+
+
+def notify(message: str) -> None:
+    """Tell the user once, however many processes there are."""
+    if os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0')) == '0':
+        print_log(f'mmvod_plugins: {message}')
+
+
+def run_stock_script(name: str) -> None:
+    """Run ``train.py`` or ``test.py`` of the installed mmdet with our command line."""
+    try:
+        script = stock_script(name)
+        args = read_arguments(script)
+        problem = refusal(args, get_device())
+        arguments = with_config_path(sys.argv[1:], args.config)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
+    if problem is not None:
+        sys.exit(problem)
+    if getattr(args, 'out', None) is not None:
+        notify(OUT_TRUNCATES)
+    if allow_checkpoints(os.environ, mmengine.__version__, torch.__version__):
+        notify(OLD_MMENGINE.format(mmengine=mmengine.__version__, torch=torch.__version__))
+    sys.argv[1:] = arguments
+    runpy.run_path(str(script), run_name='__main__')
