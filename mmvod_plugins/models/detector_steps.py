@@ -41,8 +41,8 @@ def predict(detector: BaseDetector, feats: Feats, samples: list[DetDataSample],
 
 
 def loss(detector: BaseDetector, feats: Feats, samples: list[DetDataSample],
-         **roi_inputs: Any) -> dict[str, Tensor]:
-    """Losses of every frame; ``roi_inputs`` go to the RoI head."""
+         roi_inputs: dict[str, Any]) -> dict[str, Tensor]:
+    """Losses of every frame; ``roi_inputs`` are further arguments of the RoI head."""
     if not is_two_stage(detector):
         return detector.bbox_head.loss(feats, samples)
     losses: dict[str, Tensor] = {}

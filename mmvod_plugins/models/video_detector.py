@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -20,9 +19,8 @@ from mmvod_plugins.references import build_references
 from mmvod_plugins.streaming import StreamPool, VideoStream
 from mmvod_plugins.structures import FrameRecord, ObjectFeatures
 
-from . import detector_steps
-from .clip import Clip, ClipBatch, gather_clips
-from .necks import TemporalNeck
+from . import checks, detector_steps
+from .clip import ClipBatch, gather_clips
 from .roi_heads import TemporalRoIHead
 
 
@@ -81,7 +79,7 @@ class VideoDetector(BaseModel):
         self.references = build_references(references)
         self.encode_batch = encode_batch
         self.streams = StreamPool(self.references, self.init_memory)
-        self._check_roles()
+        checks.check_roles(self.references, self._parts())
         self._register_load_state_dict_pre_hook(self._adapt_checkpoint)
 
     @property
@@ -106,7 +104,7 @@ class VideoDetector(BaseModel):
     def forward(self,
                 inputs: Tensor,
                 data_samples: list[TrackDataSample] | None = None,
-                mode: str = 'tensor') -> Any:
+                mode: str = 'tensor') -> dict[str, Tensor] | list[TrackDataSample] | tuple:
         """Run :meth:`loss`, :meth:`predict`, or the bare detector (``'tensor'``).
 
         Args:
@@ -143,7 +141,7 @@ class VideoDetector(BaseModel):
             goes on, where an empty list would stop it.
         """
         results = []
-        for record in self._encode_all(inputs, data_samples):
+        for record in self.encode_all(inputs, data_samples):
             meta = record.sample.metainfo
             video_id = meta.get('video_id', f'image {meta.get("img_id")}')
             stream = self.streams.stream_for(
@@ -155,9 +153,10 @@ class VideoDetector(BaseModel):
     def advance(self, stream: VideoStream, record: FrameRecord,
                 rescale: bool = True) -> list[TrackDataSample]:
         """Add a frame to its stream and detect in the key frames that it completes."""
-        self._check_shape(stream, record)
+        memory = stream.memory
+        memory.img_shape = checks.check_shape(memory.img_shape, stream.video_id, record)
         stream.add(record.frame_id, record)
-        return self.detect_ready(stream.ready(), stream.memory, rescale)
+        return self.detect_ready(stream.ready(), memory, rescale)
 
     def detect_ready(self, ready: Iterator[tuple[FrameRecord, dict[str, list[FrameRecord]]]],
                      memory: DetectorMemory, rescale: bool = True) -> list[TrackDataSample]:
@@ -240,7 +239,7 @@ class VideoDetector(BaseModel):
         """
         batch = gather_clips(inputs, data_samples, self._detached_roles())
         for clip in batch.clips:
-            self._check_clip(clip)
+            checks.check_clip(self.references, clip)
         records = self._training_records(batch)
         keys = [records[clip.key] for clip in batch.clips]
         samples = [key.sample for key in keys]
@@ -259,8 +258,8 @@ class VideoDetector(BaseModel):
                 role: _objects_of(frames)
                 for role, frames in references.items()
             } for references in roles]
-        losses = detector_steps.loss(self.detector, feats, samples, **roi_inputs)
-        _check_finite(losses, samples)
+        losses = detector_steps.loss(self.detector, feats, samples, roi_inputs)
+        checks.check_finite(losses, samples)
         return losses
 
     def _training_records(self, batch: ClipBatch) -> list[FrameRecord]:
@@ -294,9 +293,9 @@ class VideoDetector(BaseModel):
 
     # Shared -------------------------------------------------------------------------------------
 
-    def _encode_all(self, inputs: Tensor,
+    def encode_all(self, inputs: Tensor,
                     data_samples: list[TrackDataSample]) -> Iterator[FrameRecord]:
-        """Encode a batch in order, frames of equal size together, without the batch's padding."""
+        """Encode a batch in order, frames of equal size together, without the padding."""
         frames = [(inputs[b, t], sample) for b, clip in enumerate(data_samples)
                   for t, sample in enumerate(clip)]
         run: list[tuple[Tensor, DetDataSample]] = []
@@ -345,40 +344,7 @@ class VideoDetector(BaseModel):
         with_grad = frozenset().union(*(part.roles - part.detached_roles for part in parts))
         return roles - with_grad
 
-    def _check_roles(self) -> None:
-        """Refuse references that no part of the model would look at."""
-        known = frozenset().union(*(part.roles for part in self._parts()))
-        rng = np.random.default_rng(0)
-        named = {*self.references.sample(0, 1, rng), *self.references.references(0, 1)}
-        if named - known:
-            raise ValueError(
-                f'references name the roles {sorted(named)}, but the model knows {sorted(known)}: '
-                'give the policy the right `role`, or the model a temporal neck or RoI head')
-
-    def _check_clip(self, clip: Clip) -> None:
-        """Refuse clips that another policy drew."""
-        expected = self.references.sample(0, 1, np.random.default_rng(0))
-        counts = {role: len(ids) for role, ids in expected.items() if ids}
-        got = {role: len(rows) for role, rows in clip.roles.items()}
-        if counts != got:
-            raise ValueError(
-                f'the model expects references {counts} but the clip has {got}: give '
-                'model.references and SampleReferenceFrames.references the same value')
-
-    def _check_shape(self, stream: VideoStream, record: FrameRecord) -> None:
-        """Refuse frames of another size than the first of the video."""
-        meta = record.sample.metainfo
-        shape = tuple(meta['img_shape'][:2])
-        if stream.memory.img_shape is None:
-            stream.memory.img_shape = shape
-        if stream.memory.img_shape != shape:
-            raise ValueError(
-                f'video {stream.video_id}: frame {record.frame_id} ({meta.get("img_path")}) is '
-                f'{shape} (height, width) in the network, earlier frames are '
-                f'{stream.memory.img_shape}; frames of a video need one size: resize them, or '
-                'split the video where the size changes')
-
-    def _adapt_checkpoint(self, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    def _adapt_checkpoint(self, state_dict: dict[str, Any], prefix: str, *_: object) -> None:
         """Translate published checkpoints before their weights are copied."""
         if not prefix:
             adapt_state_dict(state_dict, self)
@@ -395,20 +361,3 @@ def _stack(run: list[tuple[Tensor, DetDataSample]]) -> tuple[Tensor, list[DetDat
 
 def _objects_of(records: list[FrameRecord]) -> list[ObjectFeatures]:
     return [record.objects for record in records if record.objects is not None]
-
-
-def _check_finite(losses: dict[str, Any], samples: list[DetDataSample]) -> None:
-    """Stop at losses that are not finite; with autocast the gradient scaler handles them."""
-    if torch.is_autocast_enabled():
-        return
-    bad = [
-        name for name, value in losses.items()
-        if not all(torch.isfinite(part).all()
-                   for part in (value if isinstance(value, list | tuple) else [value]))
-    ]
-    if bad:
-        files = [sample.metainfo.get('img_path') for sample in samples]
-        raise FloatingPointError(
-            f'{bad} not finite for the key frames {files}. Check the boxes of these frames with '
-            'tools/dataset_converters/check_coco_vid.py, or lower the learning rate; training '
-            'goes on from the last checkpoint with --resume')

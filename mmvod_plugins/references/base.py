@@ -171,12 +171,15 @@ class KeyFrameOnly(ReferencePolicy):
     """No references: a detector of single frames."""
 
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
+        """No frames."""
         return {}
 
     def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+        """No frames."""
         return {}
 
     def still_needed(self, frame_id: int, next_key: int, video_id: Hashable = 0) -> bool:
+        """Only key frames to come are needed."""
         return frame_id >= next_key
 
 

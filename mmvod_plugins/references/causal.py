@@ -62,12 +62,15 @@ class GlobalReservoir(ReferencePolicy):
         self.role = role
 
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
+        """Distinct frames of the past; the first key frame draws itself."""
         return {self.role: draw_offsets(0, max(key_id - 1, 0), self.num_samples, rng)}
 
     def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+        """The reservoir of the past; the first key frame itself."""
         return {self.role: reservoir(self.seed, video_id, self.num_frames, key_id) or [key_id]}
 
     def still_needed(self, frame_id: int, next_key: int, video_id: Hashable = 0) -> bool:
+        """Frames in the reservoir, and those not yet offered to it."""
         held = reservoir(self.seed, video_id, self.num_frames, next_key)
         return frame_id >= next_key - 1 or frame_id in held
 

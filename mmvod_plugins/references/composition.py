@@ -38,19 +38,23 @@ class ComposedReferences(ReferencePolicy):
         return None if None in ahead else max(ahead)
 
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
+        """The draws of every part."""
         parts = [policy.sample(key_id, video_length, rng) for policy in self.policies]
         return {role: ids for part in parts for role, ids in part.items()}
 
     def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+        """The references of every part."""
         parts = [policy.references(key_id, video_length, video_id) for policy in self.policies]
         return {role: ids for part in parts for role, ids in part.items()}
 
     def still_needed(self, frame_id: int, next_key: int, video_id: Hashable = 0) -> bool:
+        """Whether any part needs the frame; asks them all."""
         parts = [part.still_needed(frame_id, next_key, video_id) for part in self.policies]
         return any(parts)
 
     def inputs(self, frame_id: int, video_length: int | None,
                video_id: Hashable = 0) -> FrameInputs:
+        """What any part may ask for."""
         parts = [policy.inputs(frame_id, video_length, video_id) for policy in self.policies]
         return FrameInputs(
             image=any(part.image for part in parts),

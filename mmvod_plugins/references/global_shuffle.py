@@ -58,9 +58,11 @@ class GlobalShuffle(ReferencePolicy):
         return permutation(self.seed, video_id, video_length)
 
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
+        """Distinct frames of the whole video."""
         return {self.role: draw_offsets(0, video_length - 1, self.num_samples, rng)}
 
     def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+        """The sliding set, the frame that leaves next first."""
         order = self.order(video_length, video_id)
         first = self.num_frames
         entries = [first - 1 - i if i < first else i for i in range(key_id, key_id + first)]

@@ -51,13 +51,16 @@ class LocalWindow(ReferencePolicy):
         return self.after * self.stride
 
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
+        """Distinct offsets of the window, clipped to the video."""
         offsets = draw_offsets(-self.before, self.after, self.num_samples, rng)
         offsets = [0] * self.sample_key + offsets
         return {self.role: [clip(key_id + self.stride * o, video_length) for o in offsets]}
 
     def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+        """The whole window, oldest frame first."""
         offsets = range(-self.before, self.after + 1)
         return {self.role: [clip(key_id + self.stride * o, video_length) for o in offsets]}
 
     def still_needed(self, frame_id: int, next_key: int, video_id: Hashable = 0) -> bool:
+        """Frames that the window has not passed."""
         return frame_id >= next_key - self.before * self.stride

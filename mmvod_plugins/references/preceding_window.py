@@ -38,12 +38,15 @@ class PrecedingWindow(ReferencePolicy):
         self.role = role
 
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
+        """Distinct offsets around the middle, clipped to the video."""
         middle = max(key_id - self.distance, 0)
         offsets = draw_offsets(-self.radius, self.radius, self.num_samples, rng)
         return {self.role: [clip(middle + o, video_length) for o in offsets]}
 
     def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+        """No frames: the memory stands for them."""
         return {}
 
     def still_needed(self, frame_id: int, next_key: int, video_id: Hashable = 0) -> bool:
+        """Only key frames to come are needed."""
         return frame_id >= next_key

@@ -14,8 +14,8 @@ from .base import ReferencePolicy, Roles, draw_offsets
 class UniformStride(ReferencePolicy):
     """``num_frames`` frames evenly spread over the video, the same for every key frame.
 
-    The rule of SELSA's published configs ("adaptive stride"): ``round(i (L - 1) / (n - 1))``, halves
-    to the even number; short videos repeat frames. Needs the whole video.
+    The rule of SELSA's published configs ("adaptive stride"): ``round(i (L - 1) / (n - 1))``,
+    halves to the even number; short videos repeat frames. Needs the whole video.
 
     Args:
         num_frames: Frames that every key frame looks at.
@@ -40,8 +40,10 @@ class UniformStride(ReferencePolicy):
         self.role = role
 
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
+        """Distinct frames of the whole video."""
         return {self.role: draw_offsets(0, video_length - 1, self.num_samples, rng)}
 
     def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+        """The same spread for every key frame."""
         step = (video_length - 1) / max(self.num_frames - 1, 1)
         return {self.role: [round(i * step) for i in range(self.num_frames)]}

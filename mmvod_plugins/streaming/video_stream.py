@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from mmvod_plugins.references import ReferencePolicy
 
@@ -39,7 +39,7 @@ class VideoStream(Generic[Record]):
                  policy: ReferencePolicy,
                  video_id: Hashable = 0,
                  video_length: int | None = None,
-                 memory: Any = None) -> None:
+                 memory: object = None) -> None:
         if video_length is not None and video_length < 1:
             raise ValueError(f'video {video_id}: video_length must be at least 1, or None for live '
                              f'input, got {video_length}')

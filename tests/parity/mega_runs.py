@@ -50,7 +50,7 @@ class LoaderTrap(ReferencePolicy):
         return self.policy.sample(key_id, video_length, rng)
 
     def references(self, key_id, video_length, video_id=0):
-        true_length = video_length - 1
+        true_length = max(video_length - 1, 1)
         roles = self.policy.references(min(key_id, true_length - 1), true_length, video_id)
         return {**roles, 'global': [t or true_length for t in roles['global']]}
 

@@ -1,8 +1,15 @@
 """Every policy, in a few settings: what the law tests run over."""
 
-from mmvod_plugins.references import (CausalWindow, ComposedReferences, GlobalReservoir,
-                                      GlobalShuffle, KeyFrameOnly, LocalWindow, PrecedingWindow,
-                                      UniformStride)
+from mmvod_plugins.references import (
+                                      CausalWindow,
+                                      ComposedReferences,
+                                      GlobalReservoir,
+                                      GlobalShuffle,
+                                      KeyFrameOnly,
+                                      LocalWindow,
+                                      PrecedingWindow,
+                                      UniformStride,
+)
 
 POLICIES = {
     'key_only': KeyFrameOnly(),

@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 from mmdet.registry import TASK_UTILS
 
-from mmvod_plugins.references import (CausalWindow, ComposedReferences, GlobalReservoir,
-                                      GlobalShuffle, LocalWindow, PrecedingWindow, ReferencePolicy,
-                                      UniformStride, build_references)
+from mmvod_plugins.references import (
+    CausalWindow,
+    ComposedReferences,
+    GlobalReservoir,
+    GlobalShuffle,
+    LocalWindow,
+    PrecedingWindow,
+    ReferencePolicy,
+    UniformStride,
+    build_references,
+)
 
 from .policies import LIVE, POLICIES
 
@@ -202,5 +210,5 @@ def test_every_registered_policy_is_tested():
     dict(type='ComposedReferences', policies=[dict(type='LocalWindow'), dict(type='CausalWindow')]),
 ])
 def test_impossible_settings_are_refused(config):
-    with pytest.raises(ValueError, match='must|empty|same role'):
+    with pytest.raises(ValueError, match=r'must|empty|same role'):
         build_references(config)

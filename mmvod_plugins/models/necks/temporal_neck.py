@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 from mmdet.structures import DetDataSample
 from mmengine.model import BaseModule
@@ -23,7 +22,7 @@ class EnhancedMaps:
     """
 
     feats: tuple[Tensor, ...]
-    to_memory: Any = None
+    to_memory: object = None
 
 
 class TemporalNeck(BaseModule, metaclass=ABCMeta):
@@ -40,13 +39,13 @@ class TemporalNeck(BaseModule, metaclass=ABCMeta):
     detached_roles: frozenset[str] = frozenset()
     needs_image: bool = False
 
-    def init_memory(self) -> Any:
+    def init_memory(self) -> object:
         """The memory of a new video; None for necks that remember nothing."""
         return None
 
     @abstractmethod
     def forward(self, key: FrameRecord, references: dict[str, list[FrameRecord]],
-                memory: Any) -> EnhancedMaps:
+                memory: object) -> EnhancedMaps:
         """Enhance the maps of the key frame.
 
         Args:
@@ -55,7 +54,7 @@ class TemporalNeck(BaseModule, metaclass=ABCMeta):
             memory: What :meth:`init_memory` gave, or None while training.
         """
 
-    def write(self, memory: Any, enhanced: EnhancedMaps,  # noqa: ARG002
-              detections: DetDataSample) -> None:  # noqa: ARG002
+    def write(self, memory: object, enhanced: EnhancedMaps,
+              detections: DetDataSample) -> None:
         """Remember a key frame after its detection; while testing alone."""
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 from mmdet.structures import DetDataSample
 from mmengine.model import BaseModule
@@ -26,7 +25,7 @@ class Aggregated:
     """
 
     feats: Tensor
-    to_memory: Any = None
+    to_memory: object = None
 
 
 class Aggregator(BaseModule, metaclass=ABCMeta):
@@ -44,12 +43,12 @@ class Aggregator(BaseModule, metaclass=ABCMeta):
     roles: frozenset[str] = frozenset({'local'})
     detached_roles: frozenset[str] = frozenset()
 
-    def init_memory(self) -> Any:
+    def init_memory(self) -> object:
         """The memory of a new video; None for aggregators that remember nothing."""
         return None
 
     @abstractmethod
-    def forward(self, key: ObjectFeatures, references: References, memory: Any) -> Aggregated:
+    def forward(self, key: ObjectFeatures, references: References, memory: object) -> Aggregated:
         """Enhance the key objects.
 
         Args:
@@ -58,7 +57,7 @@ class Aggregator(BaseModule, metaclass=ABCMeta):
             memory: What :meth:`init_memory` gave, or None while training.
         """
 
-    def write(self, memory: Any, aggregated: Aggregated,  # noqa: ARG002
-              detections: DetDataSample) -> None:  # noqa: ARG002
+    def write(self, memory: object, aggregated: Aggregated,
+              detections: DetDataSample) -> None:
         """Remember a key frame after its detection; while testing alone."""
         return

@@ -37,7 +37,7 @@ class Conv5RoIExtractor(SingleRoIExtractor):
         init_cfg: Initial weights; a pretrained backbone's ``layer4`` fits.
     """
 
-    def __init__(self,
+    def __init__(self,  # noqa: PLR0913 - the settings of a residual stage and of pooling
                  roi_layer: dict,
                  depth: int = 50,
                  out_channels: int | None = 256,

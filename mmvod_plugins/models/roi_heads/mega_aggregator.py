@@ -47,7 +47,7 @@ class MEGAAggregator(Aggregator):
     roles = frozenset({'local', 'global', 'memory'})
     detached_roles = frozenset({'memory'})
 
-    def __init__(self,
+    def __init__(self,  # noqa: PLR0913 - the paper's table of settings
                  channels: int = 1024,
                  num_heads: int = 16,
                  *,
@@ -101,7 +101,7 @@ class MEGAAggregator(Aggregator):
         return Aggregated(key.feats, to_memory=[level[0] for level in levels])
 
     def write(self, memory: LongRangeMemory | None, aggregated: Aggregated,
-              detections: DetDataSample) -> None:  # noqa: ARG002
+              detections: DetDataSample) -> None:
         """Remember the oldest frame of the window at every level."""
         if memory is not None:
             memory.write(aggregated.to_memory)

@@ -11,6 +11,7 @@ from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox2roi, get_box_tensor
+from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -35,13 +36,13 @@ class TemporalRoIHead(StandardRoIHead):
 
     aggregator: Aggregator
 
-    def __init__(self, embedding: dict, aggregator: dict, **kwargs: Any) -> None:
+    def __init__(self, embedding: dict, aggregator: dict, **kwargs: Any) -> None:  # noqa: ANN401 - mmdet's
         super().__init__(**kwargs)
         self.embedding = MODELS.build(embedding)
         self.aggregator = MODELS.build(aggregator)
         self._register_load_state_dict_pre_hook(_rename_single_frame_fc)
 
-    def init_memory(self) -> Any:
+    def init_memory(self) -> object:
         """The memory of a new video."""
         return self.aggregator.init_memory()
 
@@ -66,7 +67,7 @@ class TemporalRoIHead(StandardRoIHead):
     def detect(self,
                key: ObjectFeatures,
                references: References,
-               memory: Any,
+               memory: object,
                img_meta: dict,
                rescale: bool = False) -> tuple[InstanceData, Aggregated]:
         """Detect in one key frame.
@@ -92,7 +93,7 @@ class TemporalRoIHead(StandardRoIHead):
             rescale=rescale)
         return results[0], aggregated
 
-    def write(self, memory: Any, aggregated: Aggregated, detections: DetDataSample) -> None:
+    def write(self, memory: object, aggregated: Aggregated, detections: DetDataSample) -> None:
         """Remember a key frame after its detection."""
         self.aggregator.write(memory, aggregated, detections)
 
@@ -131,7 +132,7 @@ class TemporalRoIHead(StandardRoIHead):
                      x: tuple[Tensor, ...],
                      batch_img_metas: list[dict],
                      rpn_results_list: list[InstanceData],
-                     rcnn_test_cfg: Any,  # noqa: ARG002 - mmdet's signature
+                     rcnn_test_cfg: ConfigDict,
                      rescale: bool = False) -> list[InstanceData]:
         """Detect without references, as a plain mmdet detector does; see mmdet for arguments."""
         objects = self.embed(x, rpn_results_list, [0] * len(rpn_results_list))
@@ -161,7 +162,7 @@ class TemporalRoIHead(StandardRoIHead):
         return results
 
 
-def _rename_single_frame_fc(state_dict: dict, prefix: str, *_: Any) -> None:
+def _rename_single_frame_fc(state_dict: dict, prefix: str, *_: object) -> None:
     """Let the first layer of a single-frame box head start the embedding."""
     for name in ('weight', 'bias'):
         old, new = f'{prefix}bbox_head.shared_fcs.0.{name}', f'{prefix}embedding.fc.{name}'

@@ -12,9 +12,9 @@ from torch import Tensor
 class RoundedAnchorGenerator(AnchorGenerator):
     """Anchors that are rounded before they are scaled (Fast R-CNN's, and so FGFA's and MEGA's).
 
-    A ratio turns the base box of ``stride x stride`` cells into whole pixels (ties to even: 23 x 12,
-    16 x 16 and 11 x 22 for a stride of 16); the scales then multiply these. Both corners belong
-    to the box. Ratios are the outer, scales the inner loop. Arguments as mmdet's generator.
+    A ratio turns the base box of ``stride x stride`` pixels into whole pixels (ties to even:
+    23 x 12, 16 x 16 and 11 x 22 for a stride of 16); the scales then multiply these. Both corners
+    belong to the box. Ratios are the outer, scales the inner loop. Arguments as mmdet's generator.
     """
 
     def gen_single_level_base_anchors(self,

@@ -1,0 +1,5 @@
+"""Using a trained model outside a runner."""
+
+from .inference import detect_frames, init_video_detector
+
+__all__ = ['detect_frames', 'init_video_detector']

@@ -1,0 +1,82 @@
+"""What a video detector refuses, in words that name the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.structures import DetDataSample
+
+from mmvod_plugins.references import ReferencePolicy
+from mmvod_plugins.structures import FrameRecord
+
+from .clip import Clip
+
+
+def check_roles(policy: ReferencePolicy, parts: Sequence[Any]) -> None:
+    """Refuse references that no temporal part of the model would look at.
+
+    Raises:
+        ValueError: With the roles of the policy and those that the parts know.
+    """
+    known = frozenset().union(*(part.roles for part in parts))
+    named = {*policy.sample(0, 1, np.random.default_rng(0)), *policy.references(0, 1)}
+    if named - known:
+        raise ValueError(
+            f'references name the roles {sorted(named)}, but the model knows {sorted(known)}: '
+            'give the policy the right `role`, or the model a temporal neck or RoI head')
+
+
+def check_clip(policy: ReferencePolicy, clip: Clip) -> None:
+    """Refuse training clips that another policy drew.
+
+    Raises:
+        ValueError: With the expected and the found number of frames by role.
+    """
+    expected = policy.sample(0, 1, np.random.default_rng(0))
+    counts = {role: len(ids) for role, ids in expected.items() if ids}
+    got = {role: len(rows) for role, rows in clip.roles.items()}
+    if counts != got:
+        raise ValueError(
+            f'the model expects references {counts} but the clip has {got}: give '
+            'model.references and SampleReferenceFrames.references the same value')
+
+
+def check_shape(first: tuple[int, int] | None, video_id: Hashable,
+                record: FrameRecord) -> tuple[int, int]:
+    """Refuse a frame of another size than the first of its video; return that size.
+
+    Raises:
+        ValueError: With the file and both sizes.
+    """
+    meta = record.sample.metainfo
+    shape = tuple(meta['img_shape'][:2])
+    if first not in (None, shape):
+        raise ValueError(
+            f'video {video_id}: frame {record.frame_id} ({meta.get("img_path")}) is {shape} '
+            f'(height, width) in the network, earlier frames are {first}; frames of a video need '
+            'one size: resize them, or split the video where the size changes')
+    return shape
+
+
+def check_finite(losses: dict[str, Any], samples: list[DetDataSample]) -> None:
+    """Stop at losses that are not finite; with autocast the gradient scaler handles them.
+
+    Raises:
+        FloatingPointError: With the names of the losses and the files of the key frames.
+    """
+    if torch.is_autocast_enabled():
+        return
+    bad = [
+        name for name, value in losses.items()
+        if not all(torch.isfinite(part).all()
+                   for part in (value if isinstance(value, list | tuple) else [value]))
+    ]
+    if bad:
+        files = [sample.metainfo.get('img_path') for sample in samples]
+        raise FloatingPointError(
+            f'{bad} not finite for the key frames {files}. Check the boxes of these frames with '
+            'tools/dataset_converters/check_coco_vid.py, or lower the learning rate; training '
+            'goes on from the last checkpoint with --resume')
