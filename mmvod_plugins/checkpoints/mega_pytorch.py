@@ -95,8 +95,8 @@ def convert_mega_pytorch(state_dict: Mapping[str, Tensor]) -> Conversion:
     method = next((name for name, pattern in SIGNATURES
                    if any(re.search(pattern, key) for key in state_dict)), None)
     if method not in ('MEGA', 'single frame'):
-        raise ValueError(f'the checkpoint is of mega.pytorch and has {method or "no known method"}; '
-                         'only MEGA and single frame files can be loaded so far')
+        raise ValueError(f'a checkpoint of mega.pytorch with {method or "no known method"}: only '
+                         'those of MEGA and of the single frame can be loaded so far')
     conversion = Conversion(method)
     for key, value in state_dict.items():
         reason = next((why for pattern, why in DROPPED if re.fullmatch(pattern, key)), None)

@@ -158,7 +158,9 @@ def test_small_attention(path, output, location, key_bias, monkeypatch):
     module = relation_from(lambda name: data[f'small_{name}'], 128, int(data['small_groups']),
                            location=location, key_bias=key_bias)
     embedding = t(data['small_position_embedding']).permute(1, 2, 0)
-    monkeypatch.setattr(module, 'location_bias', lambda *_: module.bias_of(embedding))
+    monkeypatch.setattr(
+        module, 'location_bias',
+        lambda *_: module.bias_of(module.location(embedding).permute(2, 0, 1)))
     out = module(t(data['small_feat']), t(data['small_feat_ref']))
     assert_near(case_name(path), output, out, data[f'small_{output}'])
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+#: Embedded values held at once by :func:`projected_embedding`: few enough to stay in a cache.
+CHUNK = 2**19
 
 
 def location_terms(boxes: Tensor, references: Tensor, eps: float = 1e-3) -> Tensor:
@@ -48,3 +52,46 @@ def sine_embedding(terms: Tensor,
     powers = torch.arange(count, device=terms.device, dtype=terms.dtype) / count
     angles = (scale * terms)[..., None] / torch.pow(wave_length, powers)
     return torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(-2)
+
+
+def projected_embedding(boxes: Tensor, references: Tensor, weight: Tensor,
+                        bias: Tensor) -> Tensor:
+    """A linear layer on the sine embedding of location terms, without the embedding in memory.
+
+    The same function as ``linear(sine_embedding(location_terms(...)))``, for inference. The terms
+    ``log(w / w')`` split by angle addition into parts of the box and of the reference, so they
+    become a matrix product; the distances are embedded a few rows at a time.
+
+    Args:
+        boxes: (N, 4).
+        references: (M, 4).
+        weight: (heads, E), on the embedding of :func:`sine_embedding` with E numbers.
+        bias: (heads,).
+
+    Returns:
+        (heads, N, M).
+    """
+    waves = weight.shape[1] // 8
+    weights = weight.view(len(weight), 4, 2, waves)
+    powers = torch.arange(waves, device=boxes.device, dtype=boxes.dtype) / waves
+    frequencies = 100.0 / torch.pow(1000.0, powers)
+
+    shape, ref_shape = (part[:, 2:] - part[:, :2] + 1 for part in (boxes, references))
+    angle = (shape.log()[..., None] * frequencies).flatten(1)
+    ref_angle = (ref_shape.log()[..., None] * frequencies).flatten(1)
+    sine, cosine = (weights[:, 2:, i].flatten(1)[:, None] for i in (0, 1))
+    left = torch.cat([sine * angle.sin() + cosine * angle.cos(),
+                      cosine * angle.sin() - sine * angle.cos()], dim=-1)
+    right = torch.cat([ref_angle.cos(), ref_angle.sin()], dim=-1)
+    out = left @ right.T + bias[:, None, None]
+
+    sine, cosine = (weights[:, :2, i].flatten(1) for i in (0, 1))
+    center, ref_center = (0.5 * (part[:, :2] + part[:, 2:]) for part in (boxes, references))
+    rows = max(1, CHUNK // (len(references) * 2 * waves))
+    for start in range(0, len(boxes), rows):
+        part = slice(start, start + rows)
+        distance = (center[part, None] - ref_center).abs() / shape[part, None]
+        angle = (torch.log(distance + 1e-3)[..., None] * frequencies).flatten(2).flatten(0, 1)
+        embedded = functional.linear(sine, angle.sin()) + functional.linear(cosine, angle.cos())
+        out[:, part] += embedded.view(len(weight), -1, len(references))
+    return out

@@ -7,10 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .position_embedding import location_terms, sine_embedding
-
-#: Largest number of embedded values held at once while no gradient is recorded.
-CHUNK = 2**24
+from .position_embedding import location_terms, projected_embedding, sine_embedding
 
 
 class RelationModule(BaseModule):
@@ -78,16 +75,17 @@ class RelationModule(BaseModule):
 
     def location_bias(self, boxes: Tensor, references: Tensor) -> Tensor:
         """Additive bias (heads, N, M) of boxes (N, 4) and reference boxes (M, 4)."""
-        rows = max(1, CHUNK // (len(references) * self.embed_dim))
         if torch.is_grad_enabled():
-            rows = max(len(boxes), 1)
-        terms = (location_terms(part, references) for part in boxes.split(rows))
-        return torch.cat([self.bias_of(sine_embedding(part, self.embed_dim)) for part in terms],
-                         dim=1)
+            embedding = sine_embedding(location_terms(boxes, references), self.embed_dim)
+            return self.bias_of(self.location(embedding).permute(2, 0, 1))
+        projected = projected_embedding(boxes, references, self.location.weight,
+                                        self.location.bias)
+        return self.bias_of(projected)
 
-    def bias_of(self, embedding: Tensor) -> Tensor:
-        """Additive bias (heads, N, M) of location embeddings (N, M, E)."""
-        return (self.location(embedding).relu() + 1e-6).log().permute(2, 0, 1)
+    @staticmethod
+    def bias_of(projected: Tensor) -> Tensor:
+        """Additive bias of a projected location embedding."""
+        return (projected.relu() + 1e-6).log()
 
     def _heads(self, feats: Tensor) -> Tensor:
         """Split (N, C) into (1, heads, N, C / heads)."""
