@@ -13,7 +13,8 @@ model = dict(
     detector=dict(
         roi_head=dict(
             type='TemporalRoIHead',
-            embedding=dict(type='RoIEmbedding', in_channels=256, roi_feat_size=7, out_channels=1024),
+            embedding=dict(
+                type='RoIEmbedding', in_channels=256, roi_feat_size=7, out_channels=1024),
             aggregator=dict(
                 type='MEGAAggregator',
                 channels=1024,
