@@ -64,7 +64,8 @@ def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> Conf
     return config
 
 
-def tiny_config(method: str = 'mega', references: dict | None = MEGA, **aggregator: Any) -> ConfigDict:
+def tiny_config(method: str = 'mega', references: dict | None = MEGA,
+                **aggregator: Any) -> ConfigDict:
     """Config of a tiny model; ``method`` is ``'mega'`` or ``'single'``."""
     name = 'mega_faster-rcnn' if method == 'mega' else 'faster-rcnn'
     config = shrink(Config.fromfile(BASES / f'{name}_r50-conv4-dc5.py').model)
