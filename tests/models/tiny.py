@@ -30,22 +30,34 @@ ONLINE = dict(
 
 
 def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> ConfigDict:
-    """Narrow a conv4-DC5 model in place: R-18 of an eighth of the width, few proposals."""
+    """Narrow a conv4-DC5 model in place: an eighth of the width, few blocks, few proposals.
+
+    What distinguishes the models stays: the kind of residual blocks, the reduction of channels or
+    none, the stages of the aggregator, a memory or none.
+    """
     detector = without_pretrained(config).detector
-    config.data_preprocessor.std = [60.0] * 3
-    detector.backbone.update(depth=18, base_channels=8, frozen_stages=0)
-    detector.rpn_head.update(in_channels=32, feat_channels=16)
-    detector.rpn_head.anchor_generator.scales = [1, 2]
     head = detector.roi_head
-    head.bbox_roi_extractor.update(depth=18, base_channels=8, out_channels=8)
+    config.data_preprocessor.std = [60.0] * 3
+    block = dict(depth=18, base_channels=8)
+    conv4 = 32
+    if detector.backbone.type == 'ResNeXt':
+        block, conv4 = dict(depth=50, base_channels=8, groups=2), 128
+    detector.backbone.update(frozen_stages=0, **block)
+    detector.rpn_head.update(in_channels=conv4, feat_channels=16)
+    detector.rpn_head.anchor_generator.scales = [1, 2]
+    head.bbox_roi_extractor.update(block)
+    pooled = 2 * conv4
+    if head.bbox_roi_extractor.out_channels is not None:
+        head.bbox_roi_extractor.out_channels = pooled = 8
     head.bbox_head.num_classes = num_classes
     if head.type == 'TemporalRoIHead':
-        head.embedding.update(in_channels=8, out_channels=channels)
+        head.embedding.update(in_channels=pooled, out_channels=channels)
+        memory_size = min(head.aggregator.memory_size, 4)
         head.aggregator.update(channels=channels, num_heads=4, reference_topk=8, distilled_topk=3,
-                               memory_size=4)
+                               memory_size=memory_size)
         head.bbox_head.in_channels = channels
     else:
-        head.bbox_head.update(in_channels=8, fc_out_channels=channels)
+        head.bbox_head.update(in_channels=pooled, fc_out_channels=channels)
     for rpn in (detector.test_cfg.rpn, detector.train_cfg.rpn_proposal):
         rpn.update(nms_pre=100, max_per_img=20)
     detector.train_cfg.rcnn.sampler.num = 16

@@ -1,0 +1,314 @@
+"""Every shipped config: it parses, is what its name says, trains a step and detects in a video."""
+
+import copy
+import gc
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from mmdet.registry import HOOKS, MODELS, PARAM_SCHEDULERS
+from mmdet.structures import TrackDataSample
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.runner import Runner
+
+from mmvod_plugins.checkpoints import convert_mega_pytorch
+from mmvod_plugins.references import build_references
+
+from ..datasets.tiny_vid import make_tiny_vid
+from ..models.tiny import shrink
+from ..parity.golden import GOLDEN
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / 'configs'
+SHIPPED = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
+NAMES = {path.stem: path for path in SHIPPED}
+IMAGENET = {name: path for name, path in NAMES.items() if name.endswith('_imagenetvid')}
+MEGA = 'mega_faster-rcnn_{}-conv4-dc5{}_4xb1-120k_imagenetvid'
+#: One of each kind; `make test-all` runs every config.
+TYPICAL = {
+    'faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid', MEGA.format('r50', ''),
+    MEGA.format('r101', ''), MEGA.format('x101-32x4d', ''), MEGA.format('r101', '-no-local'),
+    MEGA.format('r101', '-no-global'), MEGA.format('r101', '-no-memory'),
+    MEGA.format('r101', '-online')
+}
+CLASSES = 4
+
+
+def typical_by_default(names):
+    """Run a test for one config of each kind, and for every config among the slow tests."""
+    rest = set(IMAGENET) - TYPICAL
+    return pytest.mark.parametrize('name', [
+        pytest.param(name, marks=[pytest.mark.slow] if name in rest else [])
+        for name in sorted(names)])
+
+
+@cache
+def parsed(name):
+    """A config, not to be changed."""
+    return Config.fromfile(NAMES[name])
+
+
+def test_there_are_configs():
+    assert TYPICAL <= set(NAMES)
+    assert len(NAMES) == len(SHIPPED), 'two configs have the same name'
+
+
+@typical_by_default(NAMES)
+def test_a_config_parses_dumps_and_parses_again(name, tmp_path):
+    config = parsed(name)
+    config.dump(tmp_path / 'dumped.py')
+    assert Config.fromfile(tmp_path / 'dumped.py').to_dict() == config.to_dict()
+    assert str(ROOT) not in config.pretty_text.replace(config.filename, '')
+
+
+@pytest.mark.parametrize('name', sorted(NAMES))
+def test_all_copies_of_the_references_agree(name):
+    config = parsed(name)
+    expected = config.model.get('references')
+    transform = config.train_dataloader.dataset.pipeline[0]
+    assert transform.type == 'SampleReferenceFrames'
+    assert transform.references == expected
+    if name in IMAGENET:
+        assert config.get('references') == expected
+    for loader in (config.val_dataloader, config.test_dataloader):
+        assert loader.sampler == dict(type='VideoStreamSampler', references=expected)
+
+
+@pytest.mark.parametrize('name', sorted(IMAGENET))
+def test_a_leaf_is_short(name):
+    assert len(IMAGENET[name].read_text().splitlines()) <= 10
+
+
+def metafiles():
+    return [(path, yaml.safe_load(path.read_text())) for path in CONFIGS.glob('*/metafile.yml')]
+
+
+def test_metafiles_name_every_config_of_imagenet_vid():
+    models = [(path, model) for path, content in metafiles() for model in content['Models']]
+    assert sorted(model['Name'] for _, model in models) == sorted(IMAGENET)
+    for path, model in models:
+        assert ROOT / model['Config'] == IMAGENET[model['Name']]
+        assert (ROOT / model['Config']).parent == path.parent
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    assert {ROOT / path for path in index['Import']} == {path for path, _ in metafiles()}
+
+
+def test_metafiles_belong_to_a_collection_with_a_readme():
+    for path, content in metafiles():
+        collections = {collection['Name'] for collection in content['Collections']}
+        assert {model['In Collection'] for model in content['Models']} <= collections
+        readme = (path.parent / 'README.md').read_text()
+        assert all((ROOT / part['README']).exists() for part in content['Collections'])
+        assert not [m['Name'] for m in content['Models'] if f'{m["Name"]}.py' not in readme]
+
+
+# Train a step, detect in a video ----------------------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def tiny_json(tmp_path_factory):
+    gc.freeze()  # each data set runs gc.collect() after serialising: keep it from all of torch
+    return make_tiny_vid(tmp_path_factory.mktemp('tiny'), lengths=(4, ), num_classes=CLASSES)
+
+
+def on_tiny_video(loader, path):
+    """Let a data loader of ImageNet VID read a tiny video instead, in place."""
+    for part in loader.dataset.get('datasets', [loader.dataset]):
+        part.update(type='CocoVIDDataset', data_root='', ann_file=str(path),
+                    data_prefix=dict(img_path=str(path.parent)), filter_cfg=dict(min_size=1))
+    for transform in loader.dataset.pipeline:
+        for inner in transform.get('transforms', []):
+            if inner['type'] == 'Resize':
+                inner['scale'] = (96, 64)
+    loader.update(num_workers=0, persistent_workers=False)
+    return loader
+
+
+@typical_by_default(IMAGENET)
+def test_a_config_trains_a_step_and_detects_in_a_video(name, tiny_json):
+    config = copy.deepcopy(parsed(name))
+    model = MODELS.build(shrink(config.model, num_classes=CLASSES))
+    model.init_weights()
+    optimizer = build_optim_wrapper(model, config.optim_wrapper)
+    train = Runner.build_dataloader(on_tiny_video(config.train_dataloader, tiny_json), seed=0)
+    model.train()
+    missing = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            parameter.register_hook(lambda _, name=name: missing.discard(name))
+    losses = model.train_step(next(iter(train)), optimizer)
+    assert {'loss_rpn_cls', 'loss_rpn_bbox', 'loss_cls', 'loss_bbox'} <= set(losses)
+    assert torch.isfinite(losses['loss'])
+    # So find_unused_parameters is not needed with several processes.
+    assert missing == set()
+    model.eval()
+    found = []
+    test = on_tiny_video(config.test_dataloader, tiny_json)
+    for batch in Runner.build_dataloader(test, seed=0):
+        found += [s[0] for s in model.test_step(batch) if isinstance(s, TrackDataSample)]
+    assert [sample.frame_id for sample in found] == [0, 1, 2, 3]
+    assert all('scores' in sample.pred_instances for sample in found)
+
+
+def under_the_runner(name, path, work_dir):
+    """A config for two iterations and a validation on a tiny video."""
+    config = copy.deepcopy(parsed(name))
+    shrink(config.model, num_classes=CLASSES)
+    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        on_tiny_video(loader, path)
+    config.train_cfg.update(max_iters=2, val_interval=2)
+    config.val_evaluator = config.test_evaluator = dict(type='CocoVideoMetric')
+    config.default_hooks.checkpoint.interval = 1
+    config.update(work_dir=str(work_dir), experiment_name=work_dir.name, log_level='ERROR')
+    return config
+
+
+def test_the_stock_runner_trains_validates_and_saves_by_iterations(tiny_json, tmp_path):
+    config = under_the_runner(MEGA.format('r50', ''), tiny_json, tmp_path)
+    runner = Runner.from_cfg(config)
+    runner.train()
+    assert sorted(path.name for path in tmp_path.glob('*.pth')) == ['iter_1.pth', 'iter_2.pth']
+    assert 'CheckReferencesHook' in {type(hook).__name__ for hook in runner.hooks}
+    assert 'coco/bbox_mAP_50' in runner.test()
+
+
+@pytest.mark.parametrize('place', ['train', 'val', 'test'])
+def test_the_stock_runner_refuses_two_policies(tiny_json, tmp_path, place):
+    config = under_the_runner(MEGA.format('r50', ''), tiny_json, tmp_path)
+    other = dict(type='LocalWindow', radius=2)
+    if place == 'train':
+        config.train_dataloader.dataset.pipeline[0].references = other
+    else:
+        config[f'{place}_dataloader'].sampler.references = other
+    runner = Runner.from_cfg(config)
+    with pytest.raises(ValueError, match=f'{place}_dataloader.*references is LocalWindow'):
+        runner.test() if place == 'test' else runner.train()
+    assert list(tmp_path.glob('*.pth')) == []
+
+
+# Published models -------------------------------------------------------------------------------
+
+
+def published_shapes(model):
+    """Names and shapes of a published model under our names."""
+    path = next(GOLDEN.rglob(f'{model}.keys.json'), None) if GOLDEN.is_dir() else None
+    if path is None:
+        pytest.skip(f'{model}.keys.json is not in the golden folder')
+    shapes = json.loads(path.read_text())['shapes']
+    weights = {key: torch.empty(shape, device='meta') for key, shape in shapes.items()}
+    return {key: tuple(value.shape)
+            for key, value in convert_mega_pytorch(weights).state_dict.items()}
+
+
+@pytest.mark.parametrize(('published', 'name'), [
+    ('base', 'faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid'),
+    ('mega', MEGA.format('r50', '')),
+    ('mega_r101', MEGA.format('r101', '')),
+])
+def test_parameters_are_those_of_the_published_model(published, name):
+    expected = published_shapes(published)
+    with torch.device('meta'):
+        model = MODELS.build(parsed(name).model)
+    own = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    assert own == expected
+
+
+# The schedule -----------------------------------------------------------------------------------
+
+
+def test_biases_learn_twice_as_fast_and_do_not_decay():
+    config = copy.deepcopy(parsed(MEGA.format('r50', '')))
+    model = MODELS.build(shrink(config.model))
+    optimizer = build_optim_wrapper(model, config.optim_wrapper)
+    settings = {id(group['params'][0]): group for group in optimizer.param_groups}
+    seen = set()
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        group, bias = settings[id(parameter)], name.endswith('.bias')
+        seen.add(bias)
+        assert group['lr'] == pytest.approx(0.002 if bias else 0.001), name
+        assert group['weight_decay'] == (0 if bias else 0.0001), name
+        assert group['momentum'] == 0.9
+    assert seen == {True, False}
+
+
+def test_the_learning_rate_warms_up_and_falls():
+    config = parsed(MEGA.format('r50', ''))
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=config.optim_wrapper.optimizer.lr)
+    schedulers = [
+        PARAM_SCHEDULERS.build(settings, default_args=dict(optimizer=optimizer))
+        for settings in config.param_scheduler
+    ]
+    optimizer.step()
+    rates = {}
+    for iteration in range(80001):
+        if iteration in (0, 250, 500, 79999, 80000):
+            rates[iteration] = optimizer.param_groups[0]['lr']
+        for scheduler in schedulers:
+            scheduler.step()
+    assert config.train_cfg.max_iters == 120000
+    assert rates == {
+        0: pytest.approx(0.001 / 3), 250: pytest.approx(0.001 * 2 / 3, rel=0.002),
+        500: pytest.approx(0.001), 79999: pytest.approx(0.001), 80000: pytest.approx(0.0001)}
+
+
+@pytest.mark.parametrize('name', sorted(IMAGENET))
+def test_auto_scale_lr_is_ready(name):
+    assert parsed(name).auto_scale_lr == dict(enable=False, base_batch_size=4)
+
+
+# The runtime ------------------------------------------------------------------------------------
+
+
+def test_the_runtime_counts_iterations_and_names_registered_hooks():
+    config = Config.fromfile(CONFIGS / '_base_' / 'default_runtime.py')
+    assert config.default_hooks.checkpoint.by_epoch is False
+    assert config.log_processor.by_epoch is False
+    assert config.randomness.seed == 0
+    for hook in [*config.default_hooks.values(), *config.custom_hooks]:
+        assert HOOKS.get(hook.type) is not None
+
+
+def test_processes_without_a_gpu_are_a_fragment(tmp_path, monkeypatch):
+    monkeypatch.delenv('RANK', raising=False)
+    path = tmp_path / 'two_processes.py'
+    leaf = NAMES[MEGA.format('r50', '')]
+    path.write_text(f"_base_ = ['{leaf}', '{CONFIGS}/_base_/cpu_distributed.py']\n")
+    config, alone = Config.fromfile(path), Config.fromfile(leaf)
+    assert config.model_wrapper_cfg.device_ids is None
+    assert config.test_dataloader == alone.test_dataloader
+    assert config.model == alone.model
+
+
+# Variants ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(('variant', 'window', 'memory', 'pool'), [
+    ('', range(88, 113), (63, 87), 10),
+    ('-tl13', range(94, 107), (69, 93), 10),
+    ('-tl29', range(86, 115), (61, 85), 10),
+    ('-tm5', range(88, 113), (83, 87), 10),
+    ('-tm45', range(88, 113), (43, 87), 10),
+    ('-tg20', range(88, 113), (63, 87), 20),
+    ('-online', range(76, 101), (51, 75), 10),
+    ('-no-memory', range(88, 113), None, 10),
+    ('-no-memory-tl49', range(76, 125), None, 10),
+    ('-no-global', range(88, 113), (63, 87), None),
+    ('-no-local', None, None, 25),
+])
+def test_a_variant_looks_where_the_paper_says(variant, window, memory, pool):
+    """Frames of key frame 100 of 300; the memory is drawn from the frames before the window."""
+    config = parsed(MEGA.format('r101', variant))
+    policy = build_references(config.model.references)
+    roles = policy.references(100, 300)
+    assert roles.get('local') == (window and list(window))
+    assert len(roles.get('global', [])) == (pool or 0)
+    rng = np.random.default_rng(0)
+    drawn = [t for _ in range(300) for t in policy.sample(100, 300, rng).get('memory', [])]
+    assert (min(drawn), max(drawn)) == memory if memory else not drawn
