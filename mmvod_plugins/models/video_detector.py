@@ -17,7 +17,7 @@ from torch import Tensor
 from mmvod_plugins.checkpoints import adapt_state_dict
 from mmvod_plugins.references import build_references
 from mmvod_plugins.streaming import StreamPool, VideoStream
-from mmvod_plugins.structures import FrameRecord, ObjectFeatures
+from mmvod_plugins.structures import FrameRecord, ObjectFeatures, ObjectStorage
 
 from . import checks, detector_steps
 from .clip import ClipBatch, gather_clips
@@ -55,6 +55,8 @@ class VideoDetector(BaseModel):
             detector's own preprocessor if it has one.
         encode_batch: Frames in one pass through the backbone while testing; None for as many as
             arrive together. With 1, results do not depend on the batch size to the last bit.
+        keep_objects: Where and how the objects of waiting frames are kept: ``device`` (``'cpu'``
+            frees a GPU in long videos) and ``dtype`` of the embeddings (``'float16'``).
         init_cfg: Initial weights.
 
     Attributes:
@@ -69,6 +71,7 @@ class VideoDetector(BaseModel):
                  *,
                  data_preprocessor: dict | None = None,
                  encode_batch: int | None = None,
+                 keep_objects: dict[str, str] | None = None,
                  init_cfg: dict | None = None) -> None:
         detector = copy.deepcopy(detector)
         own = detector.pop('data_preprocessor', None) or {}
@@ -78,6 +81,7 @@ class VideoDetector(BaseModel):
         self.temporal_neck = MODELS.build(temporal_neck) if temporal_neck else None
         self.references = build_references(references)
         self.encode_batch = encode_batch
+        self.storage = ObjectStorage(**(keep_objects or {}))
         self.streams = StreamPool(self.references, self.init_memory)
         checks.check_roles(self.references, self._parts())
         self._register_load_state_dict_pre_hook(self._adapt_checkpoint)
@@ -216,7 +220,11 @@ class VideoDetector(BaseModel):
         else:
             if objects is None:
                 objects = self._objects(feats, [sample])[0]
-            roles = {role: _objects_of(records) for role, records in references.items()}
+            objects = self.storage.load(objects, like=self.roi_head.bbox_head.fc_cls.weight)
+            roles = {
+                role: [self.storage.load(part, like=objects.feats) for part in _objects_of(records)]
+                for role, records in references.items()
+            }
             sample.pred_instances, aggregated = self.roi_head.detect(
                 objects, roles, memory.roi_head, sample.metainfo, rescale)
         if enhanced is not None:
@@ -319,7 +327,8 @@ class VideoDetector(BaseModel):
             samples = [records[rows[i]].sample for i in subset]
             parts = self._objects(_rows(feats, subset), samples) if subset else []
             for i, objects in zip(subset, parts, strict=True):
-                records[rows[i]].objects = objects.clone() if len(parts) > 1 else objects
+                objects = objects.clone() if len(parts) > 1 else objects
+                records[rows[i]].objects = self.storage.store(objects)
         if self.temporal_neck is not None or self.roi_head is None:
             for i, row in enumerate(rows):
                 records[row].feats = _rows(feats, [i]) if len(rows) > 1 else feats

@@ -2,5 +2,6 @@
 
 from .frame_record import FrameRecord
 from .object_features import ObjectFeatures
+from .object_storage import ObjectStorage
 
-__all__ = ['FrameRecord', 'ObjectFeatures']
+__all__ = ['FrameRecord', 'ObjectFeatures', 'ObjectStorage']

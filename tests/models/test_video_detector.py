@@ -214,6 +214,25 @@ def test_shuffle_keeps_its_stated_peak_and_the_bound_gives_the_same_detections()
     assert len(capped.references.schedule(40, 0)) > 40
 
 
+def test_objects_can_wait_in_half_precision():
+    frames = video(9)
+    config = tiny_config()
+    config.keep_objects = dict(device='cpu', dtype='float16')
+    model = MODELS.build(config).eval()
+    full = tiny_model()
+    model.load_state_dict(full.state_dict())
+    kept = []
+    original = model.advance
+    model.advance = lambda stream, record, rescale: (
+        kept.append(record.objects.feats.dtype), original(stream, record, rescale))[1]
+    for half, exact in zip(detect(model, frames), detect(full, frames), strict=True):
+        scores = exact.pred_instances.scores[:10]
+        torch.testing.assert_close(half.pred_instances.scores[:10], scores, rtol=0, atol=0.02)
+    assert set(kept) == {torch.float16}
+    with pytest.raises(ValueError, match="such as 'float16', got 'int8'"):
+        VideoDetector(tiny_config('single').detector, keep_objects=dict(dtype='int8'))
+
+
 def test_unfinished_step_returns_what_the_stock_loop_takes():
     model = tiny_model()
     results = model.test_step(batch(video(9), [0]))
