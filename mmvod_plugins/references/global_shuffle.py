@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable
 from functools import lru_cache
 
-import numpy as np
 from mmdet.registry import TASK_UTILS
 
-from .base import ReferencePolicy, Roles, draw_offsets, video_rng
+from .base import Roles, video_rng
+from .whole_video import WholeVideo
 
 
 @lru_cache(maxsize=64)
@@ -18,7 +18,7 @@ def permutation(seed: int, video_id: Hashable, video_length: int) -> tuple[int, 
 
 
 @TASK_UTILS.register_module()
-class GlobalShuffle(ReferencePolicy):
+class GlobalShuffle(WholeVideo):
     """A sliding set of ``num_frames`` frames of a shuffled video (MEGA, algorithm 1).
 
     With the shuffled order ``s`` the first key frame looks at ``s[0] ... s[num_frames - 1]``, and
@@ -36,8 +36,6 @@ class GlobalShuffle(ReferencePolicy):
         max_records: See :class:`ReferencePolicy`.
     """
 
-    lookahead = None
-
     def __init__(self,
                  num_frames: int = 10,
                  *,
@@ -45,21 +43,12 @@ class GlobalShuffle(ReferencePolicy):
                  num_samples: int = 2,
                  role: str = 'global',
                  max_records: int | None = None) -> None:
-        super().__init__(max_records)
-        if num_frames < 1:
-            raise ValueError(f'num_frames must be at least 1, got {num_frames}')
-        self.num_frames = num_frames
+        super().__init__(num_frames, num_samples=num_samples, role=role, max_records=max_records)
         self.seed = seed
-        self.num_samples = num_samples
-        self.role = role
 
     def order(self, video_length: int, video_id: Hashable) -> tuple[int, ...]:
         """The order ``s`` of a video's frames."""
         return permutation(self.seed, video_id, video_length)
-
-    def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
-        """Distinct frames of the whole video."""
-        return {self.role: draw_offsets(0, video_length - 1, self.num_samples, rng)}
 
     def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
         """The sliding set, the frame that leaves next first."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-import numpy as np
 from mmdet.registry import TASK_UTILS
 
-from .base import ReferencePolicy, Roles, draw_offsets
+from .base import Roles
+from .whole_video import WholeVideo
 
 
 @TASK_UTILS.register_module()
-class UniformStride(ReferencePolicy):
+class UniformStride(WholeVideo):
     """``num_frames`` frames evenly spread over the video, the same for every key frame.
 
     The rule of SELSA's published configs ("adaptive stride"): ``round(i (L - 1) / (n - 1))``,
@@ -24,24 +24,13 @@ class UniformStride(ReferencePolicy):
         max_records: See :class:`ReferencePolicy`.
     """
 
-    lookahead = None
-
     def __init__(self,
                  num_frames: int = 14,
                  *,
                  num_samples: int = 2,
                  role: str = 'global',
                  max_records: int | None = None) -> None:
-        super().__init__(max_records)
-        if num_frames < 1:
-            raise ValueError(f'num_frames must be at least 1, got {num_frames}')
-        self.num_frames = num_frames
-        self.num_samples = num_samples
-        self.role = role
-
-    def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
-        """Distinct frames of the whole video."""
-        return {self.role: draw_offsets(0, video_length - 1, self.num_samples, rng)}
+        super().__init__(num_frames, num_samples=num_samples, role=role, max_records=max_records)
 
     def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
         """The same spread for every key frame."""

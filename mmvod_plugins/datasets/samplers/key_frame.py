@@ -75,52 +75,8 @@ class KeyFramePlan:
         return np.concatenate(orders)[:size]
 
 
-@DATA_SAMPLERS.register_module()
-class VideoKeyFrameSampler(Sampler):
-    """Every key frame once per epoch, for ``EpochBasedTrainLoop``.
-
-    The order depends on seed and epoch alone. Each process gets the same number: some key frames
-    come a second time where the count does not divide.
-
-    Args:
-        dataset: :class:`CocoVIDDataset` or :class:`ConcatVideoDataset` for training.
-        seed: Seed of the order; None: one that all processes share.
-        shuffle: New order in every epoch.
-        equal_parts: See :class:`KeyFramePlan`.
-    """
-
-    def __init__(self,
-                 dataset: VideoDataset,
-                 seed: int | None = None,
-                 *,
-                 shuffle: bool = True,
-                 equal_parts: bool = False) -> None:
-        check_dataset(dataset, self)
-        self.rank, self.world_size = get_dist_info()
-        self.dataset = dataset
-        self.epoch = 0
-        seed = sync_random_seed() if seed is None else seed
-        self.plan = KeyFramePlan(dataset, equal_parts, shuffle, seed)
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        drawn = self.plan.round(self.epoch)
-        positions = np.arange(self.rank, len(self) * self.world_size, self.world_size)
-        yield from map(tuple, drawn[positions % len(drawn)].tolist())
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.plan) / self.world_size)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of an epoch (called by the loop)."""
-        self.epoch = epoch
-
-
-@DATA_SAMPLERS.register_module()
-class InfiniteVideoKeyFrameSampler(Sampler):
-    """Key frames without end, round after round, for ``IterBasedTrainLoop``.
-
-    Processes take turns in one common sequence, so in every round each key frame comes once over
-    all of them.
+class KeyFrameSampler(Sampler):
+    """What the two training samplers share.
 
     Args:
         dataset: :class:`CocoVIDDataset` or :class:`ConcatVideoDataset` for training.
@@ -138,9 +94,46 @@ class InfiniteVideoKeyFrameSampler(Sampler):
         check_dataset(dataset, self)
         self.rank, self.world_size = get_dist_info()
         self.dataset = dataset
-        self.start = 0
         seed = sync_random_seed() if seed is None else seed
         self.plan = KeyFramePlan(dataset, equal_parts, shuffle, seed)
+
+
+@DATA_SAMPLERS.register_module()
+class VideoKeyFrameSampler(KeyFrameSampler):
+    """Every key frame once per epoch, for ``EpochBasedTrainLoop``.
+
+    The order depends on seed and epoch alone. Each process gets the same number: some key frames
+    come a second time where the count does not divide.
+
+    Arguments as :class:`KeyFrameSampler`.
+    """
+
+    epoch = 0
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        drawn = self.plan.round(self.epoch)
+        positions = np.arange(self.rank, len(self) * self.world_size, self.world_size)
+        yield from map(tuple, drawn[positions % len(drawn)].tolist())
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.plan) / self.world_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of an epoch (called by the loop)."""
+        self.epoch = epoch
+
+
+@DATA_SAMPLERS.register_module()
+class InfiniteVideoKeyFrameSampler(KeyFrameSampler):
+    """Key frames without end, round after round, for ``IterBasedTrainLoop``.
+
+    Processes take turns in one common sequence, so in every round each key frame comes once over
+    all of them.
+
+    Arguments as :class:`KeyFrameSampler`.
+    """
+
+    start = 0
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         size = len(self.plan)
