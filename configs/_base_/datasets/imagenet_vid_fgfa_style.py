@@ -3,30 +3,35 @@
 Annotated key frames of VID and still images of DET, all drawn alike; references come from the
 whole video. BGR or RGB is the business of the model's data_preprocessor.
 
-A config that uses this file sets the policy once and names it in the four places that need it:
+The reference policy stands in four places of a config, which CheckReferencesHook compares. The
+base file of a model names it `references`; a config that combines both spreads it:
 
-    _base_ = ['../_base_/datasets/imagenet_vid_fgfa_style.py', ...]
-    references = _base_.references = dict(type='LocalWindow', radius=9)
+    _base_ = ['../_base_/models/mega_...py', '../_base_/datasets/imagenet_vid_fgfa_style.py', ...]
+    _base_.train_dataloader.dataset.pipeline[0].references = _base_.references
+    _base_.val_dataloader.sampler.references = _base_.references
+    _base_.test_dataloader.sampler.references = _base_.references
+
+and a variant of that config changes it everywhere:
+
+    _base_ = './that_config.py'
+    references = _base_.references
+    references.policies[0].radius = 6  # or, another one: references = _base_.references = dict(...)
+    _base_.model.references = references
     _base_.train_dataloader.dataset.pipeline[0].references = references
     _base_.val_dataloader.sampler.references = references
     _base_.test_dataloader.sampler.references = references
-    model = dict(references=references, ...)
-
-and a variant of that config (5 lines more than `_base_`) likewise, with
-`_base_.model.references = references` as its last line.
 
 (mmengine does not carry a changed variable of a base file to the places where that file used
-it; an assignment to a part of `_base_` does change the inherited config.)
+it; an assignment to a part of `_base_` does change the inherited config.) A detector of single
+frames leaves them all None.
 """
-
-references = None
 
 dataset_type = 'ImageNetVIDDataset'
 data_root = 'data/ILSVRC/'
 scale = (1000, 600)
 
 train_pipeline = [
-    dict(type='SampleReferenceFrames', references=references),
+    dict(type='SampleReferenceFrames', references=None),
     dict(
         type='ClipTransform',
         transforms=[
@@ -73,7 +78,7 @@ val_dataloader = dict(
     num_workers=2,
     persistent_workers=True,
     drop_last=False,
-    sampler=dict(type='VideoStreamSampler', references=references),
+    sampler=dict(type='VideoStreamSampler', references=None),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -3,14 +3,12 @@
 The classes come from the json. For `references` see the head of imagenet_vid_fgfa_style.py.
 """
 
-references = None
-
 dataset_type = 'CocoVIDDataset'
 data_root = 'data/toy_vid/'
 scale = (160, 128)
 
 train_pipeline = [
-    dict(type='SampleReferenceFrames', references=references),
+    dict(type='SampleReferenceFrames', references=None),
     dict(
         type='ClipTransform',
         transforms=[
@@ -48,7 +46,7 @@ val_dataloader = dict(
     num_workers=1,
     persistent_workers=True,
     drop_last=False,
-    sampler=dict(type='VideoStreamSampler', references=references),
+    sampler=dict(type='VideoStreamSampler', references=None),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -1,0 +1,17 @@
+# The schedule of mega.pytorch for every method but RDN's second stage: 4 GPUs, a clip on each.
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=120000, val_interval=40000)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1.0 / 3, by_epoch=False, begin=0, end=500),
+    dict(type='MultiStepLR', by_epoch=False, begin=0, end=120000, milestones=[80000], gamma=0.1),
+]
+
+# As in Caffe, biases learn twice as fast and do not decay.
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='SGD', lr=0.001, momentum=0.9, weight_decay=0.0001),
+    paramwise_cfg=dict(bias_lr_mult=2.0, bias_decay_mult=0.0))
+
+auto_scale_lr = dict(enable=False, base_batch_size=4)
