@@ -1,7 +1,6 @@
 """Bad input from end to end; single functions have their own tests (see docs/bad_input.md)."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,6 @@ from tests.models.tiny import (
 )
 from tests.tools.tiny_video import settings_of
 
-ROOT = Path(__file__).resolve().parents[1]
 LARGE = dict(
     type='ComposedReferences',
     policies=[
@@ -171,15 +169,3 @@ def test_poor_annotations_train_and_test(tmp_path, monkeypatch, change):
     found = detected_by(runner, monkeypatch)
     runner.train()
     assert len(found) == 7
-
-
-# The page ----------------------------------------------------------------------------------------
-
-
-def test_the_page_names_tests_that_exist():
-    """docs/bad_input.md gives a test for each behaviour, as ``tests/file.py::name``."""
-    page = (ROOT / 'docs/bad_input.md').read_text()
-    named = re.findall(r'`(tests/[\w/]+\.py)::(\w+)`', page)
-    assert len(named) > 20
-    for file, name in named:
-        assert f'def {name}(' in (ROOT / file).read_text(), f'{file}::{name}'
