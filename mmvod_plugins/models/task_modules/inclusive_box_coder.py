@@ -60,7 +60,7 @@ class InclusiveBoxCoder(BaseBBoxCoder):
             (N, 4 K) boxes.
         """
         center, shape = _center_shape(get_box_tensor(bboxes)[:, None])
-        deltas = pred_bboxes.view(len(pred_bboxes), -1, 4)
+        deltas = pred_bboxes.unflatten(1, (pred_bboxes.shape[1] // 4, 4))
         deltas = deltas / deltas.new_tensor(self.weights)
         new_center = center + deltas[..., :2] * shape
         new_shape = deltas[..., 2:].clamp(max=self.max_log_ratio).exp() * shape

@@ -1,0 +1,277 @@
+"""Published and own checkpoints in every model that they may meet."""
+
+import json
+import re
+import warnings
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import ConfigDict
+from mmengine.runner.checkpoint import load_checkpoint
+
+from mmvod_plugins.checkpoints import convert_mega_pytorch
+
+from ..models.tiny import tiny_config, tiny_model
+from ..parity import golden
+
+BOX = 'roi_heads.box.feature_extractor.'
+LETTERS = {'location': 'g', 'query': 'q', 'key': 'k', 'value': 'v'}
+
+
+# A published file made from a tiny model ---------------------------------------------------------
+
+
+def published_name(name):
+    """The name of one of our weights in a file of mega.pytorch, or None for counters."""
+    table = [
+        (r'detector\.backbone\.(conv1|bn1)\.', r'backbone.body.stem.\1.'),
+        (r'detector\.backbone\.layer', r'backbone.body.layer'),
+        (r'detector\.rpn_head\.rpn_conv', 'rpn.head.conv'),
+        (r'detector\.rpn_head\.rpn_cls', 'rpn.head.cls_logits'),
+        (r'detector\.rpn_head\.rpn_reg', 'rpn.head.bbox_pred'),
+        (r'detector\.roi_head\.bbox_roi_extractor\.layer4', BOX + 'head.layer4'),
+        (r'detector\.roi_head\.bbox_roi_extractor\.reduction', BOX + 'conv'),
+        (r'detector\.roi_head\.bbox_head\.fc_cls', 'roi_heads.box.predictor.cls_score'),
+        (r'detector\.roi_head\.bbox_head\.fc_reg', 'roi_heads.box.predictor.bbox_pred'),
+        (r'detector\.roi_head\.bbox_head\.shared_fcs\.0', BOX + 'fc6'),
+        (r'detector\.roi_head\.bbox_head\.shared_fcs\.1', BOX + 'fc7'),
+        (r'detector\.roi_head\.embedding\.fc', BOX + 'l_fcs.0'),
+    ]
+    for ours, theirs in table:
+        if re.match(ours, name):
+            return re.sub(ours, theirs, name)
+    match = re.match(r'detector\.roi_head\.aggregator\.(\w+?)_(\w+)\.(\d)\.(\w+)(\.\w+)?', name)
+    stage, kind, index, part, leaf = match.groups()
+    if kind == 'transforms':
+        return f'{BOX}l_fcs.{int(index) + 1}.{part}'
+    letter = 'l' if stage == 'local' else 'g'
+    index = int(index) + (stage == 'result')
+    return f'{BOX}{letter}_' + (f'us.{index}' if part == 'key_bias' else
+                                f'W{LETTERS[part]}s.{index}{leaf}')
+
+
+def published(model):
+    """A model's weights as mega.pytorch would have stored them: background first."""
+    weights = {'rpn.anchor_generator.cell_anchors.0': torch.zeros(6, 4)}
+    for name, value in model.state_dict().items():
+        if name.endswith('num_batches_tracked'):
+            continue
+        theirs = published_name(name)
+        if 'cls_score' in theirs:
+            value = torch.cat([value[-1:], value[:-1]])
+        elif 'predictor.bbox_pred' in theirs:
+            value = torch.cat([torch.full_like(value[:4], 99), value])
+        elif 'Wvs' in theirs or 'Wgs' in theirs:
+            value = value[..., None, None] if value.dim() == 2 else value
+        elif re.search(r'us\.\d$', theirs):
+            value = value.view(4, 1, -1)
+        weights[theirs] = value
+    return weights
+
+
+def wrapped(weights):
+    """As the published files are: with optimizer state, from several GPUs."""
+    return {'model': {f'module.{key}': value for key, value in weights.items()},
+            'optimizer': {'state': {}}, 'scheduler': {}, 'iteration': 120000}
+
+
+def file_of(content, folder):
+    path = folder / 'checkpoint.pth'
+    torch.save(content, path)
+    return str(path)
+
+
+def assert_equal_weights(model, other):
+    theirs = other.state_dict()
+    for name, value in model.state_dict().items():
+        if 'num_batches_tracked' not in name:
+            assert torch.equal(value, theirs[name]), name
+
+
+@pytest.mark.parametrize(('method', 'settings'), [
+    ('single', {}), ('mega', {}), ('mega', dict(num_result_stages=1)),
+    ('mega', dict(num_local_stages=4)), ('mega', dict(num_global_stages=0))])
+@pytest.mark.parametrize('wrap', [dict, wrapped], ids=['bare', 'wrapped'])
+def test_a_published_file_loads_completely(method, settings, wrap, tmp_path):
+    source, model = (tiny_model(method, seed=seed, **settings) for seed in (0, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        load_checkpoint(model, file_of(wrap(published(source)), tmp_path), strict=True)
+    assert_equal_weights(model, source)
+
+
+def test_every_key_is_mapped_or_dropped_with_a_reason():
+    weights = published(tiny_model(num_result_stages=1))
+    conversion = convert_mega_pytorch(weights)
+    assert conversion.method == 'MEGA'
+    assert conversion.mapped.keys() | conversion.dropped.keys() == weights.keys()
+    assert conversion.dropped == {
+        'rpn.anchor_generator.cell_anchors.0': 'anchors come from the config'}
+    assert len(set(conversion.mapped.values())) == len(conversion.mapped)
+
+
+def test_the_background_class_moves_to_the_end_and_its_boxes_go():
+    """Rows 0, 10, 20, ... of their classes 0 (background), 1, 2, ..."""
+    conversion = convert_mega_pytorch({
+        f'{BOX}fc6.weight': torch.zeros(2, 2),
+        'roi_heads.box.predictor.cls_score.bias': 10 * torch.arange(3),
+        'roi_heads.box.predictor.bbox_pred.bias': torch.arange(12)})
+    head = 'detector.roi_head.bbox_head.'
+    assert conversion.state_dict[f'{head}fc_cls.bias'].tolist() == [10, 20, 0]
+    assert conversion.state_dict[f'{head}fc_reg.bias'].tolist() == [4, 5, 6, 7, 8, 9, 10, 11]
+
+
+def test_a_file_stays_as_it_is():
+    weights = published(tiny_model())
+    before = {key: value.clone() for key, value in weights.items()}
+    convert_mega_pytorch(weights)
+    assert weights.keys() == before.keys()
+    assert all(torch.equal(weights[key], value) for key, value in before.items())
+
+
+# Other methods and versions ----------------------------------------------------------------------
+
+
+OTHERS = {
+    'FGFA': ['embednet.embed_conv1.weight', 'flownet.conv1.weight', f'{BOX}fc6.weight'],
+    'DFF': ['flownet.conv1.weight', f'{BOX}fc6.weight'],
+    'RDN': [f'{BOX}fcs.0.weight', f'{BOX}Wgs.0.weight', f'{BOX}Wgs.2.weight'],
+    'RDN-base': [f'{BOX}fcs.0.weight', f'{BOX}Wgs.0.weight'],
+    'no known method': [f'{BOX}conv.weight'],
+}
+
+
+@pytest.mark.parametrize(('method', 'keys'), OTHERS.items(), ids=OTHERS)
+@pytest.mark.parametrize('kind', ['single', 'mega'])
+def test_another_method_is_refused_by_name(method, keys, kind, tmp_path):
+    weights = dict.fromkeys(keys, torch.zeros(1))
+    with pytest.raises(ValueError, match=f'mega.pytorch and .* {method}; only MEGA'):
+        load_checkpoint(tiny_model(kind), file_of(wrapped(weights), tmp_path))
+
+
+def test_an_unknown_key_is_refused():
+    weights = published(tiny_model()) | {f'{BOX}l_extra.0.weight': torch.zeros(1)}
+    with pytest.raises(ValueError, match=r"key '.*l_extra.0.weight' is not known"):
+        convert_mega_pytorch(weights)
+
+
+def test_mega_is_refused_by_a_single_frame_model(tmp_path):
+    path = file_of(wrapped(published(tiny_model())), tmp_path)
+    model = tiny_model('single', seed=1)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(ValueError, match=r'holds MEGA, but .* a single-frame detector: use a conf'):
+        load_checkpoint(model, path)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+# Classes, and checkpoints of our own -------------------------------------------------------------
+
+
+def shrunk(model):
+    """The same detector for two classes."""
+    head = model.roi_head.bbox_head if model.roi_head else model.detector.roi_head.bbox_head
+    head.fc_cls = torch.nn.Linear(head.fc_cls.in_features, 3)
+    head.fc_reg = torch.nn.Linear(head.fc_reg.in_features, 8)
+    return model
+
+
+@pytest.mark.parametrize('content', [published, lambda model: model.state_dict()],
+                         ids=['published', 'own'])
+def test_another_number_of_classes_keeps_the_last_layers(content, tmp_path):
+    source, model = tiny_model(), shrunk(tiny_model(seed=1))
+    last = {name: value.clone() for name, value in model.state_dict().items() if '.fc_' in name}
+    with pytest.warns(UserWarning, match=r'another number of classes.*fc_cls.weight.*\(5, 32\), '
+                      r'\(3, 32\)'):
+        load_checkpoint(model, file_of(content(source), tmp_path))
+    theirs = source.state_dict()
+    for name, value in model.state_dict().items():
+        if 'num_batches_tracked' not in name:
+            assert torch.equal(value, last.get(name, theirs.get(name))), name
+    assert len(last) == 4
+
+
+def test_own_checkpoint_loads_with_its_training_state(tmp_path):
+    source, model = tiny_model(), tiny_model(seed=1)
+    content = dict(meta=dict(iter=3), state_dict=source.state_dict(), optimizer=dict())
+    checkpoint = load_checkpoint(model, file_of(content, tmp_path), strict=True)
+    assert_equal_weights(model, source)
+    assert checkpoint['meta']['iter'] == 3
+    assert all(key.startswith('detector.') for key in checkpoint['state_dict'])
+
+
+def start_from_single(content, tmp_path):
+    """A MEGA model after loading a single-frame file, its source, and its weights before."""
+    source, model = tiny_model('single'), tiny_model(seed=1)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    load_checkpoint(model, file_of(content(source), tmp_path))
+    return source.state_dict(), model.state_dict(), before
+
+
+@pytest.mark.parametrize('content', [lambda model: model.state_dict(), published,
+                                     lambda model: model.detector.state_dict()],
+                         ids=['own', 'published', 'plain mmdet'])
+@pytest.mark.filterwarnings('ignore:the checkpoint holds a single-frame detector')
+def test_mega_starts_from_a_single_frame_detector(content, tmp_path):
+    """Its first fully connected layer becomes the embedding; relations keep their weights."""
+    single, mega, before = start_from_single(content, tmp_path)
+    head = 'detector.roi_head.'
+    for name, value in mega.items():
+        source = name.replace(f'{head}embedding.fc', f'{head}bbox_head.shared_fcs.0')
+        expected = before[name] if 'aggregator' in name else single[source]
+        assert 'num_batches_tracked' in name or torch.equal(value, expected), name
+
+
+def test_starting_mega_from_a_published_single_frame_file_says_so(tmp_path):
+    with pytest.warns(UserWarning, match='temporal modules keep their initial weights'):
+        start_from_single(published, tmp_path)
+
+
+def test_a_plain_mmdet_checkpoint_fits_the_single_frame_model(tmp_path):
+    config = tiny_config('single')
+    plain = MODELS.build(ConfigDict(config.detector))
+    path = file_of(dict(state_dict=plain.state_dict(), meta={}), tmp_path)
+    model = tiny_model('single', seed=1)
+    load_checkpoint(model, path, strict=True)
+    assert_equal_weights(model.detector, plain)
+
+
+def test_own_mega_checkpoint_is_refused_by_a_single_frame_model(tmp_path):
+    path = file_of(dict(state_dict=tiny_model().state_dict()), tmp_path)
+    with pytest.raises(ValueError, match=r"holds MEGA \(it has 'detector.roi_head.aggregator"):
+        load_checkpoint(tiny_model('single'), path)
+
+
+# The published key lists --------------------------------------------------------------------------
+
+
+def key_lists(names):
+    """The published key lists of these models, by name."""
+    found = golden.cases('*.keys.json')
+    if any(case.values == (None, ) for case in found):
+        return found
+    return [case for case in found if case.id in {f'mega_pytorch/{name}.keys' for name in names}]
+
+
+def shapes_of(path):
+    return json.loads(path.read_text())['shapes']
+
+
+@pytest.mark.parametrize('path', key_lists(['base', 'mega', 'mega_res1', 'mega_r101']))
+def test_every_published_key_is_accounted_for(path):
+    weights = {key: torch.zeros(shape, device='meta') for key, shape in shapes_of(path).items()}
+    conversion = convert_mega_pytorch(weights)
+    assert conversion.method == ('single frame' if path.stem.startswith('base') else 'MEGA')
+    assert conversion.mapped.keys() | conversion.dropped.keys() == weights.keys()
+    assert not conversion.mapped.keys() & conversion.dropped.keys()
+    assert all('cell_anchors' in key for key in conversion.dropped)
+    assert len(set(conversion.mapped.values())) == len(conversion.mapped)
+
+
+@pytest.mark.parametrize('path', key_lists(['rdn', 'rdn_r101', 'rdn_base', 'fgfa', 'dff']))
+def test_published_files_of_other_methods_are_refused(path):
+    name = path.name.split('.')[0]
+    method = {'rdn_base': 'RDN-base', 'rdn_r101': 'RDN'}.get(name, name.upper())
+    weights = {key: torch.zeros(shape, device='meta') for key, shape in shapes_of(path).items()}
+    with pytest.raises(ValueError, match=f' {method};'):
+        convert_mega_pytorch(weights)

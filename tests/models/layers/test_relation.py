@@ -1,0 +1,160 @@
+"""The relation module against its literal form."""
+
+import pytest
+import torch
+
+from mmvod_plugins.models.layers import RelationModule, location_terms, relation, sine_embedding
+
+from .. import literal
+
+KINDS = [(location, key_bias) for location in (True, False) for key_bias in (True, False)]
+
+
+def module_of(location=True, key_bias=True, channels=16, heads=4):
+    module = RelationModule(channels, heads, location=location, key_bias=key_bias)
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    return module.double()
+
+
+def objects(count, channels=16, seed=0):
+    """Boxes (N, 4) and features (N, C)."""
+    generator = torch.Generator().manual_seed(seed)
+    corner = 60 * torch.rand(count, 2, generator=generator)
+    side = 2 + 40 * torch.rand(count, 2, generator=generator)
+    feats = torch.randn(count, channels, generator=generator)
+    return torch.cat([corner, corner + side], dim=1).double(), feats.double()
+
+
+@pytest.mark.parametrize(('location', 'key_bias'), KINDS)
+def test_projecting_first_equals_the_literal_form(location, key_bias):
+    module = module_of(location, key_bias)
+    (boxes, feats), (others, references) = objects(5), objects(7, seed=1)
+    feats.requires_grad_()
+    references.requires_grad_()
+    leaves = [feats, references, *module.parameters()]
+    found = []
+    for out in (module(feats, references, boxes, others),
+                literal.relation(module, feats, references, boxes, others)):
+        found.append([out, *torch.autograd.grad(out.square().sum(), leaves)])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(('location', 'key_bias'), KINDS)
+def test_every_parameter_gets_a_gradient(location, key_bias):
+    module = module_of(location, key_bias)
+    (boxes, feats), (others, references) = objects(5), objects(7, seed=1)
+    module(feats, references, boxes, others).square().sum().backward()
+    grads = {name: parameter.grad.abs().max() for name, parameter in module.named_parameters()}
+    # The softmax forgets what all references share: the bias of the keys has a gradient of zero.
+    assert [name for name, grad in grads.items() if grad < 1e-12] == ['key.bias']
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('chunk', [1, 64 * 7, 64 * 7 * 2, 64 * 7 * 3])
+def test_chunks_give_the_whole(chunk, monkeypatch):
+    module = module_of()
+    (boxes, feats), (others, references) = objects(5), objects(7, seed=1)
+    whole = module(feats, references, boxes, others)
+    monkeypatch.setattr(relation, 'CHUNK', chunk)
+    torch.testing.assert_close(module(feats, references, boxes, others), whole, rtol=1e-12,
+                               atol=1e-12)
+
+
+@torch.no_grad()
+def test_chunks_hold_no_more_than_the_limit(monkeypatch):
+    module, sizes = module_of(), []
+    original = relation.sine_embedding
+    monkeypatch.setattr(relation, 'CHUNK', 64 * 7 * 2)
+    monkeypatch.setattr(relation, 'sine_embedding',
+                        lambda *args: (sizes.append(original(*args).numel()), original(*args))[1])
+    module.location_bias(objects(5)[0], objects(7)[0])
+    assert sizes == [64 * 7 * 2, 64 * 7 * 2, 64 * 7]
+
+
+@torch.no_grad()
+def test_references_are_a_set():
+    module = module_of()
+    (boxes, feats), (others, references) = objects(5), objects(7, seed=1)
+    order = torch.randperm(7)
+    torch.testing.assert_close(
+        module(feats, references[order], boxes, others[order]),
+        module(feats, references, boxes, others), rtol=1e-12, atol=1e-12)
+
+
+@torch.no_grad()
+def test_rows_do_not_see_each_other():
+    module = module_of()
+    (boxes, feats), (others, references) = objects(5), objects(7, seed=1)
+    whole = module(feats, references, boxes, others)
+    for row in range(5):
+        alone = module(feats[row:row + 1], references, boxes[row:row + 1], others)
+        torch.testing.assert_close(alone, whole[row:row + 1], rtol=1e-12, atol=1e-12)
+
+
+@torch.no_grad()
+def test_moving_all_boxes_together_changes_nothing():
+    module = module_of()
+    (boxes, feats), (others, references) = objects(5), objects(7, seed=1)
+    torch.testing.assert_close(
+        module(feats, references, boxes + 9, others + 9),
+        module(feats, references, boxes, others), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(('rows', 'references'), [(5, 0), (0, 7), (0, 0)])
+def test_nothing_to_relate_adds_zeros(rows, references):
+    module = module_of()
+    boxes, feats = objects(rows)
+    others, pool = objects(references)
+    out = module(feats, pool, boxes, others)
+    assert torch.equal(out, torch.zeros(rows, 16, dtype=torch.double))
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('grad', [False, True])
+def test_half_precision_is_finite_and_near(dtype, grad):
+    module = module_of().float()
+    (boxes, feats), (others, references) = objects(5), objects(7, seed=1)
+    args = feats.float(), references.float(), boxes.float(), others.float()
+    exact = module(*args)
+    with torch.set_grad_enabled(grad), torch.autocast('cpu', dtype):
+        out = module(*args)
+    assert torch.isfinite(out).all()
+    torch.testing.assert_close(out.float(), exact, rtol=0.1, atol=0.15)
+    if grad:
+        out.float().square().sum().backward()
+        assert all(torch.isfinite(p.grad).all() for p in module.parameters())
+
+
+def test_inputs_stay_as_they_are():
+    module = module_of()
+    (boxes, feats), (others, references) = objects(5), objects(7, seed=1)
+    inputs = feats, references, boxes, others
+    before = [part.clone() for part in inputs]
+    module(*inputs)
+    assert all(torch.equal(a, b) for a, b in zip(inputs, before, strict=True))
+
+
+def test_a_box_over_itself_by_hand():
+    box = torch.tensor([[10.0, 20.0, 29.0, 59.0]])
+    terms = location_terms(box, torch.tensor([[10.0, 20.0, 29.0, 59.0], [29.0, 20.0, 38.0, 39.0]]))
+    small = torch.log(torch.tensor(1e-3))
+    torch.testing.assert_close(terms[0, 0], torch.tensor([small, small, 0.0, 0.0]))
+    # Their centres are 14 and 10 pixels apart; 20 x 40 and 10 x 20 pixels.
+    expected = torch.tensor([14 / 20 + 1e-3, 10 / 40 + 1e-3, 2.0, 2.0]).log()
+    torch.testing.assert_close(terms[0, 1], expected)
+
+
+def test_embedding_by_hand():
+    embedding = sine_embedding(torch.tensor([0.0, 0.5]), embed_dim=8, wave_length=100.0, scale=2.0)
+    angles = torch.tensor([1.0, 0.1])
+    expected = torch.cat([torch.tensor([0.0, 0.0, 1.0, 1.0]), angles.sin(), angles.cos()])
+    torch.testing.assert_close(embedding, expected)
+
+
+def test_wrong_sizes_are_refused():
+    with pytest.raises(ValueError, match='multiple of num_heads, got 10 and 4'):
+        RelationModule(10, 4)
+    with pytest.raises(ValueError, match='embed_dim must be a multiple of 8, got 60'):
+        sine_embedding(torch.zeros(4), embed_dim=60)

@@ -1,0 +1,350 @@
+"""The contract of every temporal neck and aggregator that is registered.
+
+A new method adds one line to ``SETTINGS``; a class without a line fails.
+"""
+
+import ast
+import copy
+import importlib
+import inspect
+import pkgutil
+import textwrap
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.structures import InstanceData
+from torch import nn
+
+import mmvod_plugins
+from mmvod_plugins.models import Aggregator, TemporalNeck, VideoDetector
+from mmvod_plugins.models.necks import EnhancedMaps
+from mmvod_plugins.structures import FrameRecord, ObjectFeatures
+
+from .tiny import sample_of, tiny_model
+
+CHANNELS = 16
+#: Constructor arguments of every registered class, for maps and objects of 16 channels.
+SETTINGS = {
+    'MEGAAggregator': dict(channels=CHANNELS, num_heads=4, num_global_stages=2,
+                           num_result_stages=1, reference_topk=5, distilled_topk=2, memory_size=3),
+}
+#: Methods that set a module up.
+SETUP = {'__init__'}
+
+
+class ExampleNeck(TemporalNeck):
+    """A gated mean of the window and of the last result: keeps the tests of necks honest."""
+
+    needs_image = True
+
+    def __init__(self, channels):
+        super().__init__()
+        self.gate = nn.Conv2d(channels, channels, 1)
+
+    def init_memory(self):
+        return []
+
+    def forward(self, key, references, memory):
+        records = references.get('local') or [key]
+        maps = [record.feats[0] for record in records] + (memory or [])[-1:]
+        gates = torch.stack([self.gate(part) for part in maps]).sigmoid()
+        feats = (torch.stack(maps) * gates).mean(0)
+        return EnhancedMaps((feats, ), to_memory=feats)
+
+    def write(self, memory, enhanced, detections):
+        memory.append(enhanced.to_memory.detach().clone())
+
+
+def registered(kind):
+    """Classes of this package in mmdet's registry."""
+    found = {cls for cls in MODELS.module_dict.values()
+             if inspect.isclass(cls) and issubclass(cls, kind)
+             and cls.__module__.startswith('mmvod_plugins.')}
+    return sorted(found, key=lambda cls: cls.__name__)
+
+
+AGGREGATORS = registered(Aggregator)
+PARTS = [*AGGREGATORS, *registered(TemporalNeck), ExampleNeck]
+every_part = pytest.mark.parametrize('cls', PARTS, ids=lambda cls: cls.__name__)
+
+
+def build(cls):
+    if cls is ExampleNeck:
+        part = cls(CHANNELS)
+    elif cls.__name__ not in SETTINGS:
+        pytest.fail(f'{cls.__name__} is registered but has no line in SETTINGS of this file')
+    else:
+        part = cls(**copy.deepcopy(SETTINGS[cls.__name__]))
+    torch.manual_seed(0)
+    for parameter in part.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return part.double().eval()
+
+
+def frame(part, frame_id):
+    """What the part is given of a frame: a record with maps, or objects."""
+    generator = torch.Generator().manual_seed(frame_id)
+    if isinstance(part, TemporalNeck):
+        feats = torch.randn(1, CHANNELS, 6, 8, generator=generator).double()
+        image = torch.randn(1, 3, 96, 128, generator=generator).double()
+        return FrameRecord(frame_id, sample_of(frame_id, 9), (feats, ),
+                           extras={'image': image} if part.needs_image else {})
+    corner = 60 * torch.rand(7, 2, generator=generator)
+    return ObjectFeatures(
+        torch.cat([corner, corner + 9 + 20 * torch.rand(7, 2, generator=generator)], 1).double(),
+        torch.randn(7, CHANNELS, generator=generator).double(),
+        torch.rand(7, generator=generator).sort(descending=True).values,
+        torch.full((7, ), frame_id))
+
+
+def clip(part, key_id, roles=None):
+    """References of all roles that the part knows."""
+    return {role: [frame(part, (key_id + 3 * i + j) % 9) for j in range(3)]
+            for i, role in enumerate(sorted(part.roles if roles is None else roles))}
+
+
+def streaming_roles(part):
+    """While testing, the memory itself stands for roles that exist in training alone."""
+    return part.roles - part.detached_roles
+
+
+def tensors_of(item):
+    """Every tensor that can be changed in a frame."""
+    if isinstance(item, ObjectFeatures):
+        return [item.boxes, item.feats, item.scores, item.frame_ids]
+    return [*item.feats, *item.extras.values()]
+
+
+def maps_of(result):
+    return result.feats if isinstance(result.feats, tuple) else (result.feats, )
+
+
+def features_of(item):
+    return item.feats if isinstance(item.feats, tuple) else (item.feats, )
+
+
+@torch.no_grad()
+def stream(part, length=6, offset=0, spoil=False):
+    """Detect a video key by key; ``spoil`` overwrites all that was given and returned."""
+    memory, out = part.init_memory(), []
+    for key_id in range(offset, offset + length):
+        key, references = frame(part, key_id), clip(part, key_id, streaming_roles(part))
+        result = part(key, references, memory)
+        out.append([level.clone() for level in maps_of(result)])
+        part.write(memory, result, sample_of(key_id, length))
+        if spoil:
+            for item in [key, *(item for items in references.values() for item in items)]:
+                for tensor in tensors_of(item):
+                    tensor.zero_()
+            for level in maps_of(result):
+                level.zero_()
+        yield out[-1]
+
+
+def assert_equal(first, second):
+    for a, b in zip(first, second, strict=True):
+        for x, y in zip(a, b, strict=True):
+            assert torch.equal(x, y)
+
+
+@every_part
+def test_shape_in_is_shape_out(cls):
+    part = build(cls)
+    key = frame(part, 4)
+    result = part(key, clip(part, 4), None)
+    assert [x.shape for x in maps_of(result)] == [x.shape for x in features_of(key)]
+    if isinstance(part, Aggregator):
+        assert result.feats.shape[1] == part.out_channels
+
+
+@every_part
+def test_gradient_reaches_every_parameter(cls):
+    part = build(cls)
+    sum(x.square().sum() for x in maps_of(part(frame(part, 4), clip(part, 4), None))).backward()
+    assert [name for name, p in part.named_parameters() if p.grad is None] == []
+
+
+@every_part
+def test_detached_roles_get_no_gradient_and_others_do(cls):
+    part = build(cls)
+    key, references = frame(part, 4), clip(part, 4)
+    for items in references.values():
+        for item in items:
+            for level in features_of(item):
+                level.requires_grad_()
+    sum(x.square().sum() for x in maps_of(part(key, references, None))).backward()
+    for role, items in references.items():
+        for item in items:
+            got = [x.grad is not None and bool(x.grad.abs().sum() > 0) for x in features_of(item)]
+            assert all(got) if role not in part.detached_roles else not any(got), role
+
+
+@every_part
+def test_inputs_stay_as_they_are(cls):
+    part = build(cls)
+    key, references = frame(part, 4), clip(part, 4)
+    items = [key, *(item for frames in references.values() for item in frames)]
+    before = [[x.clone() for x in tensors_of(item)] for item in items]
+    part(key, references, part.init_memory())
+    assert_equal([tensors_of(item) for item in items], before)
+    assert {role: len(frames) for role, frames in references.items()} == dict.fromkeys(
+        part.roles, 3)
+
+
+@every_part
+@torch.no_grad()
+def test_output_depends_on_arguments_alone(cls):
+    part = build(cls)
+    state = {name: value.clone() for name, value in part.state_dict().items()}
+    attributes = {name: set(vars(module)) for name, module in part.named_modules()}
+    first = list(stream(part))
+    assert_equal(list(stream(part)), first)
+    assert attributes == {name: set(vars(module)) for name, module in part.named_modules()}
+    assert all(torch.equal(value, state[name]) for name, value in part.state_dict().items())
+
+
+@every_part
+def test_nothing_handed_out_aliases_the_memory(cls):
+    part = build(cls)
+    assert_equal(list(stream(part, spoil=True)), list(stream(part)))
+
+
+@every_part
+def test_two_streams_do_not_mix(cls):
+    part = build(cls)
+    alone = list(stream(part)), list(stream(part, offset=20))
+    together = list(zip(stream(part), stream(part, offset=20), strict=True))
+    assert_equal([first for first, _ in together], alone[0])
+    assert_equal([second for _, second in together], alone[1])
+
+
+@every_part
+@torch.no_grad()
+def test_one_frame_video(cls):
+    """Every role names the key frame itself, as the policies do; or there is no reference."""
+    part = build(cls)
+    key = frame(part, 0)
+    for references in ({}, {role: [key] for role in streaming_roles(part)}):
+        result = part(key, references, part.init_memory())
+        assert all(torch.isfinite(level).all() for level in maps_of(result))
+        assert [x.shape for x in maps_of(result)] == [x.shape for x in features_of(key)]
+
+
+@every_part
+@torch.no_grad()
+def test_roles_may_be_missing(cls):
+    part = build(cls)
+    for role in part.roles:
+        references = clip(part, 4)
+        references.pop(role)
+        assert all(torch.isfinite(x).all() for x in maps_of(part(frame(part, 4), references, None)))
+
+
+@every_part
+@torch.no_grad()
+def test_memory_is_bounded(cls):
+    """What a memory holds after 40 frames is not more than after 20."""
+    part = build(cls)
+    if cls is ExampleNeck:
+        pytest.skip('the example keeps everything')
+    sizes, memory = [], part.init_memory()
+    for key_id in range(40):
+        references = clip(part, key_id, streaming_roles(part))
+        result = part(frame(part, key_id % 9), references, memory)
+        part.write(memory, result, sample_of(key_id, 40))
+        sizes.append(held(memory))
+    assert max(sizes[20:]) == sizes[20]
+
+
+def held(item):
+    """Bytes of all tensors that an object reaches."""
+    if isinstance(item, torch.Tensor):
+        return item.untyped_storage().nbytes()
+    if isinstance(item, dict):
+        return sum(map(held, item.values()))
+    if hasattr(item, '__dict__'):
+        return sum(map(held, vars(item).values()))
+    if hasattr(item, '__iter__') and not isinstance(item, str):
+        return sum(map(held, item))
+    return 0
+
+
+@pytest.mark.parametrize('cls', AGGREGATORS, ids=lambda cls: cls.__name__)
+def test_result_does_not_depend_on_the_batch(cls):
+    head = tiny_model().detector.roi_head
+    head.embedding.fc = nn.Linear(head.embedding.fc.in_features, CHANNELS)
+    head.bbox_head.fc_cls = nn.Linear(CHANNELS, 5)
+    head.bbox_head.fc_reg = nn.Linear(CHANNELS, 16)
+    head.aggregator = build(cls)
+    head.double().train()
+    head.bbox_sampler.num = 1000  # takes every RoI, so that nothing is drawn
+    outputs = []
+    head.bbox_head.register_forward_hook(lambda _, __, out: outputs.append(out))
+
+    generator = torch.Generator().manual_seed(1)
+    maps = torch.randn(2, 32, 4, 6, generator=generator).double()
+    proposals = [InstanceData(bboxes=frame(head.aggregator, t).boxes, scores=torch.rand(7))
+                 for t in (30, 31)]
+    samples = [sample_of(t, 9) for t in (1, 2)]
+    for sample in samples:
+        sample.gt_instances.bboxes = sample.gt_instances.bboxes.double()
+    references = [clip(head.aggregator, 1), clip(head.aggregator, 5)]
+
+    head.loss((maps, ), proposals, samples, references)
+    for i in range(2):
+        head.loss((maps[i:i + 1], ), proposals[i:i + 1], samples[i:i + 1], references[i:i + 1])
+    together, *alone = outputs
+    for part, parts in zip(together, zip(*alone, strict=True), strict=True):
+        torch.testing.assert_close(part, torch.cat(parts), rtol=1e-9, atol=1e-9)
+
+
+# State -------------------------------------------------------------------------------------------
+
+
+def modules_of_the_package():
+    """Every ``nn.Module`` class that a file of the package defines."""
+    found = set()
+    for info in pkgutil.walk_packages(mmvod_plugins.__path__, 'mmvod_plugins.'):
+        module = importlib.import_module(info.name)
+        found |= {value for value in vars(module).values()
+                  if inspect.isclass(value) and issubclass(value, nn.Module)
+                  and value.__module__.startswith('mmvod_plugins.')}
+    return sorted(found, key=lambda cls: cls.__name__)
+
+
+def stores(cls):
+    """``method: target`` of every assignment to (a part of) ``self`` outside set-up."""
+
+    def owner(node):
+        while isinstance(node, ast.Attribute | ast.Subscript):
+            node = node.value
+        return getattr(node, 'id', None)
+
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body
+    return {f'{fn.name}: {ast.unparse(node)}'
+            for fn in body if isinstance(fn, ast.FunctionDef) and fn.name not in SETUP
+            for node in ast.walk(fn)
+            if isinstance(node, ast.Attribute | ast.Subscript)
+            and isinstance(node.ctx, ast.Store) and owner(node) == 'self'}
+
+
+@pytest.mark.parametrize('cls', modules_of_the_package(), ids=lambda cls: cls.__name__)
+def test_nothing_of_a_video_is_stored_on_a_module(cls):
+    assert stores(cls) == set()
+
+
+def test_the_search_for_stored_state_finds_it():
+    class Forgetful(nn.Module):
+        def forward(self, x):
+            self.memo = x
+            self.queue[0] = x
+            return x
+
+    assert stores(Forgetful) == {'forward: self.memo', 'forward: self.queue[0]'}
+
+
+def test_every_registered_part_is_a_module_of_the_package():
+    assert set(AGGREGATORS) <= set(modules_of_the_package())
+    assert VideoDetector in modules_of_the_package()
+    assert SETTINGS.keys() <= {cls.__name__ for cls in PARTS}

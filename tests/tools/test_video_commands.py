@@ -1,0 +1,179 @@
+"""The real commands with a tiny MEGA on tiny videos: train, resume, test, draw, several processes.
+
+The first test runs by default; the others are slow.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+
+from mmvod_plugins.engine.launch import FORCE_LOAD, stock_script
+from tests.datasets.tiny_vid import make_tiny_vid
+from tests.tools.tiny_video import settings_of
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAIN, TEST = str(ROOT / 'tools/train.py'), str(ROOT / 'tools/test.py')
+REAL = ROOT.parent / 'shared' / 'data' / 'mmtracking_tests'
+LENGTHS = (5, 3)
+ENVIRON = os.environ | {
+    'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', 'PYTHON': sys.executable, FORCE_LOAD: '1',
+    'CUDA_VISIBLE_DEVICES': '-1'
+}
+slow = pytest.mark.slow
+
+
+def start(folder, *command):
+    return subprocess.Popen([sys.executable, *map(str, command)], cwd=folder, env=ENVIRON,
+                            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def run(folder, *command):
+    """Run a script and return what it prints."""
+    process = start(folder, *command)
+    text, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, text[-4000:]
+    return text
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """A folder with videos, configs, and MEGA after four iterations; and what training printed."""
+    folder = tmp_path_factory.mktemp('video_commands')
+    path = make_tiny_vid(folder / 'videos', lengths=LENGTHS)
+    Config(settings_of(path, path.parent, 3)).dump(folder / 'tiny.py')
+    bases = ['tiny.py', str(ROOT / 'configs/_base_/cpu_distributed.py')]
+    (folder / 'tiny_two.py').write_text(f'_base_ = {bases!r}\n')
+    text = run(folder, TRAIN, 'tiny.py', '--work-dir', 'work')
+    return folder, text
+
+
+def detections(folder, *command, options=()):
+    """The boxes that a test finds, sorted: (image, class, score, box)."""
+    prefix = folder / f'out_{time.monotonic_ns()}'
+    run(folder, *command, '--work-dir', 'test', '--cfg-options',
+        f'test_evaluator.outfile_prefix={prefix}', *options)
+    found = json.loads(Path(f'{prefix}.bbox.json').read_text())
+    return sorted((d['image_id'], d['category_id'], d['score'], d['bbox']) for d in found)
+
+
+@pytest.fixture(scope='module')
+def alone(trained):
+    """What one process without workers finds, frame by frame."""
+    return detections(trained[0], TEST, 'tiny.py', 'work/iter_4.pth')
+
+
+def test_mega_trains_and_validates_by_the_stock_script(trained):
+    folder, text = trained
+    assert (folder / 'work/iter_4.pth').is_file()
+    assert len(re.findall(r'Iter\(train\) \[\d/4\].* loss: \d', text)) == 4
+    assert re.search(r'Iter\(val\) \[8/8\].*coco/bbox_mAP_50: ', text)
+
+
+@slow
+def test_every_frame_is_evaluated(alone):
+    assert sorted({image for image, *_ in alone}) == list(range(1, sum(LENGTHS) + 1))
+
+
+@slow
+def test_show_dir_draws_every_frame_and_video(trained):
+    folder, _ = trained
+    run(folder, TEST, 'tiny.py', 'work/iter_4.pth', '--work-dir', 'drawn', '--show-dir', 'shown')
+    drawn = {str(path.relative_to(path.parents[1])) for path in folder.rglob('shown/*/*.jpg')}
+    assert drawn == {f'video_{video}/{frame:06d}.jpg'
+                     for video, length in enumerate(LENGTHS) for frame in range(length)}
+    videos = list(folder.rglob('shown/*.mp4'))
+    assert {path.stem for path in videos} == {'video_0', 'video_1'}
+    assert all(path.stat().st_size > 500 for path in videos)
+
+
+@slow
+def test_mmdet_s_own_script_gives_the_same_detections(trained, alone):
+    found = detections(trained[0], stock_script('test.py'), 'tiny.py', 'work/iter_4.pth')
+    assert found == alone
+
+
+@slow
+@pytest.mark.parametrize('options', [
+    ['test_dataloader.num_workers=2'],
+    ['test_dataloader.batch_size=3', 'model.encode_batch=1'],
+    ['test_dataloader.sampler.references=None'],
+], ids=['two workers', 'three frames per batch', 'natural order'])
+def test_detections_do_not_depend_on_the_loader(trained, alone, options):
+    assert detections(trained[0], TEST, 'tiny.py', 'work/iter_4.pth', options=options) == alone
+
+
+@slow
+@pytest.mark.parametrize('processes', [2, 3], ids=['two', 'more than videos'])
+def test_detections_do_not_depend_on_the_processes(trained, alone, processes):
+    launcher = ['-m', 'torch.distributed.run', f'--nproc_per_node={processes}',
+                f'--master_port={29600 + processes}', TEST]
+    found = detections(trained[0], *launcher, 'tiny_two.py', 'work/iter_4.pth', '--launcher',
+                       'pytorch')
+    assert found == alone
+
+
+@slow
+def test_two_processes_train(trained):
+    folder, _ = trained
+    text = run(folder, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29605',
+               TRAIN, 'tiny_two.py', '--launcher', 'pytorch', '--work-dir', 'two')
+    assert (folder / 'two/iter_4.pth').is_file()
+    assert re.search(r'Iter\(val\) .*coco/bbox_mAP_50: ', text)
+
+
+@slow
+def test_a_killed_training_goes_on_where_it_was(trained):
+    folder, _ = trained
+    process = start(folder, TRAIN, 'tiny.py', '--work-dir', 'killed', '--cfg-options',
+                    'train_cfg.max_iters=100000', 'train_cfg.val_interval=100000')
+    latest = folder / 'killed/last_checkpoint'
+    deadline = time.monotonic() + 120
+    while not latest.is_file() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    done = int(re.search(r'iter_(\d+)', latest.read_text())[1])
+    text = run(folder, TRAIN, 'tiny.py', '--work-dir', 'killed', '--resume', '--cfg-options',
+               f'train_cfg.max_iters={done + 2}', f'train_cfg.val_interval={done + 2}')
+    assert f'resumed epoch: 0, iter: {done}' in text
+    iterations = [int(n) for n in re.findall(r'Iter\(train\) \[\s*(\d+)/', text)]
+    assert iterations == [done + 1, done + 2]
+    assert (folder / f'killed/iter_{done + 2}.pth').is_file()
+
+
+@slow
+def test_different_policies_in_one_config_are_refused(trained):
+    folder, _ = trained
+    process = start(folder, TEST, 'tiny.py', 'work/iter_4.pth', '--work-dir', 'refused',
+                    '--cfg-options', 'test_dataloader.sampler.references.policies.2.num_frames=5')
+    text, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert 'test_dataloader.sampler.references' in text
+    assert 'model.references' in text
+
+
+@slow
+@pytest.mark.skipif(not REAL.is_dir(), reason='MMTracking test images are not in shared/data')
+def test_real_frames_of_which_some_are_missing(tmp_path):
+    """Five of eight files do not exist: grey frames stand in, nothing is lost, all is said."""
+    ann_file = REAL / 'demo_imagenetvid_data/ann_vid.json'
+    settings = settings_of(ann_file, REAL, 2, scale=(128, 64))
+    Config(settings).dump(tmp_path / 'real.py')
+    model = MODELS.build(Config(settings).model)
+    torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'random.pth')
+    text = run(tmp_path, TEST, 'real.py', 'random.pth', '--work-dir', 'work', '--show-dir', 'shown')
+    for number in range(4, 9):
+        assert re.search(rf'image_{number}.jpg cannot be read.*a grey frame stands in for it', text)
+    assert 'image_3.jpg cannot be read' not in text
+    assert len(list(tmp_path.rglob('shown/*/*.jpg'))) == 8
+    assert 'coco/bbox_mAP_50: ' in text
