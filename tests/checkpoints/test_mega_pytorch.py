@@ -146,7 +146,7 @@ OTHERS = {
 @pytest.mark.parametrize('kind', ['single', 'mega'])
 def test_another_method_is_refused_by_name(method, keys, kind, tmp_path):
     weights = dict.fromkeys(keys, torch.zeros(1))
-    with pytest.raises(ValueError, match=f'mega.pytorch and .* {method}; only MEGA'):
+    with pytest.raises(ValueError, match=f'mega.pytorch with {method}: only'):
         load_checkpoint(tiny_model(kind), file_of(wrapped(weights), tmp_path))
 
 
@@ -273,5 +273,5 @@ def test_published_files_of_other_methods_are_refused(path):
     name = path.name.split('.')[0]
     method = {'rdn_base': 'RDN-base', 'rdn_r101': 'RDN'}.get(name, name.upper())
     weights = {key: torch.zeros(shape, device='meta') for key, shape in shapes_of(path).items()}
-    with pytest.raises(ValueError, match=f' {method};'):
+    with pytest.raises(ValueError, match=f' {method}: only'):
         convert_mega_pytorch(weights)

@@ -52,9 +52,11 @@ def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> Conf
     head.bbox_head.num_classes = num_classes
     if head.type == 'TemporalRoIHead':
         head.embedding.update(in_channels=pooled, out_channels=channels)
-        memory_size = min(head.aggregator.memory_size, 4)
-        head.aggregator.update(channels=channels, num_heads=4, reference_topk=8, distilled_topk=3,
-                               memory_size=memory_size)
+        aggregator = head.aggregator
+        aggregator.channels = channels
+        if aggregator.type == 'MEGAAggregator':
+            aggregator.update(num_heads=4, reference_topk=8, distilled_topk=3,
+                              memory_size=min(aggregator.memory_size, 4))
         head.bbox_head.in_channels = channels
     else:
         head.bbox_head.update(in_channels=pooled, fc_out_channels=channels)

@@ -54,7 +54,9 @@ def render(out: Path) -> Path:
 
 def data_options(folder: Path) -> list[str]:
     """Options that point a toy config to the data."""
-    return [f'{part}_dataloader.dataset.data_root={folder}/' for part in ('train', 'val', 'test')]
+    roots = [f'{part}_dataloader.dataset.data_root={folder}/' for part in ('train', 'val', 'test')]
+    truth = folder / 'annotations' / 'toy_vid_val.json'
+    return [*roots, f'val_evaluator.ann_file={truth}', f'test_evaluator.ann_file={truth}']
 
 
 def train(title: str, config: str, work_dir: Path, options: list[str]) -> Path:

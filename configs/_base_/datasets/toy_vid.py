@@ -56,7 +56,6 @@ val_dataloader = dict(
         test_mode=True))
 test_dataloader = val_dataloader
 
-# Ground truth from the annotations that each frame carries: no ann_file, so that labels follow
-# the dataset's classes in any order.
-val_evaluator = dict(type='CocoVideoMetric', metric='bbox')
+val_evaluator = dict(
+    type='CocoVideoMetric', ann_file=data_root + 'annotations/toy_vid_val.json', metric='bbox')
 test_evaluator = val_evaluator

@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from mmvod_plugins.models.layers import RelationModule, location_terms, relation, sine_embedding
+from mmvod_plugins.models.layers import (
+    RelationModule,
+    location_terms,
+    position_embedding,
+    sine_embedding,
+)
 
 from .. import literal
 
@@ -57,7 +62,7 @@ def test_chunks_give_the_whole(chunk, monkeypatch):
     module = module_of()
     (boxes, feats), (others, references) = objects(5), objects(7, seed=1)
     whole = module(feats, references, boxes, others)
-    monkeypatch.setattr(relation, 'CHUNK', chunk)
+    monkeypatch.setattr(position_embedding, 'CHUNK', chunk)
     torch.testing.assert_close(module(feats, references, boxes, others), whole, rtol=1e-12,
                                atol=1e-12)
 
@@ -65,12 +70,23 @@ def test_chunks_give_the_whole(chunk, monkeypatch):
 @torch.no_grad()
 def test_chunks_hold_no_more_than_the_limit(monkeypatch):
     module, sizes = module_of(), []
-    original = relation.sine_embedding
-    monkeypatch.setattr(relation, 'CHUNK', 64 * 7 * 2)
-    monkeypatch.setattr(relation, 'sine_embedding',
-                        lambda *args: (sizes.append(original(*args).numel()), original(*args))[1])
+    original = position_embedding.functional.linear
+    monkeypatch.setattr(position_embedding, 'CHUNK', 16 * 7 * 2)
+    monkeypatch.setattr(position_embedding.functional, 'linear',
+                        lambda *args: (sizes.append(args[1].numel()), original(*args))[1])
     module.location_bias(objects(5)[0], objects(7)[0])
-    assert sizes == [64 * 7 * 2, 64 * 7 * 2, 64 * 7]
+    assert max(sizes) == 16 * 7 * 2
+
+
+@pytest.mark.parametrize(('num_boxes', 'num_references'), [(5, 7), (1, 1), (9, 2)])
+def test_bias_for_inference_is_the_one_for_training(num_boxes, num_references):
+    """Angle addition and chunks against the embedding as the papers write it."""
+    module = module_of()
+    boxes, others = objects(num_boxes)[0], objects(num_references, seed=1)[0]
+    plain = module.location_bias(boxes, others)
+    with torch.no_grad():
+        fast = module.location_bias(boxes, others)
+    torch.testing.assert_close(fast, plain.detach(), rtol=1e-9, atol=1e-9)
 
 
 @torch.no_grad()
