@@ -22,10 +22,10 @@ lint: setup  ## Check style and spelling
 	$(RUN) -m codespell_lib
 
 test: setup  ## Run the tests that need neither a GPU nor much time
-	$(RUN) -m pytest -m 'not slow'
+	$(RUN) -m pytest -n 2 --dist worksteal -m 'not slow'
 
 test-all: setup  ## Run every test, the slow ones included
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist worksteal
 
 demo: setup  ## Render a small video set, train and test MEGA on it, draw its boxes
 	$(RUN) tools/demo/toy_demo.py
