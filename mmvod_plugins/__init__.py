@@ -3,6 +3,8 @@
 Importing the package checks the installation and registers every component in mmdet's registries.
 """
 
+import sys
+from contextlib import redirect_stdout
 from importlib import import_module
 
 from mmvod_plugins.utils.versions import check_installation
@@ -14,5 +16,7 @@ __all__ = ['SUBPACKAGES', '__version__']
 SUBPACKAGES: tuple[str, ...] = ('references', 'datasets', 'models', 'hooks')
 
 check_installation()
-for _name in SUBPACKAGES:
-    import_module(f'{__name__}.{_name}')
+# mmdet prints notices while it is imported; what our commands print is for other programs to read.
+with redirect_stdout(sys.stderr):
+    for _name in SUBPACKAGES:
+        import_module(f'{__name__}.{_name}')
