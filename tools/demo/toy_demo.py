@@ -18,12 +18,12 @@ import time
 from pathlib import Path
 
 from demo_pictures import draw_results
+from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 SINGLE = 'configs/toy/faster-rcnn_r18-fpn_350i_toyvid.py'
-MEGA = 'configs/toy/mega_faster-rcnn_r18-fpn_350i_toyvid.py'
+MEGA = 'configs/toy/mega_faster-rcnn_r18-fpn_250i_toyvid.py'
 RENDER = ('--train-videos', '280', '--val-videos', '32', '--frames', '16', '--workers', '2')
-ITERATIONS = 350
 NO_REFERENCES = ('model.references=None', 'test_dataloader.sampler.references=None',
                  'model.detector.roi_head.aggregator.memory_size=0')
 AP50 = 'coco/bbox_mAP_50'
@@ -61,13 +61,14 @@ def data_options(folder: Path) -> list[str]:
 
 def train(title: str, config: str, work_dir: Path, options: list[str]) -> Path:
     """Train, or go on with it; returns the last checkpoint."""
-    checkpoint = work_dir / f'iter_{ITERATIONS}.pth'
+    iterations = Config.fromfile(ROOT / config).train_cfg.max_iters
+    checkpoint = work_dir / f'iter_{iterations}.pth'
     if checkpoint.exists():
         print(f'\n== {title}: {checkpoint} is there')
         return checkpoint
     resume = ['--resume'] if (work_dir / 'last_checkpoint').exists() else []
     run(title, 'tools/train.py', config, '--work-dir', str(work_dir), *resume, '--cfg-options',
-        'default_hooks.checkpoint.interval=100', f'train_cfg.val_begin={2 * ITERATIONS}', *options)
+        'default_hooks.checkpoint.interval=50', f'train_cfg.val_begin={2 * iterations}', *options)
     return checkpoint
 
 

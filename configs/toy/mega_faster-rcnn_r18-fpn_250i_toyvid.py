@@ -1,6 +1,6 @@
 _base_ = [
     '../_base_/models/toy_mega_faster-rcnn_r18-fpn.py', '../_base_/datasets/toy_vid.py',
-    '../_base_/schedules/toy_350i.py', '../_base_/default_runtime.py'
+    '../_base_/schedules/toy_250i.py', '../_base_/default_runtime.py'
 ]
 references = _base_.references
 _base_.train_dataloader.dataset.pipeline[0].references = references
