@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ def detect_frames(model: VideoDetector,
         model: From :func:`init_video_detector`.
         frames: (H, W, 3) images, BGR uint8, in order.
         video_length: Number of frames; None for a live input, which needs a causal policy or a
-            window. Policies of the whole video (``GlobalShuffle``) need the length.
+            window. Policies of the whole video (``GlobalShuffle``) need the length. A policy's
+            ``max_records`` is not obeyed: it needs some frames a second time.
         video_id: Identity of the video, a seed of shuffled references.
 
     Yields:
@@ -63,7 +65,9 @@ def detect_frames(model: VideoDetector,
         ValueError: If there are fewer or more frames than ``video_length`` says.
     """
     pipeline = array_pipeline(model.cfg)
-    stream = VideoStream(model.references, video_id, video_length, model.init_memory())
+    policy = copy.copy(model.references)
+    policy.max_records = None
+    stream = VideoStream(policy, video_id, video_length, model.init_memory())
     count = 0
     for frame in frames:
         yield from _step(model, stream, pipeline, frame, count)

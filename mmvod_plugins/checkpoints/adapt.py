@@ -24,7 +24,8 @@ def adapt_state_dict(state_dict: dict[str, Any], model: nn.Module) -> None:
         model: A video detector.
 
     Raises:
-        ValueError: If the file holds another method, with its name.
+        ValueError: If the file holds another method, with its name, another architecture, with
+            the first tensor that differs, or nothing of this model.
     """
     weights = _unwrap(state_dict)
     own = model.state_dict()
@@ -36,6 +37,7 @@ def adapt_state_dict(state_dict: dict[str, Any], model: nn.Module) -> None:
         weights = {f'detector.{key}': value for key, value in weights.items()}
     _check_aggregator(weights, own)
     _drop_last_layers(weights, own)
+    _check_architecture(weights, own)
     state_dict.clear()
     state_dict.update(weights)
 
@@ -74,14 +76,31 @@ def _check_aggregator(weights: dict[str, Tensor], own: dict[str, Tensor]) -> Non
 
 
 def _drop_last_layers(weights: dict[str, Tensor], own: dict[str, Tensor]) -> None:
-    """Leave out last layers for another number of classes."""
+    """Leave out last layers for another number of classes or anchors."""
     left_out = [
         key for key, value in weights.items() if any(part in key for part in _LAST_LAYERS)
-        and key in own and value.shape != own[key].shape
+        and key in own and value.shape != own[key].shape and value.shape[1:] == own[key].shape[1:]
     ]
     if left_out:
         found = {key: (tuple(weights[key].shape), tuple(own[key].shape)) for key in left_out}
-        warnings.warn('the checkpoint has another number of classes; these layers keep their '
-                      f'initial weights (shapes of file and model): {found}', stacklevel=2)
+        warnings.warn('the checkpoint has another number of classes or anchors; these layers keep '
+                      f'their initial weights (shapes of file and model): {found}', stacklevel=2)
     for key in left_out:
         del weights[key]
+
+
+def _check_architecture(weights: dict[str, Tensor], own: dict[str, Tensor]) -> None:
+    """Refuse a file of another architecture: its tensors would be left out one by one."""
+    common = weights.keys() & own.keys()
+    if not common:
+        raise ValueError('the checkpoint holds no weights of this model: its first keys are '
+                         f'{sorted(weights)[:3]}, the model has {sorted(own)[:3]}')
+    wrong = sorted(
+        key for key in common
+        if isinstance(weights[key], Tensor) and weights[key].shape != own[key].shape)
+    if wrong:
+        key = wrong[0]
+        raise ValueError(
+            f'the checkpoint is of another architecture: {len(wrong)} tensors have other shapes, '
+            f'the first one is {key}: {tuple(weights[key].shape)} in the file, '
+            f'{tuple(own[key].shape)} in the model. Use the config that it was trained with')

@@ -1,6 +1,7 @@
 """Hooks of the runner."""
 
 from .check_references_hook import CheckReferencesHook
+from .close_streams_hook import CloseStreamsHook
 from .video_visualization_hook import VideoVisualizationHook
 
-__all__ = ['CheckReferencesHook', 'VideoVisualizationHook']
+__all__ = ['CheckReferencesHook', 'CloseStreamsHook', 'VideoVisualizationHook']

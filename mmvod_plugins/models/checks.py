@@ -7,12 +7,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmdet.models.detectors import BaseDetector, SingleStageDetector, TwoStageDetector
 from mmdet.structures import DetDataSample
 
 from mmvod_plugins.references import ReferencePolicy
 from mmvod_plugins.structures import FrameRecord
 
 from .clip import Clip
+
+
+def check_detector(detector: BaseDetector) -> None:
+    """Refuse detectors whose steps from feature maps on are not known.
+
+    Raises:
+        TypeError: With the name of the detector.
+    """
+    if not isinstance(detector, SingleStageDetector | TwoStageDetector):
+        raise TypeError(f'{type(detector).__name__} is neither a SingleStageDetector nor a '
+                        'TwoStageDetector of mmdet; others (DETR and its kin) are not supported')
 
 
 def check_roles(policy: ReferencePolicy, parts: Sequence[Any]) -> None:
@@ -29,12 +41,21 @@ def check_roles(policy: ReferencePolicy, parts: Sequence[Any]) -> None:
             'give the policy the right `role`, or the model a temporal neck or RoI head')
 
 
-def check_clip(policy: ReferencePolicy, clip: Clip) -> None:
+def check_clip(policy: ReferencePolicy, clip: Clip, drawn_by: str | None = None) -> None:
     """Refuse training clips that another policy drew.
 
+    Args:
+        policy: The model's policy.
+        clip: Roles of the frames.
+        drawn_by: What the loader's policy says of itself, if the frames carry it.
+
     Raises:
-        ValueError: With the expected and the found number of frames by role.
+        ValueError: With both policies, or the expected and the found number of frames by role.
     """
+    if drawn_by is not None and drawn_by != repr(policy):
+        raise ValueError(f'the model has the references {policy!r} but the clip was drawn by '
+                         f'{drawn_by}: give model.references and '
+                         'SampleReferenceFrames.references the same value')
     expected = policy.sample(0, 1, np.random.default_rng(0))
     counts = {role: len(ids) for role, ids in expected.items() if ids}
     got = {role: len(rows) for role, rows in clip.roles.items()}

@@ -8,6 +8,8 @@ import torch
 from mmdet.structures import DetDataSample, TrackDataSample
 from torch import Tensor
 
+from mmvod_plugins.references import KEY_ROLE
+
 
 @dataclass
 class Clip:
@@ -97,12 +99,12 @@ def _find(inputs: Tensor, data_samples: list[TrackDataSample], places: list[tupl
 
 
 def _clip(rows: list[tuple[str, int]]) -> Clip:
-    keys = [row for role, row in rows if role == 'key']
+    keys = [row for role, row in rows if role == KEY_ROLE]
     if len(keys) != 1:
         raise ValueError(f'a clip needs exactly one key frame, got roles '
                          f'{[role for role, _ in rows]}')
     clip = Clip(keys[0])
     for role, row in rows:
-        if role != 'key':
+        if role != KEY_ROLE:
             clip.roles.setdefault(role, []).append(row)
     return clip

@@ -48,7 +48,8 @@ class VideoDetector(BaseModel):
     Without references and temporal parts it is the stock detector, frame by frame.
 
     Args:
-        detector: Config of any mmdet detector; its RoI head may be a :class:`TemporalRoIHead`.
+        detector: Config of an mmdet detector with one or two stages; its RoI head may be a
+            :class:`TemporalRoIHead`.
         references: Config of a reference policy; None for single frames.
         temporal_neck: Config of a :class:`TemporalNeck`.
         data_preprocessor: ``TrackDataPreprocessor`` by default, with the settings of the
@@ -78,6 +79,7 @@ class VideoDetector(BaseModel):
         preprocessor = data_preprocessor or {**own, 'type': 'TrackDataPreprocessor'}
         super().__init__(MODELS.build(preprocessor), init_cfg)
         self.detector = MODELS.build(detector)
+        checks.check_detector(self.detector)
         self.temporal_neck = MODELS.build(temporal_neck) if temporal_neck else None
         self.references = build_references(references)
         self.encode_batch = encode_batch
@@ -209,7 +211,7 @@ class VideoDetector(BaseModel):
             memory: Memory of the video.
             rescale: Whether boxes are returned in pixels of the original image.
         """
-        sample = copy.copy(key.sample)
+        sample = key.sample.new()
         feats, objects, enhanced, aggregated = key.feats, key.objects, None, None
         if self.temporal_neck is not None:
             enhanced = self.temporal_neck(key, references, memory.neck)
@@ -220,9 +222,13 @@ class VideoDetector(BaseModel):
         else:
             if objects is None:
                 objects = self._objects(feats, [sample])[0]
-            objects = self.storage.load(objects, like=self.roi_head.bbox_head.fc_cls.weight)
+            objects = self.storage.load(objects, like=next(self.roi_head.embedding.parameters()))
+            topk = self.roi_head.aggregator.reference_topk
             roles = {
-                role: [self.storage.load(part, like=objects.feats) for part in _objects_of(records)]
+                role: [
+                    self.storage.load(part.top(topk), like=objects.feats)
+                    for part in _objects_of(records)
+                ]
                 for role, records in references.items()
             }
             sample.pred_instances, aggregated = self.roi_head.detect(
@@ -231,6 +237,8 @@ class VideoDetector(BaseModel):
             self.temporal_neck.write(memory.neck, enhanced, sample)
         if aggregated is not None:
             self.roi_head.write(memory.roi_head, aggregated, sample)
+            if key.objects is not None:  # from now on it is a reference, which has fewer objects
+                key.objects = key.objects.top(topk).clone()
         return sample
 
     # Training -----------------------------------------------------------------------------------
@@ -247,7 +255,8 @@ class VideoDetector(BaseModel):
         """
         batch = gather_clips(inputs, data_samples, self._detached_roles())
         for clip in batch.clips:
-            checks.check_clip(self.references, clip)
+            drawn_by = batch.samples[clip.key].metainfo.get('references')
+            checks.check_clip(self.references, clip, drawn_by)
         records = self._training_records(batch)
         keys = [records[clip.key] for clip in batch.clips]
         samples = [key.sample for key in keys]

@@ -1,6 +1,6 @@
 """Reference policies: which frames a key frame looks at."""
 
-from .base import FrameInputs, KeyFrameOnly, ReferencePolicy, build_references
+from .base import KEY_ROLE, FrameInputs, KeyFrameOnly, ReferencePolicy, build_references
 from .causal import CausalWindow, GlobalReservoir
 from .composition import ComposedReferences
 from .global_shuffle import GlobalShuffle
@@ -9,6 +9,7 @@ from .preceding_window import PrecedingWindow
 from .uniform_stride import UniformStride
 
 __all__ = [
+    'KEY_ROLE',
     'CausalWindow', 'ComposedReferences', 'FrameInputs', 'GlobalReservoir', 'GlobalShuffle',
     'KeyFrameOnly', 'LocalWindow', 'PrecedingWindow', 'ReferencePolicy', 'UniformStride',
     'build_references'

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from mmdet.registry import TASK_UTILS
 
+#: Role of the frame that is detected; policies name others.
+KEY_ROLE = 'key'
 #: Frame numbers by role (``local``, ``global``, ``memory``).
 Roles = dict[str, list[int]]
 
@@ -24,13 +26,11 @@ class FrameInputs:
         image: The network input itself.
         feats: Feature maps (the backbone must run).
         objects: Proposals and their embeddings.
-        scale: Size of the network input relative to the key frame's.
     """
 
     image: bool = True
     feats: bool = True
     objects: bool = True
-    scale: float = 1.0
 
 
 class ReferencePolicy(ABC):

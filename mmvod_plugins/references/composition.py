@@ -59,5 +59,4 @@ class ComposedReferences(ReferencePolicy):
         return FrameInputs(
             image=any(part.image for part in parts),
             feats=any(part.feats for part in parts),
-            objects=any(part.objects for part in parts),
-            scale=max(part.scale for part in parts))
+            objects=any(part.objects for part in parts))

@@ -52,10 +52,13 @@ class VideoStream(Generic[Record]):
         self._live = video_length is None
         self._records: dict[int, Record] = {}
         self._arrived = 0
+        self._schedule: list[int] | None = None
         if self._live:
             self._eviction = LiveEviction(policy, video_id)
             return
         self._seen = bytearray(video_length)
+        bounded = policy.max_records is not None
+        self._schedule = policy.schedule(video_length, video_id) if bounded else None
         rule = LastUseEviction if policy.max_records is None else BoundedEviction
         self._eviction = rule(policy, video_id, video_length)
 
@@ -70,11 +73,16 @@ class VideoStream(Generic[Record]):
         return sorted(self._records)
 
     def repeats(self, frame_id: int) -> bool:
-        """Whether a frame came before and cannot be wanted again."""
+        """Whether a frame came before and is not wanted again.
+
+        With ``max_records`` frames may come twice, in the order of the schedule alone; any other
+        frame is one of a new pass over the video.
+        """
         if self._live:
             return frame_id < self._arrived
-        if self.policy.max_records is not None:
-            return frame_id in self._records
+        if self._schedule is not None:
+            due = self._schedule[self._arrived:self._arrived + 1]
+            return self._arrived > 0 and due != [frame_id]
         return 0 <= frame_id < self.video_length and bool(self._seen[frame_id])
 
     def add(self, frame_id: int, record: Record) -> None:
@@ -121,6 +129,11 @@ class VideoStream(Generic[Record]):
         if not self._live and not 0 <= frame_id < self.video_length:
             raise ValueError(f'video {self.video_id} has {self.video_length} frames, but frame '
                              f'{frame_id} arrived; check frame_id and the length of the video')
+        if self._schedule is not None and self._schedule[self._arrived] != frame_id:
+            raise ValueError(f'video {self.video_id}: frame {frame_id} arrived where frame '
+                             f'{self._schedule[self._arrived]} was due; with max_records frames '
+                             'come in the order of the schedule: use VideoStreamSampler with the '
+                             'same references')
         if self.repeats(frame_id):
             raise ValueError(f'video {self.video_id}: frame {frame_id} arrived twice')
 

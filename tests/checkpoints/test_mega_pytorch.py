@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
-from mmengine.runner.checkpoint import load_checkpoint
+from mmengine.runner.checkpoint import load_checkpoint, load_state_dict
 
 from mmvod_plugins.checkpoints import convert_mega_pytorch
 
@@ -275,3 +275,20 @@ def test_published_files_of_other_methods_are_refused(path):
     weights = {key: torch.zeros(shape, device='meta') for key, shape in shapes_of(path).items()}
     with pytest.raises(ValueError, match=f' {method}: only'):
         convert_mega_pytorch(weights)
+
+
+def test_another_architecture_is_refused_with_the_shapes():
+    model, state = tiny_model('single'), tiny_model('single').state_dict()
+    name = 'detector.roi_head.bbox_head.shared_fcs.0.weight'
+    state[name] = torch.zeros(16, state[name].shape[1])
+    with pytest.raises(ValueError, match=rf'another architecture: 1 tensors.* {name}: \(16, '):
+        load_state_dict(model, state)
+
+
+@pytest.mark.parametrize('state', [
+    {'optimizer': {'state': {}}, 'iteration': 3},
+    {'encoder.weight': torch.zeros(2)},
+], ids=['optimizer', 'foreign'])
+def test_a_file_without_weights_of_the_model_is_refused(state):
+    with pytest.raises(ValueError, match='holds no weights of this model: its first keys are'):
+        load_state_dict(tiny_model('single'), state)

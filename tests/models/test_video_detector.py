@@ -429,3 +429,56 @@ def test_settings_of_an_image_detector_are_taken_over():
     assert type(model.data_preprocessor).__name__ == 'TrackDataPreprocessor'
     assert model.data_preprocessor.mean.flatten().tolist() == [1, 2, 3]
     assert model.data_preprocessor.pad_size_divisor == 32
+
+
+# Refusals ---------------------------------------------------------------------------------------
+
+
+def test_detecting_leaves_the_record_s_sample_as_it_is():
+    model = tiny_model()
+    records = []
+    original = model.detect
+    model.detect = lambda key, *args: (records.append(key), original(key, *args))[1]
+    detect(model, video(5))
+    assert all('pred_instances' not in record.sample for record in records)
+    assert 'gt_instances' in repr(records[0].sample)
+
+
+def test_a_detected_frame_keeps_only_its_objects_as_a_reference():
+    model = tiny_model()
+    records = []
+    original = model.detect
+    model.detect = lambda key, *args: (records.append(key), original(key, *args))[1]
+    detect(model, video(5))
+    assert {len(record.objects) for record in records} == {8}
+
+
+def test_policy_that_drew_the_clip_is_compared_where_it_is_known():
+    model = tiny_model().train()
+    data = training_batch(video(10), 6, ROLES)
+    for sample in data['data_samples'][0]:
+        sample.set_metainfo(dict(references=repr(model.references)))
+    losses_of(model, data)
+    for sample in data['data_samples'][0]:
+        sample.set_metainfo(dict(references='LocalWindow(radius=99)'))
+    with pytest.raises(ValueError, match=r'clip was drawn by LocalWindow.radius=99'):
+        losses_of(model, data)
+
+
+def test_detectors_of_other_kinds_are_refused_by_name():
+    class Strange(torch.nn.Module):
+        pass
+
+    MODELS.register_module(module=Strange, force=True)
+    with pytest.raises(TypeError, match='Strange is neither a SingleStageDetector nor a TwoStage'):
+        VideoDetector(dict(type='Strange'))
+
+
+def test_masks_are_refused():
+    config = tiny_config()
+    config.detector.roi_head.mask_roi_extractor = config.detector.roi_head.bbox_roi_extractor
+    config.detector.roi_head.mask_head = dict(
+        type='FCNMaskHead', num_convs=1, in_channels=8, num_classes=4,
+        loss_mask=dict(type='CrossEntropyLoss', use_mask=True))
+    with pytest.raises(ValueError, match='leave mask_head away'):
+        MODELS.build(config)

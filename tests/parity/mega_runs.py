@@ -115,6 +115,7 @@ def run(model: VideoDetector, frames: np.ndarray, num_keys: int) -> dict[str, np
                                                 'det_count', 'det_boxes', 'det_scores',
                                                 'det_labels')}
     dense: dict[str, np.ndarray] = {}
+    remembered = _record_memory(model)
     hook = model.detector.roi_head.bbox_head.register_forward_hook(
         lambda _, __, output: outputs.append(output))
     restore = _record_proposals(proposals)
@@ -133,8 +134,9 @@ def run(model: VideoDetector, frames: np.ndarray, num_keys: int) -> dict[str, np
     finally:
         hook.remove()
         restore()
+        del model.detect
         model.streams._streams.clear()
-    return dense | {
+    return dense | {'memory': remembered[:num_keys]} | {
         key: np.array(value) if key.endswith('count') else np.concatenate(value)
         for key, value in out.items()
     }
@@ -181,6 +183,20 @@ def _record_proposals(found: dict[int, Any]) -> Callable[[], None]:
 
     detector_steps.propose = propose
     return lambda: setattr(detector_steps, 'propose', original)
+
+
+def _record_memory(model: VideoDetector) -> list[list[int]]:
+    """Note which frames the memory holds when a key frame reads it."""
+    found: list[list[int]] = []
+    original = model.detect
+
+    def detect(key, references, memory, rescale=True):
+        queue = memory.roi_head.read(0) if getattr(memory, 'roi_head', None) else []
+        found.append([int(objects.frame_ids[0]) for objects in queue])
+        return original(key, references, memory, rescale)
+
+    model.detect = detect
+    return found
 
 
 def _store(out: dict[str, list], sample: DetDataSample, proposals: Any) -> None:

@@ -63,6 +63,41 @@ def test_bound_gives_the_same_key_frames(bound):
     assert set(schedule) == set(range(60))
 
 
+def through(pool, frames):
+    """Key frames that leave while frames of one video go through a pool."""
+    out = []
+    for frame_id in frames:
+        stream = pool.stream_for('v', 30, frame_id)
+        stream.add(frame_id, frame_id)
+        out += [key for key, _ in stream.ready()]
+    return out
+
+
+def test_bounded_video_that_was_cut_off_starts_anew():
+    policy = ComposedReferences([LocalWindow(2), GlobalShuffle(3)], max_records=9)
+    schedule = policy.schedule(30, 'v')
+    for cut in range(1, len(schedule)):
+        if schedule[cut] == schedule[0]:
+            continue  # a new pass looks like the old one going on; CloseStreamsHook ends that one
+        pool = StreamPool(policy)
+        through(pool, schedule[:cut])
+        with pytest.warns(UserWarning, match='started anew'):
+            assert through(pool, schedule) == list(range(30))
+
+
+def test_bounded_stream_refuses_another_order():
+    policy = ComposedReferences([LocalWindow(2), GlobalShuffle(3)], max_records=9)
+    wrong = policy.schedule(30, 'v')[1]
+    with pytest.raises(ValueError, match='come in the order of the schedule: use VideoStreamSampl'):
+        VideoStream(policy, 'v', 30).add(wrong, wrong)
+
+
+@pytest.mark.parametrize('name', ['window', 'one_sided', 'causal', 'reservoir', 'uniform'])
+def test_memory_is_flat_without_a_shuffle(name):
+    policy = POLICIES[name]
+    assert policy.peak_records(3000) == policy.peak_records(60) < 30
+
+
 @live_policy
 @pytest.mark.parametrize('video_length', [1, 2, 9, 30])
 def test_live_stream_equals_known_length(policy, video_length):

@@ -10,10 +10,7 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 
-from mmvod_plugins.references import ReferencePolicy, build_references
-
-#: Role of the frame that is detected.
-KEY_ROLE = 'key'
+from mmvod_plugins.references import KEY_ROLE, ReferencePolicy, build_references
 
 
 @TRANSFORMS.register_module()
@@ -53,7 +50,10 @@ class SampleReferenceFrames(BaseTransform):
         roles = self.policy.sample(key_id, len(images), new_rng())
         self._check(roles, key_id, len(images))
         chosen = [(KEY_ROLE, key_id), *((role, t) for role, ids in roles.items() for t in ids)]
-        frames = [dict(copy.deepcopy(images[t]), role=role) for role, t in chosen]
+        drawn_by = repr(self.policy)
+        frames = [
+            dict(copy.deepcopy(images[t]), role=role, references=drawn_by) for role, t in chosen
+        ]
         clip = {key: [frame[key] for frame in frames] for key in frames[0]}
         clip['video_length'] = [len(frames)] * len(frames)
         clip['key_frame_flags'] = [role == KEY_ROLE for role, _ in chosen]

@@ -8,9 +8,11 @@ from torch.nn import functional
 
 #: Embedded values held at once by :func:`projected_embedding`: few enough to stay in a cache.
 CHUNK = 2**19
+#: Settings of the published programs: scale of the terms, ratio of the waves, added distance.
+SCALE, WAVE_LENGTH, EPS = 100.0, 1000.0, 1e-3
 
 
-def location_terms(boxes: Tensor, references: Tensor, eps: float = 1e-3) -> Tensor:
+def location_terms(boxes: Tensor, references: Tensor, eps: float = EPS) -> Tensor:
     """Four logarithms of how reference boxes lie relative to boxes.
 
     Args:
@@ -30,8 +32,8 @@ def location_terms(boxes: Tensor, references: Tensor, eps: float = 1e-3) -> Tens
 
 def sine_embedding(terms: Tensor,
                    embed_dim: int = 64,
-                   wave_length: float = 1000.0,
-                   scale: float = 100.0) -> Tensor:
+                   wave_length: float = WAVE_LENGTH,
+                   scale: float = SCALE) -> Tensor:
     """Sines and cosines of location terms in geometrically growing wave lengths.
 
     Args:
@@ -74,7 +76,7 @@ def projected_embedding(boxes: Tensor, references: Tensor, weight: Tensor,
     waves = weight.shape[1] // 8
     weights = weight.view(len(weight), 4, 2, waves)
     powers = torch.arange(waves, device=boxes.device, dtype=boxes.dtype) / waves
-    frequencies = 100.0 / torch.pow(1000.0, powers)
+    frequencies = SCALE / torch.pow(WAVE_LENGTH, powers)
 
     shape, ref_shape = (part[:, 2:] - part[:, :2] + 1 for part in (boxes, references))
     angle = (shape.log()[..., None] * frequencies).flatten(1)
@@ -91,7 +93,7 @@ def projected_embedding(boxes: Tensor, references: Tensor, weight: Tensor,
     for start in range(0, len(boxes), rows):
         part = slice(start, start + rows)
         distance = (center[part, None] - ref_center).abs() / shape[part, None]
-        angle = (torch.log(distance + 1e-3)[..., None] * frequencies).flatten(2).flatten(0, 1)
+        angle = (torch.log(distance + EPS)[..., None] * frequencies).flatten(2).flatten(0, 1)
         embedded = functional.linear(sine, angle.sin()) + functional.linear(cosine, angle.cos())
         out[:, part] += embedded.view(len(weight), -1, len(references))
     return out

@@ -61,7 +61,8 @@ class RelationModule(BaseModule):
             (N, C), to be added to ``feats`` by the caller; zeros without references.
         """
         if not len(feats) or not len(references):
-            return torch.zeros_like(feats)
+            # a share in every parameter: distributed training wants a gradient from each process
+            return torch.zeros_like(feats) + 0 * sum(p.sum() for p in self.parameters())
         query = self.query(feats)
         if self.key_bias is not None:
             query = query + self.key_bias

@@ -38,6 +38,8 @@ class TemporalRoIHead(StandardRoIHead):
 
     def __init__(self, embedding: dict, aggregator: dict, **kwargs: Any) -> None:  # noqa: ANN401 - mmdet's
         super().__init__(**kwargs)
+        if self.with_mask:
+            raise ValueError('TemporalRoIHead detects boxes alone: leave mask_head away')
         self.embedding = MODELS.build(embedding)
         self.aggregator = MODELS.build(aggregator)
         self._register_load_state_dict_pre_hook(_rename_single_frame_fc)
