@@ -51,13 +51,16 @@ class Comparison:
             parts.append(_titled(self._draw(frame, strong), name))
         return parts
 
-    def gain(self, video_id: int) -> float:
-        """How many more true boxes the last detector finds than the first one in a video."""
-        first, *_, last = self.found.values()
-        return sum(
-            _hits(self.truth[image['id']], last[image['id']])
-            - _hits(self.truth[image['id']], first[image['id']])
-            for image in self.videos[video_id])
+    def gain(self, image: dict) -> float:
+        """How many more boxes the last detector has right in a frame than the others on average."""
+        *others, last = (self._right(found, image['id']) for found in self.found.values())
+        return last - sum(others) / len(others)
+
+    def _right(self, found: dict[int, Found], image_id: int) -> float:
+        """True boxes found less half of the strong boxes that are wrong."""
+        strong = [box for box in found[image_id] if box[2] >= SCORE]
+        hits = _hits(self.truth[image_id], strong)
+        return hits - 0.5 * (len(strong) - hits)
 
     def _draw(self, frame: np.ndarray, boxes: Found, **options: tuple) -> np.ndarray:
         corners = [[ZOOM * value for value in box] for box, _, _ in boxes]
@@ -67,22 +70,21 @@ class Comparison:
 
 
 def draw_results(data: Path, predictions: dict[str, Path], out: Path) -> list[Path]:
-    """Write the contact sheet of the most instructive video and an mp4 of six videos.
+    """Write a contact sheet of the frames with the largest gain, and an mp4 of their videos.
 
     Returns:
-        The two files.
+        The mp4 and the contact sheet.
     """
     comparison = Comparison(data, predictions)
-    ranked = sorted(comparison.videos, key=comparison.gain, reverse=True)
-    frames = comparison.videos[ranked[0]]
-    shown = frames[::max(1, len(frames) // 6)][:6]
-    rows = [comparison.row(image) for image in shown]
+    best = [max(frames, key=comparison.gain) for frames in comparison.videos.values()]
+    best = sorted(best, key=comparison.gain, reverse=True)[:6]
+    rows = [comparison.row(image) for image in best]
     sheet = out / 'contact_sheet.png'
     cv2.imwrite(str(sheet), contact_sheet([part for row in rows for part in row], len(rows[0])))
 
     def film() -> Iterator[np.ndarray]:
-        for video_id in ranked[:6]:
-            for image in comparison.videos[video_id]:
+        for chosen in best:
+            for image in comparison.videos[chosen['video_id']]:
                 yield np.hstack(comparison.row(image))
 
     movie = out / 'comparison.mp4'
@@ -101,10 +103,10 @@ def _by_image(rows: list[dict]) -> dict[int, Found]:
 
 
 def _hits(truth: Found, found: Found) -> int:
-    """True boxes that a strong box of the same class overlaps by half."""
+    """True boxes that a box of the same class overlaps by half."""
     return sum(
-        any(label == other and score >= SCORE and _iou(box, corners) >= 0.5
-            for corners, other, score in found) for box, label, _ in truth)
+        any(label == other and _iou(box, corners) >= 0.5 for corners, other, _ in found)
+        for box, label, _ in truth)
 
 
 def _iou(a: list[float], b: list[float]) -> float:
