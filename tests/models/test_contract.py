@@ -21,7 +21,7 @@ from mmvod_plugins.models import Aggregator, TemporalNeck, VideoDetector
 from mmvod_plugins.models.necks import EnhancedMaps
 from mmvod_plugins.structures import FrameRecord, ObjectFeatures
 
-from .tiny import sample_of, tiny_model
+from .tiny import batch, sample_of, tiny_model, video
 
 CHANNELS = 16
 #: Constructor arguments of every registered class, for maps and objects of 16 channels.
@@ -229,6 +229,18 @@ def test_one_frame_video(cls):
         result = part(key, references, part.init_memory())
         assert all(torch.isfinite(level).all() for level in maps_of(result))
         assert [x.shape for x in maps_of(result)] == [x.shape for x in features_of(key)]
+
+
+@every_part
+def test_changed_frame_size_is_refused(cls):
+    model, part = tiny_model(), build(cls)
+    if isinstance(part, TemporalNeck):
+        model.temporal_neck = part
+    else:
+        model.roi_head.aggregator = part
+    model.test_step(batch(video(6), [0]))
+    with pytest.raises(ValueError, match='frames of a video need one size'):
+        model.test_step(batch(video(6, shape=(48, 64)), [1]))
 
 
 @every_part
