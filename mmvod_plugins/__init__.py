@@ -13,7 +13,8 @@ from mmvod_plugins.version import __version__
 __all__ = ['SUBPACKAGES', '__version__']
 
 #: The subpackages that register components, in the order in which they are imported.
-SUBPACKAGES: tuple[str, ...] = ('references', 'datasets', 'models', 'hooks')
+SUBPACKAGES: tuple[str, ...] = (
+    'references', 'datasets', 'models', 'postprocessing', 'evaluation', 'hooks')
 
 check_installation()
 # mmdet prints notices while it is imported; what our commands print is for other programs to read.

@@ -1,0 +1,92 @@
+"""What every post-processor is: detections of a video become better ones."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABCMeta, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from mmdet.registry import TASK_UTILS
+
+from mmvod_plugins.structures import VideoDetections
+
+#: A lowest score above this suggests that a threshold was applied before.
+EXPECTED_LOWEST_SCORE = 0.01
+
+
+class PostProcessor(metaclass=ABCMeta):
+    """Changes the detections of one video, looking at all its frames.
+
+    Attributes:
+        replaces_nms: Whether it suppresses boxes itself, and so wants all of them.
+    """
+
+    replaces_nms: bool = False
+
+    def __call__(self, video: VideoDetections) -> VideoDetections:
+        """Process one video; a video without detections stays as it is.
+
+        Raises:
+            ValueError: If a score or a coordinate is not finite.
+        """
+        check_finite(video)
+        return self.process(video) if len(video) else video
+
+    @abstractmethod
+    def process(self, video: VideoDetections) -> VideoDetections:
+        """Process a video that has at least one detection, and leave the one given as it is."""
+
+
+def build_post_processors(
+        configs: Sequence[dict[str, Any] | PostProcessor] | None) -> list[PostProcessor]:
+    """Build post-processors from their configs.
+
+    Raises:
+        TypeError: If one of them is no :class:`PostProcessor`.
+    """
+    built = [TASK_UTILS.build(config) if isinstance(config, dict) else config
+             for config in configs or ()]
+    for processor in built:
+        if not isinstance(processor, PostProcessor):
+            raise TypeError(f'post_processors must be post-processors such as dict(type="SeqNMS"), '
+                            f'got {processor!r}')
+    return built
+
+
+def apply_post_processors(videos: Iterable[VideoDetections],
+                          processors: Sequence[PostProcessor]) -> Iterator[VideoDetections]:
+    """Process videos one after the other, and warn of scores that were cut before.
+
+    Args:
+        videos: The videos.
+        processors: Applied in order to each video.
+    """
+    lowest = np.inf
+    for video in videos:
+        lowest = min(lowest, video.scores.min(initial=np.inf))
+        for processor in processors:
+            video = processor(video)  # noqa: PLW2901 - a chain
+        yield video
+    if processors and EXPECTED_LOWEST_SCORE < lowest < np.inf:
+        warnings.warn(
+            f'the lowest score before post-processing is {lowest:.3g}: it seems that a threshold '
+            'was applied. Linking lifts weak boxes, so it wants them: test with a score_thr of '
+            '0.001', stacklevel=2)
+
+
+def check_finite(video: VideoDetections) -> None:
+    """Refuse what no comparison can sort.
+
+    Raises:
+        ValueError: With the frame of the first such detection.
+    """
+    bad = ~(np.isfinite(video.scores) & np.isfinite(video.boxes).all(axis=1))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        frame_id = video.frame_ids[video.frame_index[row]]
+        raise ValueError(
+            f'video {video.video_id!r}, frame {frame_id}: a detection has the score '
+            f'{video.scores[row]} and the box {video.boxes[row].tolist()}: finite numbers were '
+            f'expected ({int(bad.sum())} such detections in the video)')

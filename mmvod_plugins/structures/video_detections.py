@@ -1,0 +1,207 @@
+"""Detections of a whole video: what evaluation, files and post-processing share."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
+
+#: Attributes with one row per detection; those after the third may be None.
+ROW_FIELDS = ('boxes', 'scores', 'labels', 'class_scores', 'objects', 'track_ids')
+
+
+@dataclass
+class VideoDetections:
+    """Detections of one video, frame after frame, as flat arrays.
+
+    The rows of frame number t (its position here, not its ``frame_id``) are
+    ``offsets[t]:offsets[t + 1]``. Functions return new objects and change none.
+
+    Attributes:
+        video_id: Id of the video in its annotation file.
+        frame_ids: (T,), int64, ascending: the frames that were detected, empty ones included.
+        num_boxes: (T,), int64, detections of each frame.
+        boxes: (N, 4), ``(x1, y1, x2, y2)`` in pixels of the original image.
+        scores: (N,).
+        labels: (N,), int64, index of the class.
+        class_scores: (N, K), the scores of the detected box for every class, or None.
+        objects: (N,), int64: which object (proposal) of its frame a detection comes from, or None.
+        track_ids: (N,), int64, -1 for none, or None.
+        relations: T - 1 arrays or None: entry t is (P, R), the relation weights from the objects
+            of frame t, which ``objects`` counts, to those of the frame after it. An object
+            beyond an array's rows or columns has the weight 0.
+        image_ids: (T,), int64, ids of the frames in the annotation file, or None.
+        img_shape: (height, width) of the original images, or None.
+        suppressed: Whether non-maximum suppression was applied; None where that is not known.
+    """
+
+    video_id: Hashable
+    frame_ids: np.ndarray
+    num_boxes: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    class_scores: np.ndarray | None = None
+    objects: np.ndarray | None = None
+    track_ids: np.ndarray | None = None
+    relations: list[np.ndarray] | None = field(default=None, repr=False)
+    image_ids: np.ndarray | None = None
+    img_shape: tuple[int, int] | None = None
+    suppressed: bool | None = None
+
+    def __post_init__(self) -> None:
+        rows = {name: len(value) for name in ROW_FIELDS
+                if (value := getattr(self, name)) is not None}
+        frames = {name: len(value) for name in ('frame_ids', 'num_boxes', 'image_ids')
+                  if (value := getattr(self, name)) is not None}
+        total = int(np.sum(self.num_boxes))
+        if set(rows.values()) != {total} or len(set(frames.values())) != 1:
+            raise ValueError(f'video {self.video_id!r}: num_boxes counts {total} detections, rows '
+                             f'are {rows}, frames are {frames}: they must agree')
+        if self.boxes.shape[1:] != (4, ):
+            raise ValueError(f'video {self.video_id!r}: boxes must be (N, 4), got '
+                             f'{self.boxes.shape}')
+        if np.any(np.diff(self.frame_ids) <= 0):
+            raise ValueError(f'video {self.video_id!r}: frame_ids must ascend, each frame once')
+        if self.relations is not None and len(self.relations) != max(self.num_frames - 1, 0):
+            raise ValueError(f'video {self.video_id!r} has {self.num_frames} frames and '
+                             f'{len(self.relations)} relations: there is one per pair of '
+                             'neighbours')
+
+    def __len__(self) -> int:
+        """Number of detections."""
+        return len(self.scores)
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames, T."""
+        return len(self.frame_ids)
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """First row of every frame, and the end: (T + 1,), int64."""
+        return np.concatenate([[0], np.cumsum(self.num_boxes)]).astype(np.int64)
+
+    @property
+    def frame_index(self) -> np.ndarray:
+        """Position of the frame of every detection, (N,), int64."""
+        return np.repeat(np.arange(self.num_frames), self.num_boxes)
+
+    @property
+    def consecutive(self) -> np.ndarray:
+        """(T - 1,), bool: whether a frame follows the one before it without a gap.
+
+        The smallest step between two frames counts as the step of the video, so detections of
+        every tenth frame have no gaps.
+        """
+        steps = np.diff(self.frame_ids)
+        return steps == steps.min(initial=np.iinfo(np.int64).max)
+
+    def rows(self, t: int) -> slice:
+        """The rows of frame number t."""
+        start = int(np.sum(self.num_boxes[:t]))
+        return slice(start, start + int(self.num_boxes[t]))
+
+    def select(self, rows: np.ndarray) -> VideoDetections:
+        """Some detections in the order they have here; every frame stays.
+
+        Args:
+            rows: Mask (N,), or row numbers, which may repeat and come in any order: repeated ones
+                are repeated.
+        """
+        rows = np.asarray(rows)
+        rows = np.flatnonzero(rows) if rows.dtype == bool else np.sort(rows)
+        counts = np.bincount(self.frame_index[rows], minlength=self.num_frames)
+        changes = {name: value[rows] for name in ROW_FIELDS
+                   if (value := getattr(self, name)) is not None}
+        return replace(self, num_boxes=counts.astype(np.int64), **changes)
+
+    def with_arrays(self, **arrays: np.ndarray | bool | None) -> VideoDetections:
+        """The same detections with other values, for instance ``scores`` or ``track_ids``."""
+        return replace(self, **arrays)
+
+    def frames_between(self, start: int, stop: int) -> VideoDetections:
+        """Frames number ``start`` to ``stop - 1``."""
+        rows = slice(self.offsets[start], self.offsets[stop])
+        changes = {name: value[rows] for name in ROW_FIELDS
+                   if (value := getattr(self, name)) is not None}
+        if self.image_ids is not None:
+            changes['image_ids'] = self.image_ids[start:stop]
+        if self.relations is not None:
+            changes['relations'] = self.relations[start:max(stop - 1, start)]
+        return replace(self, frame_ids=self.frame_ids[start:stop],
+                       num_boxes=self.num_boxes[start:stop], **changes)
+
+    def relation_weights(self, t: int) -> np.ndarray:
+        """Weights from the detections of frame number t to those of the next, (n_t, n_t+1).
+
+        Raises:
+            ValueError: If the relations or the objects they belong to are not known.
+        """
+        if self.relations is None or self.objects is None:
+            raise ValueError(f'video {self.video_id!r} has no relation weights: test with '
+                             'model.raw_detections.relations=True')
+        table = self.relations[t]
+        query, reference = self.objects[self.rows(t)], self.objects[self.rows(t + 1)]
+        known = (query < table.shape[0])[:, None] & (reference < table.shape[1])[None]
+        weights = np.zeros(known.shape, dtype=np.float64)
+        i, j = np.nonzero(known)
+        weights[i, j] = table[query[i], reference[j]]
+        return weights
+
+    def score_vectors(self, num_classes: int) -> np.ndarray:
+        """Scores of every detection for all classes, (N, K).
+
+        Where ``class_scores`` is not known, the scores of detections with the same box in the
+        same frame are put together: that is the whole vector if the detector's boxes do not
+        depend on the class and nothing was suppressed, and a part of it otherwise.
+
+        Args:
+            num_classes: K.
+        """
+        if self.class_scores is not None:
+            return self.class_scores
+        if not len(self):
+            return np.zeros((0, num_classes), dtype=self.scores.dtype)
+        places = np.column_stack([self.frame_index, self.boxes])
+        _, group = np.unique(places, axis=0, return_inverse=True)
+        group = group.reshape(-1)
+        vectors = np.zeros((group.max() + 1, num_classes), dtype=self.scores.dtype)
+        np.maximum.at(vectors, (group, self.labels), self.scores)
+        return vectors[group]
+
+    @staticmethod
+    def from_frames(video_id: Hashable, frame_ids: Sequence[int],
+                    frames: Iterable[dict[str, np.ndarray]],
+                    **video_fields: object) -> VideoDetections:
+        """Put the detections of frames together.
+
+        Args:
+            video_id: Id of the video.
+            frame_ids: Numbers of the frames, ascending.
+            frames: For every frame ``boxes``, ``scores``, ``labels`` and further row attributes;
+                all frames the same ones.
+            **video_fields: Attributes of the whole video.
+        """
+        frames = list(frames)
+        rows = {name: np.concatenate([frame[name] for frame in frames])
+                for name in ROW_FIELDS if frames and name in frames[0]}
+        if not frames:
+            rows = dict(boxes=np.zeros((0, 4), np.float32), scores=np.zeros(0, np.float32),
+                        labels=np.zeros(0, np.int64))
+        counts = np.array([len(frame['scores']) for frame in frames], dtype=np.int64)
+        return VideoDetections(video_id, np.asarray(frame_ids, dtype=np.int64), counts, **rows,
+                               **video_fields)
+
+    def equals(self, other: VideoDetections) -> bool:
+        """Whether every attribute is the same."""
+        return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+
+
+def _same(first: object, second: object) -> bool:
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(np.array_equal, first, second))
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
+        return np.array_equal(first, second)
+    return first is second if first is None or second is None else bool(first == second)
