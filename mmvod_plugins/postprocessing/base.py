@@ -67,7 +67,7 @@ def apply_post_processors(videos: Iterable[VideoDetections],
     for video in videos:
         lowest = min(lowest, video.scores.min(initial=np.inf))
         for processor in processors:
-            video = processor(video)  # noqa: PLW2901 - a chain
+            video = processor(video)
         yield video
     if processors and EXPECTED_LOWEST_SCORE < lowest < np.inf:
         warnings.warn(
