@@ -14,6 +14,8 @@ from mmvod_plugins.references import ReferencePolicy
 from mmvod_plugins.structures import FrameRecord
 
 from .clip import Clip
+from .detection_options import DetectionOptions
+from .roi_heads import TemporalRoIHead
 
 
 def check_detector(detector: BaseDetector) -> None:
@@ -39,6 +41,25 @@ def check_roles(policy: ReferencePolicy, parts: Sequence[Any]) -> None:
         raise ValueError(
             f'references name the roles {sorted(named)}, but the model knows {sorted(known)}: '
             'give the policy the right `role`, or the model a temporal neck or RoI head')
+
+
+def check_detections(options: DetectionOptions, detector: BaseDetector,
+                     roi_head: TemporalRoIHead | None) -> None:
+    """Refuse details of detections that a detector does not have.
+
+    Raises:
+        ValueError: With the option and the part that would be needed.
+    """
+    if options.class_scores and not isinstance(detector, TwoStageDetector):
+        raise ValueError(
+            'detections.class_scores needs a detector with a RoI head. Leave it away: with '
+            'nms=False the scores of a dense detector are put together by box '
+            '(VideoDetections.score_vectors)')
+    if options.relations and (roi_head is None or not roi_head.aggregator.knows_locations):
+        raise ValueError(
+            'detections.relations needs a TemporalRoIHead whose aggregator relates objects by '
+            f'location (MEGA, RDN), got {type(getattr(detector, "roi_head", detector)).__name__}: '
+            'leave it away, box linking then goes on without relations')
 
 
 def check_clip(policy: ReferencePolicy, clip: Clip, drawn_by: str | None = None) -> None:

@@ -15,6 +15,8 @@ from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from .detection_options import DetectionOptions, select_detections
+
 Feats = tuple[Tensor, ...]
 
 
@@ -31,13 +33,22 @@ def propose(detector: BaseDetector, feats: Feats,
     return detector.rpn_head.predict(feats, samples, rescale=False)
 
 
-def predict(detector: BaseDetector, feats: Feats, samples: list[DetDataSample],
-            rescale: bool) -> list[InstanceData]:
+def predict(detector: BaseDetector, feats: Feats, samples: list[DetDataSample], rescale: bool,
+            options: DetectionOptions) -> list[InstanceData]:
     """Detections of every frame."""
+    metas = [sample.metainfo for sample in samples]
     if not is_two_stage(detector):
-        return detector.bbox_head.predict(feats, samples, rescale=rescale)
+        head = detector.bbox_head
+        if options.default:
+            return head.predict(feats, samples, rescale=rescale)
+        return head.predict_by_feat(*head(feats), batch_img_metas=metas, rescale=rescale,
+                                    cfg=options.change(head.test_cfg))
     proposals = propose(detector, feats, samples)
-    return detector.roi_head.predict(feats, proposals, samples, rescale=rescale)
+    head = detector.roi_head
+    if options.default:
+        return head.predict(feats, proposals, samples, rescale=rescale)
+    raw = head.predict_bbox(feats, metas, proposals, rcnn_test_cfg=None, rescale=rescale)
+    return [select_detections(frame, detector.test_cfg.rcnn, options) for frame in raw]
 
 
 def loss(detector: BaseDetector, feats: Feats, samples: list[DetDataSample],

@@ -21,6 +21,7 @@ from mmvod_plugins.structures import FrameRecord, ObjectFeatures, ObjectStorage
 
 from . import checks, detector_steps
 from .clip import ClipBatch, gather_clips
+from .detection_options import DetectionOptions
 from .roi_heads import TemporalRoIHead
 
 
@@ -58,6 +59,9 @@ class VideoDetector(BaseModel):
             arrive together. With 1, results do not depend on the batch size to the last bit.
         keep_objects: Where and how the objects of waiting frames are kept: ``device`` (``'cpu'``
             frees a GPU in long videos) and ``dtype`` of the embeddings (``'float16'``).
+        detections: What testing returns of a frame, the arguments of
+            :class:`~mmvod_plugins.models.detection_options.DetectionOptions`: for linking,
+            ``dict(nms=False)`` and ``class_scores``, ``relations``.
         init_cfg: Initial weights.
 
     Attributes:
@@ -73,6 +77,7 @@ class VideoDetector(BaseModel):
                  data_preprocessor: dict | None = None,
                  encode_batch: int | None = None,
                  keep_objects: dict[str, str] | None = None,
+                 detections: dict[str, Any] | None = None,
                  init_cfg: dict | None = None) -> None:
         detector = copy.deepcopy(detector)
         own = detector.pop('data_preprocessor', None) or {}
@@ -84,8 +89,10 @@ class VideoDetector(BaseModel):
         self.references = build_references(references)
         self.encode_batch = encode_batch
         self.storage = ObjectStorage(**(keep_objects or {}))
+        self.detections = DetectionOptions(**(detections or {}))
         self.streams = StreamPool(self.references, self.init_memory)
         checks.check_roles(self.references, self._parts())
+        checks.check_detections(self.detections, self.detector, self.roi_head)
         self._register_load_state_dict_pre_hook(self._adapt_checkpoint)
 
     @property
@@ -217,8 +224,8 @@ class VideoDetector(BaseModel):
             enhanced = self.temporal_neck(key, references, memory.neck)
             feats, objects = enhanced.feats, None
         if self.roi_head is None:
-            sample.pred_instances = detector_steps.predict(self.detector, feats, [sample],
-                                                           rescale)[0]
+            sample.pred_instances = detector_steps.predict(self.detector, feats, [sample], rescale,
+                                                           self.detections)[0]
         else:
             if objects is None:
                 objects = self._objects(feats, [sample])[0]
@@ -232,7 +239,9 @@ class VideoDetector(BaseModel):
                 for role, records in references.items()
             }
             sample.pred_instances, aggregated = self.roi_head.detect(
-                objects, roles, memory.roi_head, sample.metainfo, rescale)
+                objects, roles, memory.roi_head, sample.metainfo, rescale, self.detections)
+            if self.detections.relations:
+                sample.relations = aggregated.relation_stage.weights_to(key.frame_id + 1)
         if enhanced is not None:
             self.temporal_neck.write(memory.neck, enhanced, sample)
         if aggregated is not None:

@@ -141,7 +141,7 @@ class VideoDetections:
         """
         if self.relations is None or self.objects is None:
             raise ValueError(f'video {self.video_id!r} has no relation weights: test with '
-                             'model.raw_detections.relations=True')
+                             'model.detections.relations=True')
         table = self.relations[t]
         query, reference = self.objects[self.rows(t)], self.objects[self.rows(t + 1)]
         known = (query < table.shape[0])[:, None] & (reference < table.shape[1])[None]

@@ -63,16 +63,23 @@ class RelationModule(BaseModule):
         if not len(feats) or not len(references):
             # a share in every parameter: distributed training wants a gradient from each process
             return torch.zeros_like(feats) + 0 * sum(p.sum() for p in self.parameters())
-        query = self.query(feats)
-        if self.key_bias is not None:
-            query = query + self.key_bias
+        query = self._query(feats)
         bias = None
         if self.location is not None:
             bias = self.location_bias(boxes, reference_boxes).to(query.dtype)[None]
         out = functional.scaled_dot_product_attention(
-            self._heads(query), self._heads(self.key(references)),
-            self._heads(self.value(references)), attn_mask=bias)
+            query, self._heads(self.key(references)), self._heads(self.value(references)),
+            attn_mask=bias)
         return out[0].transpose(0, 1).flatten(1)
+
+    def weights(self, feats: Tensor, references: Tensor, boxes: Tensor | None = None,
+                reference_boxes: Tensor | None = None) -> Tensor:
+        """The weights w_ij of :meth:`forward`, (heads, N, M); each row sums to one."""
+        query = self._query(feats)
+        logits = query[0] @ self._heads(self.key(references))[0].mT / query.shape[-1]**0.5
+        if self.location is not None:
+            logits = logits + self.location_bias(boxes, reference_boxes)
+        return logits.softmax(-1)
 
     def location_bias(self, boxes: Tensor, references: Tensor) -> Tensor:
         """Additive bias (heads, N, M) of boxes (N, 4) and reference boxes (M, 4)."""
@@ -87,6 +94,10 @@ class RelationModule(BaseModule):
     def bias_of(projected: Tensor) -> Tensor:
         """Additive bias of a projected location embedding."""
         return (projected.relu() + 1e-6).log()
+
+    def _query(self, feats: Tensor) -> Tensor:
+        query = self.query(feats)
+        return self._heads(query if self.key_bias is None else query + self.key_bias)
 
     def _heads(self, feats: Tensor) -> Tensor:
         """Split (N, C) into (1, heads, N, C / heads)."""

@@ -5,14 +5,45 @@ from __future__ import annotations
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass
 
+import torch
 from mmdet.structures import DetDataSample
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from mmvod_plugins.models.layers import RelationModule
 from mmvod_plugins.structures import ObjectFeatures
 
 #: Objects of every reference frame, by role.
 References = dict[str, list[ObjectFeatures]]
+
+
+@dataclass
+class RelationStage:
+    """A relation of the key objects to objects of other frames, kept to be asked for its weights.
+
+    Attributes:
+        relation: The module.
+        objects: The key objects as they enter it.
+        references: The reference objects, by frame.
+    """
+
+    relation: RelationModule
+    objects: ObjectFeatures
+    references: list[ObjectFeatures]
+
+    def weights_to(self, frame_id: int) -> Tensor:
+        """Weights (N, R) of the key objects to the R objects of a frame, averaged over the heads.
+
+        A frame that stands in the references several times (at the ends of a video) counts as
+        one, with the sum of its weights; one that is no reference has no objects.
+        """
+        references = ObjectFeatures.cat(self.references)
+        weights = self.relation.weights(self.objects.feats, references.feats, self.objects.boxes,
+                                        references.boxes).mean(0)
+        sizes = [len(part) for part in self.references]
+        parts = [part for part, frame in zip(weights.split(sizes, 1), self.references, strict=True)
+                 if len(frame) and frame.frame_ids[0] == frame_id]
+        return torch.stack(parts).sum(0) if parts else weights[:, :0]
 
 
 @dataclass
@@ -22,10 +53,13 @@ class Aggregated:
     Attributes:
         feats: Enhanced embeddings of the key objects, (N, C).
         to_memory: What :meth:`Aggregator.write` will remember of this step.
+        relation_stage: The first relation stage that knows locations, or None; box linking with
+            relations (RDN) takes its weights.
     """
 
     feats: Tensor
     to_memory: object = None
+    relation_stage: RelationStage | None = None
 
 
 class Aggregator(BaseModule, metaclass=ABCMeta):
@@ -42,6 +76,11 @@ class Aggregator(BaseModule, metaclass=ABCMeta):
     reference_topk: int
     roles: frozenset[str] = frozenset({'local'})
     detached_roles: frozenset[str] = frozenset()
+
+    @property
+    def knows_locations(self) -> bool:
+        """Whether :attr:`Aggregated.relation_stage` is given."""
+        return False
 
     def init_memory(self) -> object:
         """The memory of a new video; None for aggregators that remember nothing."""

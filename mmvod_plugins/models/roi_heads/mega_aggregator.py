@@ -11,7 +11,7 @@ from mmvod_plugins.models.layers import RelationModule
 from mmvod_plugins.models.memories import LongRangeMemory
 from mmvod_plugins.structures import ObjectFeatures
 
-from .aggregator import Aggregated, Aggregator, References
+from .aggregator import Aggregated, Aggregator, References, RelationStage
 
 
 @MODELS.register_module()
@@ -78,6 +78,11 @@ class MEGAAggregator(Aggregator):
         self.local_transforms = transforms(num_local_stages)
         self.result_relations = relations(num_result_stages, global_location)
 
+    @property
+    def knows_locations(self) -> bool:
+        """Whether there is a local stage."""
+        return len(self.local_relations) > 0
+
     def init_memory(self) -> LongRangeMemory | None:
         """An empty memory with a level for each local module, or None without memory."""
         if not self.memory_size or not self.local_relations:
@@ -94,11 +99,14 @@ class MEGAAggregator(Aggregator):
             memory = self._remember(references['memory'], pool)
         key = self._global_stage(key, pool, self.global_relations)
         levels: list[list[ObjectFeatures]] = []
+        stage = None
         if self.local_relations:
             window = self._per_frame(window, pool)
+            remembered = memory.read(0) if memory is not None else []
+            stage = RelationStage(self.local_relations[0], key, [*window, *remembered])
             key, levels = self._local_stage(key, window, memory)
         key = self._global_stage(key, pool, self.result_relations)
-        return Aggregated(key.feats, to_memory=[level[0] for level in levels])
+        return Aggregated(key.feats, [level[0] for level in levels], stage)
 
     def write(self, memory: LongRangeMemory | None, aggregated: Aggregated,
               detections: DetDataSample) -> None:

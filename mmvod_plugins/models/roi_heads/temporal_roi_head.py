@@ -15,6 +15,7 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmvod_plugins.models.detection_options import DetectionOptions, select_detections
 from mmvod_plugins.structures import ObjectFeatures
 
 from .aggregator import Aggregated, Aggregator, References
@@ -71,7 +72,8 @@ class TemporalRoIHead(StandardRoIHead):
                references: References,
                memory: object,
                img_meta: dict,
-               rescale: bool = False) -> tuple[InstanceData, Aggregated]:
+               rescale: bool = False,
+               options: DetectionOptions | None = None) -> tuple[InstanceData, Aggregated]:
         """Detect in one key frame.
 
         Args:
@@ -80,20 +82,16 @@ class TemporalRoIHead(StandardRoIHead):
             memory: Memory of the video, which is only read.
             img_meta: Metainfo of the key frame.
             rescale: Whether boxes are returned in pixels of the original image.
+            options: What is returned beyond boxes; None for what ``test_cfg`` says.
 
         Returns:
             The detections, and what :meth:`write` needs.
         """
         aggregated = self.aggregator(key, references, memory)
-        cls_score, bbox_pred = self.bbox_head(aggregated.feats)
-        results = self.bbox_head.predict_by_feat(
-            rois=(bbox2roi([key.boxes]), ),
-            cls_scores=(cls_score, ),
-            bbox_preds=(bbox_pred, ),
-            batch_img_metas=[img_meta],
-            rcnn_test_cfg=self.test_cfg,
-            rescale=rescale)
-        return results[0], aggregated
+        if options is None or options.default:
+            return self._classify(key, aggregated, img_meta, self.test_cfg, rescale), aggregated
+        raw = self._classify(key, aggregated, img_meta, None, rescale)
+        return select_detections(raw, self.test_cfg, options), aggregated
 
     def write(self, memory: object, aggregated: Aggregated, detections: DetDataSample) -> None:
         """Remember a key frame after its detection."""
@@ -139,9 +137,21 @@ class TemporalRoIHead(StandardRoIHead):
         """Detect without references, as a plain mmdet detector does; see mmdet for arguments."""
         objects = self.embed(x, rpn_results_list, [0] * len(rpn_results_list))
         return [
-            self.detect(key, {}, None, meta, rescale)[0]
+            self._classify(key, self.aggregator(key, {}, None), meta, rcnn_test_cfg, rescale)
             for key, meta in zip(objects, batch_img_metas, strict=True)
         ]
+
+    def _classify(self, key: ObjectFeatures, aggregated: Aggregated, img_meta: dict,
+                  test_cfg: ConfigDict | None, rescale: bool) -> InstanceData:
+        """Detections of one frame, or with no ``test_cfg`` boxes and scores of every object."""
+        cls_score, bbox_pred = self.bbox_head(aggregated.feats)
+        return self.bbox_head.predict_by_feat(
+            rois=(bbox2roi([key.boxes]), ),
+            cls_scores=(cls_score, ),
+            bbox_preds=(bbox_pred, ),
+            batch_img_metas=[img_meta],
+            rcnn_test_cfg=test_cfg,
+            rescale=rescale)[0]
 
     def _embed(self, x: tuple[Tensor, ...], rois: Tensor) -> Tensor:
         """Embeddings (N, D) of RoIs (N, 5)."""
