@@ -1,9 +1,10 @@
 """Run the scripts of the installed mmdet, after what a video detector's user should know.
 
-The scripts read the command line themselves, so every option of theirs works. Only three things
+The scripts read the command line themselves, so every option of theirs works. Only these things
 are looked at: options that cannot work are refused before anything is loaded, a config may be
 named as ``python -m mmvod_plugins.where`` names it, and known faults of old versions are worked
-around.
+around. ``--out`` of the test script becomes :class:`PredictionsRunner` unless it names a pickle
+file: mmdet's own would lose most of the frames.
 """
 
 import argparse
@@ -17,11 +18,14 @@ from pathlib import Path
 import mmdet
 import mmengine
 import torch
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
 
 from mmvod_plugins.utils.versions import release
 from mmvod_plugins.where import find_config
+
+from .predictions_runner import PredictionsRunner
 
 FORCE_LOAD = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 DEVICES_WITHOUT_AMP = ('cpu', 'mps')
@@ -35,10 +39,11 @@ AMP_REFUSED = (
     'out, or check that torch sees the GPU (`python -c "import torch; '
     'print(torch.cuda.is_available())"`).')
 OUT_TRUNCATES = (
-    '--out keeps only as many frames as there are videos: mmengine cuts the list to the length of '
-    'the data set, which is counted in videos. The printed metrics are right. To keep every '
-    'detection use `--cfg-options test_evaluator.outfile_prefix=PREFIX`, which writes '
-    'PREFIX.bbox.json.')
+    "--out with a pickle file is mmdet's own and keeps only as many frames as there are videos. "
+    'The printed metrics are right. To keep every detection name a file NAME.npz, or a folder.')
+RUNNER_TAKEN = (
+    '--out needs the key runner_type, which the config sets to {runner_type!r}. Add '
+    "dict(type='DumpVideoPredictions', out='{out}') to the list test_evaluator instead.")
 OLD_MMENGINE = (
     'mmengine {mmengine} cannot read its own checkpoints with torch {torch}: setting '
     f'{FORCE_LOAD}=1, which lets checkpoints run code when they are loaded. Load only files '
@@ -87,11 +92,34 @@ def with_config_path(argv: Sequence[str], config: str) -> list[str]:
     Raises:
         FileNotFoundError: It is neither a file nor the name of an installed config.
     """
-    if Path(config).exists():
-        return list(argv)
-    found = str(find_config(config))
     position = list(argv).index(config)
-    return [*argv[:position], found, *argv[position + 1:]]
+    return [*argv[:position], resolve_config(config), *argv[position + 1:]]
+
+
+def resolve_config(config: str) -> str:
+    """Path of a config that is named by its path or, if it is installed, by its name."""
+    return config if Path(config).exists() else str(find_config(config))
+
+
+def with_predictions(argv: Sequence[str], out: str) -> list[str]:
+    """The arguments with a runner that writes predictions, in place of ``--out``.
+
+    Args:
+        argv: The command line without the script.
+        out: What ``--out`` says there, whole or shortened as argparse allows it.
+    """
+    words, rest = list(argv), []
+    while words:
+        name, equals, _ = (word := words.pop(0)).partition('=')
+        if len(name) < 3 or not '--out'.startswith(name):
+            rest.append(word)
+        elif not equals:
+            words.pop(0)
+    options = [f'runner_type={PredictionsRunner.__name__}', f'dump_predictions={out}']
+    for position, word in enumerate(rest):
+        if len(word) > 2 and '--cfg-options'.startswith(word):
+            return [*rest[:position + 1], *options, *rest[position + 1:]]
+    return [*rest, '--cfg-options', *options]
 
 
 def allow_checkpoints(
@@ -125,8 +153,14 @@ def run_stock_script(name: str) -> None:
         sys.exit(str(error))
     if problem is not None:
         sys.exit(problem)
-    if getattr(args, 'out', None) is not None:
+    out = getattr(args, 'out', None)
+    if out and out.endswith(('.pkl', '.pickle')):
         notify(OUT_TRUNCATES)
+    elif out:
+        runner_type = Config.fromfile(resolve_config(args.config)).get('runner_type')
+        if runner_type:
+            sys.exit(RUNNER_TAKEN.format(runner_type=runner_type, out=out))
+        arguments = with_predictions(arguments, out)
     if allow_checkpoints(os.environ, mmengine.__version__, torch.__version__):
         notify(OLD_MMENGINE.format(mmengine=mmengine.__version__, torch=torch.__version__))
     sys.argv[1:] = arguments

@@ -51,6 +51,12 @@ def predict(detector: BaseDetector, feats: Feats, samples: list[DetDataSample], 
     return [select_detections(frame, detector.test_cfg.rcnn, options) for frame in raw]
 
 
+def suppresses(detector: BaseDetector, options: DetectionOptions) -> bool:
+    """Whether non-maximum suppression takes boxes away."""
+    test_cfg = detector.test_cfg.rcnn if is_two_stage(detector) else detector.bbox_head.test_cfg
+    return options.nms and test_cfg.nms.get('iou_threshold', 0) < 1
+
+
 def loss(detector: BaseDetector, feats: Feats, samples: list[DetDataSample],
          roi_inputs: dict[str, Any]) -> dict[str, Tensor]:
     """Losses of every frame; ``roi_inputs`` are further arguments of the RoI head."""

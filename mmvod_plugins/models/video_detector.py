@@ -219,6 +219,8 @@ class VideoDetector(BaseModel):
             rescale: Whether boxes are returned in pixels of the original image.
         """
         sample = key.sample.new()
+        suppressed = detector_steps.suppresses(self.detector, self.detections)
+        sample.set_metainfo({'suppressed': suppressed})
         feats, objects, enhanced, aggregated = key.feats, key.objects, None, None
         if self.temporal_neck is not None:
             enhanced = self.temporal_neck(key, references, memory.neck)

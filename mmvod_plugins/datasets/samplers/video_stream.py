@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from typing import Any
 
 from mmdet.registry import DATA_SAMPLERS
@@ -38,11 +38,21 @@ class VideoStreamSampler(Sampler):
         if not dataset.test_mode:
             raise ValueError('VideoStreamSampler is for testing: set test_mode=True in the '
                              'dataset, or use VideoKeyFrameSampler for training')
-        rank, world_size = get_dist_info()
         self.dataset = dataset
         self.policy = build_references(references)
-        lengths = [dataset.get_len_per_video(i) for i in range(len(dataset))]
-        self.video_idxs = distribute(lengths, world_size)[rank]
+        self.skip(())
+
+    def skip(self, video_ids: Collection[Hashable]) -> None:
+        """Leave videos out from now on, and give the others to the processes anew.
+
+        Args:
+            video_ids: Ids of the videos; the same ones in every process.
+        """
+        rank, world_size = get_dist_info()
+        video_idxs = [i for i in range(len(self.dataset))
+                      if self.dataset.video_id(i) not in video_ids]
+        lengths = [self.dataset.get_len_per_video(i) for i in video_idxs]
+        self.video_idxs = [video_idxs[i] for i in distribute(lengths, world_size)[rank]]
         self._length: int | None = None
 
     def _schedule(self, video_idx: int) -> list[int]:

@@ -1,0 +1,31 @@
+"""The runner behind ``tools/test.py --out``."""
+
+from __future__ import annotations
+
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from mmvod_plugins.evaluation import DumpVideoPredictions
+from mmvod_plugins.hooks import ResumePredictionsHook
+
+
+@RUNNERS.register_module()
+class PredictionsRunner(Runner):
+    """mmengine's runner, which also writes the predictions of a test to ``dump_predictions``.
+
+    mmdet's test script builds the runner that ``runner_type`` names: so nothing of it is changed.
+    """
+
+    @classmethod
+    def from_cfg(cls, cfg: Config | ConfigDict) -> PredictionsRunner:
+        """Build the runner and add :class:`DumpVideoPredictions` to its evaluator."""
+        runner = super().from_cfg(cfg)
+        info = dict(config=cfg.get('filename') or '', checkpoint=str(cfg.get('load_from')))
+        evaluator = cfg.test_evaluator
+        first = evaluator[0] if isinstance(evaluator, list | tuple) else evaluator
+        metric = DumpVideoPredictions(cfg.dump_predictions, info, ann_file=first.get('ann_file'))
+        metric.dataset_meta = runner.test_evaluator.dataset_meta
+        runner.test_evaluator.metrics.append(metric)
+        runner.register_hook(ResumePredictionsHook())
+        return runner

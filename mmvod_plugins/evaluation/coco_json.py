@@ -1,0 +1,95 @@
+"""Predictions from and to COCO's result format."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile, image_size
+from mmvod_plugins.structures import VideoDetections
+
+from .predictions import Predictions
+
+
+def to_coco_results(predictions: Predictions,
+                    cat_ids: Sequence[Hashable]) -> list[dict[str, Any]]:
+    """A list of ``image_id``, ``category_id``, ``bbox`` (x, y, w, h), ``score``.
+
+    Linked detections have a ``track_id`` besides, which is unique in its video.
+
+    Args:
+        predictions: They need image ids.
+        cat_ids: Category id of every label.
+
+    Raises:
+        ValueError: If a video has no image ids, or there are fewer categories than classes.
+    """
+    if len(cat_ids) < len(predictions.classes):
+        raise ValueError(f'{len(predictions.classes)} classes but {len(cat_ids)} category ids')
+    return [row for video in predictions.videos for row in _rows(video, cat_ids)]
+
+
+def from_coco_results(results: list[dict[str, Any]], source: CocoVIDFile,
+                      classes: Sequence[str] | None = None) -> Predictions:
+    """Predictions of every video of an annotation file; frames without results are empty.
+
+    Args:
+        results: COCO results; of ``segmentation`` and other fields nothing is kept.
+        source: The annotation file that the results belong to.
+        classes: Names in the order of the labels; None for the order of the file.
+
+    Raises:
+        ValueError: If results name images or categories that the file does not have.
+    """
+    classes = tuple(classes or source.classes)
+    labels = source.labels(classes)
+    videos = source.videos()
+    by_image: dict[Hashable, list[dict]] = {
+        image['id']: [] for video in videos for image in video['images']}
+    for what, known in (('image_id', by_image), ('category_id', labels)):
+        unknown = sorted({result[what] for result in results if result[what] not in known}, key=str)
+        if unknown:
+            raise ValueError(
+                f'the results have the {what} {unknown[0]!r} ({len(unknown)} such), which is not '
+                f'in {source.path}: they belong to another annotation file')
+    for result in results:
+        by_image[result['image_id']].append(result)
+    return Predictions([_video(video, by_image, labels) for video in videos], classes)
+
+
+def _rows(video: VideoDetections, cat_ids: Sequence[Hashable]) -> list[dict[str, Any]]:
+    if video.image_ids is None:
+        raise ValueError(f'video {video.video_id!r} has no image ids: its predictions cannot be '
+                         'written as COCO results')
+    boxes = video.boxes.astype(np.float64)
+    boxes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    images = video.image_ids[video.frame_index].tolist()
+    rows = [dict(image_id=image, category_id=cat_ids[label], bbox=box, score=score)
+            for image, label, box, score in zip(images, video.labels.tolist(), boxes.tolist(),
+                                                video.scores.tolist(), strict=True)]
+    if video.track_ids is not None:
+        for row, track_id in zip(rows, video.track_ids.tolist(), strict=True):
+            row['track_id'] = track_id
+    return rows
+
+
+def _video(info: dict[str, Any], by_image: dict[Hashable, list[dict]],
+           labels: dict[Hashable, int]) -> VideoDetections:
+    images = info['images']
+    results = [result for image in images for result in by_image[image['id']]]
+    boxes = np.array([result['bbox'] for result in results], np.float32).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    tracked = bool(results) and all('track_id' in result for result in results)
+    shape = image_size(images[0])
+    return VideoDetections(
+        video_id=info['video_id'],
+        frame_ids=np.array([image['frame_id'] for image in images], np.int64),
+        num_boxes=np.array([len(by_image[image['id']]) for image in images], np.int64),
+        boxes=boxes,
+        scores=np.array([result['score'] for result in results], np.float32),
+        labels=np.array([labels[result['category_id']] for result in results], np.int64),
+        track_ids=np.array([r['track_id'] for r in results], np.int64) if tracked else None,
+        image_ids=np.array([image['id'] for image in images], np.int64),
+        img_shape=None if None in shape else shape)

@@ -1,0 +1,158 @@
+"""Writing all predictions of a test run, video by video."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import warnings
+import zlib
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmdet.registry import METRICS
+from mmengine.logging import print_log
+
+from mmvod_plugins.evaluation.frame_predictions import (
+    FramePrediction,
+    frame_predictions,
+    group_by_video,
+)
+from mmvod_plugins.evaluation.predictions import Predictions, load_predictions, save_predictions
+from mmvod_plugins.structures import VideoDetections
+
+from .video_metric import VideoPredictionMetric
+
+
+@dataclass(frozen=True)
+class PartFile:
+    """A finished video on disk."""
+
+    video_id: Hashable
+    name: str
+
+
+@METRICS.register_module()
+class DumpVideoPredictions(VideoPredictionMetric):
+    """Writes the predictions of every frame as a file or a folder.
+
+    A video is written as soon as its last frame was detected, so memory does not grow with the
+    data set and an interrupted run can go on (:class:`ResumePredictionsHook`). With several
+    processes all need the same file system.
+
+    Args:
+        out: ``<name>.npz`` for one file, which is put together at the end out of the folder
+            ``<name>.npz.parts``; any other name is a folder with a file per video, for what is too
+            large for memory. Both are read by :func:`load_predictions`.
+        info: Facts of the run to keep in the file.
+        **kwargs: As :class:`VideoPredictionMetric`.
+    """
+
+    def __init__(self, out: str, info: dict[str, Any] | None = None,
+                 **kwargs: Any) -> None:  # noqa: ANN401 mmengine's
+        super().__init__(**kwargs)
+        self.out = Path(out)
+        self.info = info or {}
+        self.merge = self.out.suffix == '.npz'
+        self.folder = self.out.with_name(f'{self.out.name}.parts') if self.merge else self.out
+        self._open: dict[Hashable, dict[int, FramePrediction]] = {}
+
+    @property
+    def _run_file(self) -> Path:
+        return self.folder / 'run.json'
+
+    def resume(self, run: dict[str, Any]) -> list[PartFile]:
+        """Videos that an interrupted run of the same model on the same data finished.
+
+        Call it in the main process before testing. It also says what the folder belongs to.
+
+        Args:
+            run: What distinguishes the run: model, checkpoint, data.
+
+        Raises:
+            ValueError: If the folder holds the results of another run.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        run = json.loads(json.dumps(run))
+        found = json.loads(self._run_file.read_text()) if self._run_file.exists() else run
+        if found != run:
+            changed = sorted(key for key in run.keys() | found if run.get(key) != found.get(key))
+            raise ValueError(
+                f'{self.folder} holds the results of an interrupted run that differs in {changed}: '
+                f'delete the folder to start anew, or write to another file than {self.out}')
+        self._run_file.write_text(json.dumps(run))
+        return [PartFile(load_predictions(path).videos[0].video_id, path.name)
+                for path in sorted(self.folder.glob('video_*.npz'))]
+
+    def read(self, part: PartFile) -> VideoDetections:
+        """Detections of a finished video."""
+        return load_predictions(self.folder / part.name).videos[0]
+
+    def process(self, data_batch: dict[str, Any] | None,
+                data_samples: Sequence[dict[str, Any]]) -> None:
+        """Keep the detections of a batch, and write the videos that it completes.
+
+        Args:
+            data_batch: Not used.
+            data_samples: Samples with ``pred_instances``.
+        """
+        for sample in data_samples:
+            for frame in frame_predictions(sample, self.places_for(sample)):
+                frames = self._open.setdefault(frame.place.video_id, {})
+                frames[frame.place.frame_id] = frame
+                if len(frames) == frame.place.video_length:
+                    video, = group_by_video(list(frames.values()))
+                    self.results.append(self._write(video))
+                    del self._open[video.video_id]
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Write what is left and put the file together.
+
+        Args:
+            size: Not used.
+        """
+        self.results += [frame for frames in self._open.values() for frame in frames.values()]
+        self._open.clear()
+        return super().evaluate(size)
+
+    def compute_metrics(self, results: list[PartFile | FramePrediction]) -> dict[str, float]:
+        """Write the file; there are no numbers.
+
+        Args:
+            results: Finished videos, and frames of others, of all processes.
+        """
+        parts = {result.name: result for result in results if isinstance(result, PartFile)}
+        frames = [result for result in results if isinstance(result, FramePrediction)]
+        for video in group_by_video(frames):
+            part = self._write(video)
+            parts[part.name] = part
+        for path in self.folder.glob('video_*.npz'):
+            if path.name not in parts:  # of a run that nobody resumed
+                path.unlink()
+        missing = [part.name for part in parts.values() if not (self.folder / part.name).is_file()]
+        if missing:
+            warnings.warn(f'{self.folder} lacks {len(missing)} videos that other processes wrote '
+                          f'({missing[0]}): all processes need the same file system. What is '
+                          'there is kept', stacklevel=2)
+            return {}
+        if self.merge:
+            videos = sorted(map(self.read, parts.values()), key=_order)
+            save_predictions(self.out, Predictions(videos, self.classes, self.info))
+            shutil.rmtree(self.folder)
+        print_log(f'The predictions of {len(parts)} videos are in {self.out}', logger='current')
+        return {}
+
+    def _write(self, video: VideoDetections) -> PartFile:
+        """Write one video; the number after its id keeps names of odd ids apart."""
+        readable = re.sub(r'\W+', '_', str(video.video_id))[:60]
+        name = f'video_{readable}_{zlib.crc32(repr(video.video_id).encode()):08x}.npz'
+        save_predictions(self.folder / name, Predictions([video], self.classes, self.info))
+        return PartFile(video.video_id, name)
+
+
+def _order(video: VideoDetections) -> tuple[int, str]:
+    """Videos by their first image, so that the file does not depend on the number of processes."""
+    first = -1 if video.image_ids is None else int(video.image_ids[0])
+    return first, str(video.video_id)

@@ -1,0 +1,75 @@
+"""What metrics over whole videos share: they collect frames, from whatever model, compactly."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from functools import cached_property
+from typing import Any
+
+from mmdet.evaluation.metrics import BaseVideoMetric
+
+from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile
+from mmvod_plugins.evaluation.frame_predictions import FramePlace, frame_predictions
+
+
+class VideoPredictionMetric(BaseVideoMetric):
+    """Collects the detections of frames, for metrics that look at whole videos.
+
+    It takes the samples of :class:`VideoDetector` and those of image detectors that run frame by
+    frame on a COCO data set; several processes are gathered.
+
+    Args:
+        ann_file: COCO-VID json; needed where samples do not say which video they belong to.
+        backend_args: Where it lies, see ``mmengine.fileio``.
+        **kwargs: ``collect_device`` and ``prefix`` of mmengine's ``BaseMetric``.
+    """
+
+    def __init__(self,
+                 ann_file: str | None = None,
+                 backend_args: dict[str, Any] | None = None,
+                 **kwargs: Any) -> None:  # noqa: ANN401 mmengine's
+        super().__init__(**kwargs)
+        self.ann_file = ann_file
+        self.backend_args = backend_args
+
+    @cached_property
+    def source(self) -> CocoVIDFile | None:
+        """The annotation file, read when it is first needed."""
+        return None if self.ann_file is None else CocoVIDFile(self.ann_file, self.backend_args)
+
+    @cached_property
+    def places(self) -> dict[Hashable, FramePlace] | None:
+        """Places of the annotation file's frames by image id."""
+        if self.source is None:
+            return None
+        return {image['id']: FramePlace(video['video_id'], image['frame_id'],
+                                        len(video['images']))
+                for video in self.source.videos() for image in video['images']}
+
+    def places_for(self, sample: dict[str, Any]) -> dict[Hashable, FramePlace] | None:
+        """:attr:`places`, if a sample does not say itself which video it belongs to."""
+        knows = 'video_data_samples' in sample or sample.get('video_id') is not None
+        return None if knows else self.places
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names in the order of the labels: those of the data set.
+
+        Raises:
+            ValueError: If neither the data set nor an annotation file says them.
+        """
+        names = (self.dataset_meta or {}).get('classes')
+        if not names and self.source is None:
+            raise ValueError('the data set has no metainfo classes: give the metric an ann_file')
+        return tuple(names or self.source.classes)
+
+    def process(self, data_batch: dict[str, Any] | None,
+                data_samples: Sequence[dict[str, Any]]) -> None:
+        """Keep the detections of a batch.
+
+        Args:
+            data_batch: Not used.
+            data_samples: Samples with ``pred_instances``.
+        """
+        for sample in data_samples:
+            self.results.extend(frame_predictions(sample, self.places_for(sample)))

@@ -1,0 +1,181 @@
+"""Predictions of a whole data set as a file: one npz, read without pickle.
+
+``docs/evaluation.md`` describes the format. Loops, tools and other programs meet here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmvod_plugins.structures import VideoDetections
+
+FORMAT = 'mmvod_predictions'
+VERSION = 1
+#: Types in the file; scores of all classes and relations in half precision.
+ROW_TYPES = dict(boxes=np.float32, scores=np.float32, labels=np.int16, class_scores=np.float16,
+                 objects=np.int32, track_ids=np.int64)
+REQUIRED = ('boxes', 'scores', 'labels')
+
+
+@dataclass
+class Predictions:
+    """Detections of a data set.
+
+    Attributes:
+        videos: One entry per video.
+        classes: Names of the classes, in the order of the labels.
+        info: Where they come from, for the reader.
+    """
+
+    videos: list[VideoDetections]
+    classes: tuple[str, ...]
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for video in self.videos:
+            label = int(video.labels.max(initial=-1))
+            if label >= len(self.classes):
+                raise ValueError(f'video {video.video_id!r} has the label {label}, but there are '
+                                 f'{len(self.classes)} classes')
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of all videos."""
+        return sum(video.num_frames for video in self.videos)
+
+    def select(self, video_ids: Sequence[Hashable]) -> Predictions:
+        """Some of the videos, in the order given.
+
+        Raises:
+            KeyError: If one of them has no predictions.
+        """
+        by_id = {video.video_id: video for video in self.videos}
+        missing = [video_id for video_id in video_ids if video_id not in by_id]
+        if missing:
+            raise KeyError(f'no predictions for the videos {missing[:5]} ({len(missing)} such); '
+                           f'there are {len(by_id)}, for instance {list(by_id)[:3]}')
+        return Predictions([by_id[i] for i in video_ids], self.classes, self.info)
+
+
+def save_predictions(path: str | os.PathLike[str], predictions: Predictions) -> None:
+    """Write predictions; a file that is there is replaced when the new one is complete.
+
+    Args:
+        path: File, ending with ``.npz``.
+        predictions: What to write. ``class_scores``, ``objects``, ``track_ids``, ``relations`` and
+            ``image_ids`` are written if every video has them.
+
+    Raises:
+        ValueError: If the name does not end with ``.npz``.
+    """
+    path = Path(path)
+    if path.suffix != '.npz':
+        raise ValueError(f'predictions are written as .npz, got {path}')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.stem}.{os.getpid()}.npz')
+    try:
+        np.savez_compressed(part, **_to_arrays(predictions))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load_predictions(path: str | os.PathLike[str]) -> Predictions:
+    """Read what :func:`save_predictions` wrote.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is something else, incomplete, or of a newer version.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            arrays = dict(data)
+        meta = json.loads(str(arrays.pop('meta')))
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, TypeError) as error:
+        raise ValueError(f'{path} is no predictions file ({error}): expected what '
+                         'DumpVideoPredictions or tools/test.py --out wrote') from error
+    if meta.get('format') != FORMAT or meta.get('version', 0) > VERSION:
+        raise ValueError(f'{path} is {meta.get("format")!r} version {meta.get("version")}, '
+                         f'expected {FORMAT!r} up to version {VERSION}')
+    missing = [name for name in ('frame_ids', 'num_boxes', *REQUIRED) if name not in arrays]
+    if missing:
+        raise ValueError(f'{path} lacks the arrays {missing}: the file is incomplete')
+    return Predictions(_to_videos(meta, arrays), tuple(meta['classes']), meta['info'])
+
+
+def _to_arrays(predictions: Predictions) -> dict[str, np.ndarray]:
+    videos = predictions.videos
+    meta = dict(
+        format=FORMAT, version=VERSION, classes=list(predictions.classes), info=predictions.info,
+        videos=[dict(id=_plain(video.video_id), num_frames=video.num_frames,
+                     img_shape=video.img_shape, suppressed=video.suppressed)
+                for video in videos])
+    arrays = dict(meta=np.array(json.dumps(meta)),
+                  frame_ids=_join(videos, 'frame_ids', np.int32),
+                  num_boxes=_join(videos, 'num_boxes', np.int32))
+    if all(video.image_ids is not None for video in videos):
+        arrays['image_ids'] = _join(videos, 'image_ids', np.int64)
+    for name, dtype in ROW_TYPES.items():
+        if all(getattr(video, name) is not None for video in videos):
+            arrays[name] = _join(videos, name, dtype)
+    if videos and all(video.relations is not None for video in videos):
+        tables = [table for video in videos for table in video.relations]
+        arrays['relation_shapes'] = np.array([t.shape for t in tables], np.int32).reshape(-1, 2)
+        arrays['relations'] = _concatenate([t.ravel() for t in tables], np.float16)
+    return arrays
+
+
+def _to_videos(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[VideoDetections]:
+    arrays = {name: array.astype(np.int64) if array.dtype.kind == 'i' else array
+              for name, array in arrays.items()}
+    relations = _relation_tables(arrays)
+    videos, frame, row, pair = [], 0, 0, 0
+    for entry in meta['videos']:
+        frames = slice(frame, frame + entry['num_frames'])
+        num_boxes = arrays['num_boxes'][frames]
+        rows = slice(row, row + int(num_boxes.sum()))
+        pairs = slice(pair, pair + max(entry['num_frames'] - 1, 0))
+        shape = entry['img_shape']
+        videos.append(VideoDetections(
+            video_id=_hashable(entry['id']), frame_ids=arrays['frame_ids'][frames],
+            num_boxes=num_boxes,
+            image_ids=arrays['image_ids'][frames] if 'image_ids' in arrays else None,
+            relations=None if relations is None else relations[pairs],
+            img_shape=None if shape is None else tuple(shape), suppressed=entry['suppressed'],
+            **{name: arrays[name][rows] for name in ROW_TYPES if name in arrays}))
+        frame, row, pair = frames.stop, rows.stop, pairs.stop
+    return videos
+
+
+def _relation_tables(arrays: dict[str, np.ndarray]) -> list[np.ndarray] | None:
+    if 'relations' not in arrays:
+        return None
+    shapes = arrays['relation_shapes']
+    ends = np.cumsum(shapes.prod(1))
+    return [part.reshape(shape) for part, shape in zip(
+        np.split(arrays['relations'], ends[:-1]), shapes, strict=True)] if len(shapes) else []
+
+
+def _join(videos: list[VideoDetections], name: str, dtype: type) -> np.ndarray:
+    return _concatenate([getattr(video, name) for video in videos], dtype)
+
+
+def _concatenate(parts: list[np.ndarray], dtype: type) -> np.ndarray:
+    return np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype)
+
+
+def _plain(value: Hashable) -> object:
+    """A video id as json knows it."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _hashable(value: object) -> Hashable:
+    return tuple(value) if isinstance(value, list) else value
