@@ -22,9 +22,9 @@ class PredictionsRunner(Runner):
         """Build the runner and add :class:`DumpVideoPredictions` to its evaluator."""
         runner = super().from_cfg(cfg)
         info = dict(config=cfg.get('filename') or '', checkpoint=str(cfg.get('load_from')))
-        evaluator = cfg.test_evaluator
-        first = evaluator[0] if isinstance(evaluator, list | tuple) else evaluator
-        metric = DumpVideoPredictions(cfg.dump_predictions, info, ann_file=first.get('ann_file'))
+        dataset = runner.test_loop.dataloader.dataset
+        metric = DumpVideoPredictions(cfg.dump_predictions, info,
+                                      ann_file=getattr(dataset, 'ann_file', None))
         metric.dataset_meta = runner.test_evaluator.dataset_meta
         runner.test_evaluator.metrics.append(metric)
         runner.register_hook(ResumePredictionsHook())

@@ -89,12 +89,15 @@ def save_predictions(path: str | os.PathLike[str], predictions: Predictions) -> 
 
 
 def load_predictions(path: str | os.PathLike[str]) -> Predictions:
-    """Read what :func:`save_predictions` wrote.
+    """Read what :func:`save_predictions` wrote: a file, or a folder of files as one.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is something else, incomplete, or of a newer version.
+        FileNotFoundError: If there is no such file, or the folder has none.
+        ValueError: If it is something else, incomplete, or of a newer version, or the files of a
+            folder have different classes.
     """
+    if Path(path).is_dir():
+        return _load_folder(Path(path))
     try:
         with np.load(path, allow_pickle=False) as data:
             arrays = dict(data)
@@ -109,6 +112,23 @@ def load_predictions(path: str | os.PathLike[str]) -> Predictions:
     if missing:
         raise ValueError(f'{path} lacks the arrays {missing}: the file is incomplete')
     return Predictions(_to_videos(meta, arrays), tuple(meta['classes']), meta['info'])
+
+
+def _load_folder(folder: Path) -> Predictions:
+    parts = [load_predictions(path) for path in sorted(folder.glob('[!.]*.npz'))]
+    if not parts:
+        raise FileNotFoundError(f'{folder} has no predictions: no .npz file is in it')
+    classes = {part.classes for part in parts}
+    if len(classes) > 1:
+        raise ValueError(f'the files of {folder} have different classes: {sorted(classes)[:2]}')
+    videos = sorted((video for part in parts for video in part.videos), key=first_image)
+    return Predictions(videos, parts[0].classes, parts[0].info)
+
+
+def first_image(video: VideoDetections) -> tuple[int, str]:
+    """Sorts videos by their first image, however many processes found them."""
+    first = -1 if video.image_ids is None or not video.num_frames else int(video.image_ids[0])
+    return first, str(video.video_id)
 
 
 def _to_arrays(predictions: Predictions) -> dict[str, np.ndarray]:

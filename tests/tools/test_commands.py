@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmvod_plugins.engine.launch import FORCE_LOAD, stock_script
+from mmvod_plugins.evaluation import load_predictions
 from tests.tools.tiny_coco import write_config, write_images
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,10 +70,16 @@ def test_two_processes_measure_what_one_does(trained, script, monkeypatch):
     assert metrics(trained, 'test_one')
 
 
-def test_out_warns_before_the_run(trained):
+def test_out_with_a_pickle_file_warns_before_the_run(trained):
     done = run(trained, sys.executable, TEST, 'tiny.py', 'one/epoch_1.pth', '--out', 'out.pkl')
-    assert 'test_evaluator.outfile_prefix' in done.stdout
+    assert 'name a file NAME.npz, or a folder' in done.stdout
     assert (trained / 'out.pkl').is_file()
+
+
+def test_out_writes_the_predictions_of_an_image_detector(trained):
+    run(trained, sys.executable, TEST, 'tiny.py', 'one/epoch_1.pth', '--out', 'out.npz')
+    found = load_predictions(trained / 'out.npz')
+    assert found.num_frames == len(found.videos) > 0
 
 
 def test_amp_without_a_gpu_is_refused(trained):

@@ -68,6 +68,28 @@ def test_checkpoints_of_an_old_mmengine(mmengine, torch, before, changed):
     assert environ == ({launch.FORCE_LOAD: '1'} if changed else before)
 
 
+@pytest.mark.parametrize(('argv', 'expected'), [
+    (['c.py', 'w.pth', '--out', 'p.npz'], ['c.py', 'w.pth', '--cfg-options', 'OPTIONS']),
+    (['c.py', '--out=p.npz', 'w.pth', '--work-dir', 'out'],
+     ['c.py', 'w.pth', '--work-dir', 'out', '--cfg-options', 'OPTIONS']),
+    (['c.py', 'w.pth', '--o', 'p.npz', '--cfg-options', 'a=1', 'b=2', '--show'],
+     ['c.py', 'w.pth', '--cfg-options', 'OPTIONS', 'a=1', 'b=2', '--show']),
+])
+def test_out_becomes_a_runner(argv, expected):
+    options = ['runner_type=PredictionsRunner', 'dump_predictions=p.npz']
+    where = expected.index('OPTIONS')
+    expected = expected[:where] + options + expected[where + 1:]
+    assert launch.with_predictions(argv, 'p.npz') == expected
+
+
+def test_out_with_another_runner_is_refused(monkeypatch, tmp_path):
+    config = tmp_path / 'c.py'
+    config.write_text("runner_type = 'MyRunner'")
+    monkeypatch.setattr(sys, 'argv', ['test.py', str(config), 'w.pth', '--out', 'p.npz'])
+    with pytest.raises(SystemExit, match=r"'MyRunner'.*type='DumpVideoPredictions', out='p\.npz'"):
+        launch.run_stock_script('test.py')
+
+
 @pytest.mark.parametrize(('environ', 'heard'), [
     ({}, True), ({'RANK': '0'}, True), ({'RANK': '1'}, False), ({'SLURM_PROCID': '3'}, False),
 ])

@@ -18,6 +18,8 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 
 from mmvod_plugins.engine.launch import FORCE_LOAD, stock_script
+from mmvod_plugins.evaluation import load_predictions
+from mmvod_plugins.evaluation.coco_json import to_coco_results
 from tests.datasets.tiny_vid import make_tiny_vid
 from tests.tools.tiny_video import settings_of
 
@@ -149,6 +151,65 @@ def test_a_killed_training_goes_on_where_it_was(trained):
     iterations = [int(n) for n in re.findall(r'Iter\(train\) \[\s*(\d+)/', text)]
     assert iterations == [done + 1, done + 2]
     assert (folder / f'killed/iter_{done + 2}.pth').is_file()
+
+
+def predictions(folder, name, *options):
+    run(folder, TEST, 'tiny.py', 'work/iter_4.pth', '--work-dir', 'test', '--out', name, *options)
+    return load_predictions(folder / name)
+
+
+@slow
+def test_out_writes_every_prediction(trained, alone):
+    folder, _ = trained
+    found = predictions(folder, 'all.npz', '--cfg-options', 'model.detections.relations=True')
+    assert [video.num_frames for video in found.videos] == list(LENGTHS)
+    assert found.classes == ('class_0', 'class_1', 'class_2')
+    assert all(len(video.relations) == video.num_frames - 1 for video in found.videos)
+    rows = sorted((d['image_id'], d['category_id'], d['score'], d['bbox'])
+                  for d in to_coco_results(found, [0, 1, 2]))
+    assert len(rows) == len(alone)
+    for row, expected in zip(rows, alone, strict=True):
+        assert row[:2] == expected[:2]
+        assert row[2] == pytest.approx(expected[2])
+        assert row[3] == pytest.approx(expected[3], abs=1e-4)
+
+
+@slow
+def test_a_killed_test_goes_on_with_the_videos_that_are_left(trained):
+    folder, _ = trained
+    path = make_tiny_vid(folder / 'long', lengths=(3, 4, 120))
+    options = ['--cfg-options', f'test_dataloader.dataset.ann_file={path}',
+               f'test_dataloader.dataset.data_prefix.img_path={path.parent}',
+               'test_dataloader.dataset.indices=3', f'test_evaluator.ann_file={path}']
+    process = start(folder, TEST, 'tiny.py', 'work/iter_4.pth', '--work-dir', 'test', '--out',
+                    'k.npz', *options)
+    deadline = time.monotonic() + 120
+    while len(list((folder / 'k.npz.parts').glob('video_*.npz'))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (folder / 'k.npz').exists()
+    text = run(folder, TEST, 'tiny.py', 'work/iter_4.pth', '--work-dir', 'test', '--out', 'k.npz',
+               *options)
+    assert '2 videos are taken from k.npz.parts' in text
+    assert 'Iter(test) [120/120]' in text
+    whole = predictions(folder, 'whole.npz', *options)
+    resumed = load_predictions(folder / 'k.npz')
+    assert all(a.equals(b) for a, b in zip(whole.videos, resumed.videos, strict=True))
+    numbers = [json.loads(max(folder.glob('test/*/*.json'), key=os.path.getmtime).read_text())]
+    assert f"coco/bbox_mAP_50: {numbers[0]['coco/bbox_mAP_50']:.4f}" in text
+
+
+@slow
+def test_two_processes_write_the_same_file(trained):
+    folder, _ = trained
+    expected = predictions(folder, 'one.npz')
+    run(folder, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29611', TEST,
+        'tiny_two.py', 'work/iter_4.pth', '--work-dir', 'test', '--out', 'two.npz', '--launcher',
+        'pytorch')
+    found = load_predictions(folder / 'two.npz')
+    assert all(a.equals(b) for a, b in zip(expected.videos, found.videos, strict=True))
 
 
 @slow

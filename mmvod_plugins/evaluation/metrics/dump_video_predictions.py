@@ -20,7 +20,12 @@ from mmvod_plugins.evaluation.frame_predictions import (
     frame_predictions,
     group_by_video,
 )
-from mmvod_plugins.evaluation.predictions import Predictions, load_predictions, save_predictions
+from mmvod_plugins.evaluation.predictions import (
+    Predictions,
+    first_image,
+    load_predictions,
+    save_predictions,
+)
 from mmvod_plugins.structures import VideoDetections
 
 from .video_metric import VideoPredictionMetric
@@ -107,7 +112,7 @@ class DumpVideoPredictions(VideoPredictionMetric):
                     self.results.append(self._write(video))
                     del self._open[video.video_id]
 
-    def evaluate(self, size: int) -> dict[str, float]:
+    def evaluate(self, size: int = 1) -> dict[str, float]:
         """Write what is left and put the file together.
 
         Args:
@@ -138,7 +143,7 @@ class DumpVideoPredictions(VideoPredictionMetric):
                           'there is kept', stacklevel=2)
             return {}
         if self.merge:
-            videos = sorted(map(self.read, parts.values()), key=_order)
+            videos = sorted(map(self.read, parts.values()), key=first_image)
             save_predictions(self.out, Predictions(videos, self.classes, self.info))
             shutil.rmtree(self.folder)
         print_log(f'The predictions of {len(parts)} videos are in {self.out}', logger='current')
@@ -150,9 +155,3 @@ class DumpVideoPredictions(VideoPredictionMetric):
         name = f'video_{readable}_{zlib.crc32(repr(video.video_id).encode()):08x}.npz'
         save_predictions(self.folder / name, Predictions([video], self.classes, self.info))
         return PartFile(video.video_id, name)
-
-
-def _order(video: VideoDetections) -> tuple[int, str]:
-    """Videos by their first image, so that the file does not depend on the number of processes."""
-    first = -1 if video.image_ids is None else int(video.image_ids[0])
-    return first, str(video.video_id)

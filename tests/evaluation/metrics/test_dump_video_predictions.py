@@ -1,0 +1,98 @@
+"""Predictions reach the disk video by video."""
+
+import numpy as np
+import pytest
+
+from mmvod_plugins.evaluation import DumpVideoPredictions, load_predictions
+
+from ..samples import feed, frame, track
+
+RUN = dict(model='m', checkpoint='c')
+
+
+def ids(folder):
+    return [video.video_id for video in load_predictions(folder).videos]
+
+
+def test_every_frame_is_in_the_file(tmp_path):
+    metric = DumpVideoPredictions(str(tmp_path / 'p.npz'), info=dict(config='x'))
+    feed(metric, {2: 3, 1: 2})
+    assert metric.evaluate() == {}
+    found = load_predictions(tmp_path / 'p.npz')
+    assert found.classes == ('a', 'b', 'c')
+    assert found.info == dict(config='x')
+    assert [v.frame_ids.tolist() for v in found.videos] == [[0, 1], [0, 1, 2]]
+    expected = frame(2, 1, 3).pred_instances
+    assert np.array_equal(found.videos[1].boxes[2:4], expected.bboxes.numpy())
+    assert [path.name for path in tmp_path.iterdir()] == ['p.npz']
+
+
+def test_a_finished_video_is_on_disk_at_once_and_not_in_memory(tmp_path):
+    metric = DumpVideoPredictions(str(tmp_path / 'p.npz'))
+    feed(metric, {0: 2, 1: 3})
+    metric.process(None, [track(frame(5, 0, 2))])
+    assert ids(tmp_path / 'p.npz.parts') == [0, 1]
+    assert len(metric.results) == 2
+    metric.evaluate()
+    assert ids(tmp_path / 'p.npz') == [0, 1, 5]  # the unfinished one as far as it came
+
+
+def test_a_folder_stays_a_folder(tmp_path):
+    metric = DumpVideoPredictions(str(tmp_path / 'out'))
+    feed(metric, {0: 2, 1: 3})
+    metric.evaluate()
+    assert ids(tmp_path / 'out') == [0, 1]
+
+
+def test_what_another_run_left_does_not_mix_in(tmp_path):
+    feed(DumpVideoPredictions(str(tmp_path / 'out')), {0: 2, 7: 1})
+    metric = DumpVideoPredictions(str(tmp_path / 'out'))
+    feed(metric, {0: 2, 1: 1})
+    metric.evaluate()
+    assert ids(tmp_path / 'out') == [0, 1]
+
+
+def test_an_interrupted_run_goes_on(tmp_path):
+    first = DumpVideoPredictions(str(tmp_path / 'p.npz'))
+    assert first.resume(RUN) == []
+    feed(first, {0: 2})
+    metric = DumpVideoPredictions(str(tmp_path / 'p.npz'))
+    parts = metric.resume(RUN)
+    assert [part.video_id for part in parts] == [0]
+    assert metric.read(parts[0]).num_frames == 2
+    metric.results += parts
+    feed(metric, {1: 1})
+    metric.evaluate()
+    assert ids(tmp_path / 'p.npz') == [0, 1]
+
+
+def test_another_run_does_not_go_on(tmp_path):
+    DumpVideoPredictions(str(tmp_path / 'p.npz')).resume(RUN)
+    with pytest.raises(ValueError, match=r"differs in \['checkpoint'\].*delete the folder"):
+        DumpVideoPredictions(str(tmp_path / 'p.npz')).resume(RUN | dict(checkpoint='other'))
+
+
+def test_names_of_videos_may_be_odd(tmp_path):
+    metric = DumpVideoPredictions(str(tmp_path / 'p.npz'))
+    metric.dataset_meta = dict(classes=('a', 'b', 'c'))
+    for video_id in ('val/ILSVRC_1', 'val_ILSVRC_1', '../x' * 40):
+        sample = frame(0, 0, 1)
+        sample.set_metainfo(dict(video_id=video_id))
+        metric.process(None, [track(sample)])
+    metric.evaluate()
+    assert sorted(ids(tmp_path / 'p.npz')) == sorted(['val/ILSVRC_1', 'val_ILSVRC_1', '../x' * 40])
+
+
+def test_a_video_that_another_machine_wrote_is_missed(tmp_path):
+    metric = DumpVideoPredictions(str(tmp_path / 'p.npz'))
+    feed(metric, {0: 2, 1: 1})
+    next((tmp_path / 'p.npz.parts').glob('video_0*')).unlink()
+    with pytest.warns(UserWarning, match='same file system'):
+        metric.evaluate()
+    assert ids(tmp_path / 'p.npz.parts') == [1]
+
+
+def test_without_names_of_classes(tmp_path):
+    metric = DumpVideoPredictions(str(tmp_path / 'p.npz'))
+    with pytest.raises(ValueError, match='give the metric an ann_file'):
+        metric.process(None, [track(frame(0, 0, 1))])

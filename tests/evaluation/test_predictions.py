@@ -1,0 +1,135 @@
+"""The predictions file: what is written is read, and nothing else is."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mmvod_plugins.evaluation import Predictions, load_predictions, save_predictions
+from mmvod_plugins.structures import VideoDetections
+from tests.structures.test_video_detections import video
+
+CLASSES = ('cat', 'dog', 'bird')
+
+
+def single(array):
+    return np.asarray(array, dtype=np.float32)
+
+
+def full(video_id):
+    """A video with everything that a file can hold, in the file's precision."""
+    plain = video()
+    tables = [np.eye(2, 2), np.zeros((0, 3))]
+    return video(
+        video_id=video_id, boxes=single(plain.boxes), scores=single(plain.scores),
+        class_scores=np.float16([[0.5, 0.25, 0.125]] * 5), objects=np.arange(5),
+        track_ids=np.array([0, -1, 0, 1, -1]), image_ids=np.arange(3),
+        relations=[table.astype(np.float16) for table in tables], img_shape=(48, 64),
+        suppressed=False)
+
+
+def test_what_is_written_is_read(tmp_path):
+    videos = [full(3), full('a name'), full((1, 'x'))]
+    save_predictions(tmp_path / 'deep/p.npz', Predictions(videos, CLASSES, dict(checkpoint='w')))
+    found = load_predictions(tmp_path / 'deep/p.npz')
+    assert found.classes == CLASSES
+    assert found.info == dict(checkpoint='w')
+    assert all(a.equals(b) for a, b in zip(videos, found.videos, strict=True))
+    assert [p.name for p in (tmp_path / 'deep').iterdir()] == ['p.npz']
+
+
+def test_videos_without_details_and_without_boxes(tmp_path):
+    videos = [video((0, 0)), VideoDetections.from_frames('empty', [], [])]
+    videos[0] = videos[0].with_arrays(boxes=single(videos[0].boxes),
+                                      scores=single(videos[0].scores))
+    save_predictions(tmp_path / 'p.npz', Predictions(videos, CLASSES))
+    found = load_predictions(tmp_path / 'p.npz')
+    assert all(a.equals(b) for a, b in zip(videos, found.videos, strict=True))
+    save_predictions(tmp_path / 'none.npz', Predictions([], CLASSES))
+    assert load_predictions(tmp_path / 'none.npz').videos == []
+
+
+def test_what_only_some_videos_have_is_left_out(tmp_path):
+    save_predictions(tmp_path / 'p.npz', Predictions([full(0), video()], CLASSES))
+    found = load_predictions(tmp_path / 'p.npz').videos[0]
+    assert found.class_scores is None
+    assert found.relations is None
+
+
+def test_a_folder_of_files_is_read_as_one(tmp_path):
+    for i in (1, 0):
+        save_predictions(tmp_path / f'video_{i}.npz', Predictions([full(i)], CLASSES))
+    (tmp_path / 'run.json').write_text('{}')
+    found = load_predictions(tmp_path)
+    assert [v.video_id for v in found.videos] == [0, 1]
+
+
+def test_a_folder_without_files_or_of_different_classes(tmp_path):
+    with pytest.raises(FileNotFoundError, match='no predictions'):
+        load_predictions(tmp_path)
+    save_predictions(tmp_path / 'a.npz', Predictions([full(0)], CLASSES))
+    save_predictions(tmp_path / 'b.npz', Predictions([full(1)], ('x', 'y', 'z')))
+    with pytest.raises(ValueError, match='classes'):
+        load_predictions(tmp_path)
+
+
+def test_some_videos():
+    predictions = Predictions([full(0), full(1)], CLASSES)
+    assert [v.video_id for v in predictions.select([1]).videos] == [1]
+    with pytest.raises(KeyError, match='no predictions for the videos'):
+        predictions.select([1, 5])
+
+
+def test_labels_beyond_the_classes_are_refused():
+    with pytest.raises(ValueError, match='label 1, but there are 1 classes'):
+        Predictions([video()], ('cat', ))
+
+
+@pytest.mark.parametrize('content', [b'', b'no zip', b'PK\x03\x04 cut'])
+def test_other_files_are_refused(tmp_path, content):
+    path = tmp_path / 'p.npz'
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r'p\.npz is no predictions file'):
+        load_predictions(path)
+
+
+def test_other_arrays_newer_versions_and_incomplete_files_are_refused(tmp_path):
+    path = tmp_path / 'p.npz'
+    np.savez(path, boxes=np.zeros(3))
+    with pytest.raises(ValueError, match='is no predictions file'):
+        load_predictions(path)
+    meta = dict(format='mmvod_predictions', version=99, classes=[], videos=[], info={})
+    np.savez(path, meta=np.array(json.dumps(meta)))
+    with pytest.raises(ValueError, match='version 99'):
+        load_predictions(path)
+    np.savez(path, meta=np.array(json.dumps(meta | dict(version=1))))
+    with pytest.raises(ValueError, match='lacks the arrays'):
+        load_predictions(path)
+
+
+def test_a_pickle_is_not_loaded(tmp_path):
+    path = tmp_path / 'p.npz'
+    np.savez(path, meta=np.array([dict(a=1)], dtype=object))
+    with pytest.raises(ValueError, match='is no predictions file'):
+        load_predictions(path)
+
+
+def test_a_missing_file_and_a_wrong_name(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load_predictions(tmp_path / 'none.npz')
+    with pytest.raises(ValueError, match=r'written as \.npz'):
+        save_predictions(tmp_path / 'p.pkl', Predictions([], CLASSES))
+
+
+def test_an_interrupted_writing_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / 'p.npz'
+    save_predictions(path, Predictions([full(0)], CLASSES))
+
+    def interrupt(file, **_):
+        file.write_bytes(b'half')
+        raise KeyboardInterrupt
+    monkeypatch.setattr(np, 'savez_compressed', interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        save_predictions(path, Predictions([], CLASSES))
+    assert len(load_predictions(path).videos) == 1
+    assert [p.name for p in tmp_path.iterdir()] == ['p.npz']
