@@ -1,0 +1,125 @@
+"""AP of a data set by several protocols and for several groups of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from .average_precision import area_ap, eleven_point_ap, full_curve, precision_at_hits
+from .candidates import Candidates, Query, find_candidates
+from .coco_ap import coco_query, coco_result
+from .detections import Detections
+from .false_positives import FalsePositiveWeights
+from .ground_truth import GroundTruth
+from .groups import ALL, Group
+from .matching import Matches, match_groups
+from .motion_iou import MotionIoU
+from .protocols import FGFA, MEGA, VOC, CocoProtocol, Protocol, find_protocols
+from .results import GroupResult, ProtocolResult
+from .scene import Scene
+
+
+def evaluate(detections: Detections, truth: GroundTruth,
+             protocols: Iterable[str | Protocol | CocoProtocol] = (VOC, FGFA, MEGA),
+             groups: Sequence[Group] = (ALL, ), motion: MotionIoU | None = None, *,
+             curves: bool = False) -> dict[str, ProtocolResult]:
+    """Evaluate detections.
+
+    The data are sorted and compared once for all protocols. Objects outside of a group are
+    ignored: they are no positives, and who finds them is neither right nor wrong. Unmatched
+    detections near them count by the protocol's rule, for groups of size as for those of motion.
+    Crowds are ignored in every group.
+
+    Args:
+        detections: What was found, see :func:`to_detections`.
+        truth: What is there.
+        protocols: Names, or protocols.
+        groups: Groups with different names.
+        motion: Motion values of the objects, for motion groups.
+        curves: Whether to return precision and recall of every class.
+
+    Returns:
+        Results by name of the protocol.
+
+    Raises:
+        ValueError: If detections cannot be evaluated, see :func:`check_detections`, a protocol is
+            unknown, or motion values are missing.
+    """
+    names = [group.name for group in groups]
+    if len(set(names)) < len(names):
+        raise ValueError(f'groups {names}: a name occurs twice; results are keyed by name')
+    chosen = find_protocols(protocols)
+    inside = np.array([group.contains(truth, motion) for group in groups], dtype=bool)
+    ignored = ~inside.reshape(len(groups), len(truth.boxes)) | truth.crowd
+    shares = [group.share(truth, motion) for group in groups]
+    scene = Scene(detections, truth)
+    queries = [coco_query(truth, protocol) if isinstance(protocol, CocoProtocol)
+               else protocol_query(scene, protocol, ignored, shares) for protocol in chosen]
+    results = {}
+    for protocol, query, found in zip(chosen, queries, find_candidates(scene, queries),
+                                      strict=True):
+        if isinstance(protocol, CocoProtocol):
+            values = coco_result(scene, protocol, found, groups, ignored, curves=curves)
+        else:
+            values = [_group_result(scene, protocol, query.weights, (g, ignored[g]), matches,
+                                    curves=curves)
+                      for g, matches in enumerate(match_groups(found, scene, ignored))]
+        results[protocol.name] = ProtocolResult(protocol.name, truth.classes,
+                                                dict(zip(names, values, strict=True)))
+    return results
+
+
+def protocol_query(scene: Scene, protocol: Protocol, ignored: np.ndarray,
+                   shares: Sequence[float]) -> Query:
+    """What a protocol asks of the overlaps.
+
+    Args:
+        scene: Detections and ground truth.
+        protocol: The protocol.
+        ignored: (G, M), bool.
+        shares: Share of all objects that lies in each of the G groups.
+    """
+    boxes = protocol.boxes(scene.truth)
+    empty = np.array([protocol.empty_frame_weight(share) for share in shares])
+    weights = FalsePositiveWeights(scene, ignored, empty,
+                                   any_class=protocol.compared == 'any_class')
+    return Query(boxes, protocol.offset, protocol.thresholds(boxes), weights=weights)
+
+
+def match_detections(scene: Scene, protocol: Protocol) -> Matches:
+    """Match detections and objects as a protocol does, all objects counting but crowds."""
+    boxes = protocol.boxes(scene.truth)
+    found: Candidates = find_candidates(
+        scene, [Query(boxes, protocol.offset, protocol.thresholds(boxes))])[0]
+    return next(match_groups(found, scene, scene.truth.crowd[None]))
+
+
+def ap_function(protocol: Protocol) -> Callable[[np.ndarray, int], float]:
+    """The function from precision at the hits and number of objects to AP."""
+    return area_ap if protocol.ap_rule == 'area' else eleven_point_ap
+
+
+def _group_result(scene: Scene, protocol: Protocol, weights: FalsePositiveWeights,
+                  group: tuple[int, np.ndarray], matches: Matches, *, curves: bool) -> GroupResult:
+    """Result for one group: its number, and which objects it ignores."""
+    number, ignored = group
+    num_classes = scene.truth.num_classes
+    num_gt = np.bincount(scene.truth.labels[~ignored], minlength=num_classes)
+    weights.exempt(number, matches.det)
+    hits = np.sort(scene.rank[matches.det[~ignored[matches.gt]]])
+    bounds = np.searchsorted(hits, scene.class_starts)
+    found = np.diff(bounds)
+    ap, recall = np.full(num_classes, np.nan), np.full(num_classes, np.nan)
+    drawn = {}
+    for label in np.flatnonzero(num_gt).tolist():
+        places = hits[bounds[label]:bounds[label + 1]] - scene.class_starts[label]
+        before = np.cumsum(weights.of_class(number, label))[places]
+        ap[label] = ap_function(protocol)(precision_at_hits(before), num_gt[label])
+        recall[label] = found[label] / num_gt[label]
+    for label in range(num_classes) if curves else ():
+        false = weights.of_class(number, label)
+        places = hits[bounds[label]:bounds[label + 1]] - scene.class_starts[label]
+        is_hit = np.bincount(places, minlength=len(false)) > 0
+        drawn[label] = full_curve(is_hit, false, int(num_gt[label]))
+    return GroupResult(ap, num_gt, recall, curves=drawn)

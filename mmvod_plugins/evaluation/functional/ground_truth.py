@@ -1,0 +1,235 @@
+"""Annotated boxes of a whole data set as flat arrays."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Collection, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile, box_problem, image_size
+
+#: Attributes with one row per box, and those with one entry per frame.
+BOX_FIELDS = ('boxes', 'labels', 'instance_ids', 'crowd', 'areas')
+FRAME_FIELDS = ('image_ids', 'video_ids', 'frame_ids', 'num_boxes', 'img_shapes')
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """The objects of a data set, frame after frame; nothing here is changed by an evaluation.
+
+    The boxes of frame number f (its position here) are rows ``offsets[f]:offsets[f + 1]``.
+
+    Attributes:
+        image_ids: F ids, each of its own frame.
+        video_ids: F ids: the video of every frame.
+        frame_ids: (F,), int64, position of the frame in its video, from 0.
+        num_boxes: (F,), int64.
+        boxes: (M, 4), float64, ``(x1, y1, x2, y2)`` in pixels with ``x2 = x + w`` as in the json.
+            Files converted from ImageNet VID hold ``w = xmax - xmin``, so there x2 is ``xmax``.
+        labels: (M,), int64, position of the class in ``classes``.
+        instance_ids: (M,), int64, the same number for the same object of a video; None where a
+            box of the file has none.
+        crowd: (M,), bool: boxes that are ignored by every protocol.
+        areas: (M,), float64, in pixels, as annotated, else w * h.
+        img_shapes: (F, 2), int64, (height, width); 0 where the file does not say.
+        classes: Names of the K classes.
+    """
+
+    image_ids: Sequence[Hashable]
+    video_ids: Sequence[Hashable]
+    frame_ids: np.ndarray
+    num_boxes: np.ndarray
+    boxes: np.ndarray
+    labels: np.ndarray
+    instance_ids: np.ndarray | None
+    crowd: np.ndarray
+    areas: np.ndarray
+    img_shapes: np.ndarray
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        total = int(np.sum(self.num_boxes))
+        self._check('boxes', BOX_FIELDS, total)
+        self._check('frames', FRAME_FIELDS, len(self.num_boxes))
+        if self.boxes.shape != (total, 4):
+            raise ValueError(f'boxes must be ({total}, 4), got {self.boxes.shape}')
+        if total and not 0 <= self.labels.min() <= self.labels.max() < self.num_classes:
+            raise ValueError(f'labels are {self.labels.min()} to {self.labels.max()}, expected 0 '
+                             f'to {self.num_classes - 1}: one for each of the classes')
+        if len(self.frame_of_image) < self.num_frames:
+            raise ValueError('image_ids: an id occurs more than once; every frame needs its own')
+
+    def _check(self, what: str, names: tuple[str, ...], expected: int) -> None:
+        found = {name: len(value) for name in names
+                 if (value := getattr(self, name)) is not None}
+        if set(found.values()) != {expected}:
+            raise ValueError(f'num_boxes counts {expected} {what}, but the rows are {found}: they '
+                             'must agree')
+
+    @property
+    def num_frames(self) -> int:
+        """F."""
+        return len(self.num_boxes)
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.classes)
+
+    @property
+    def has_instances(self) -> bool:
+        """Whether objects can be followed: without, there are no motion groups."""
+        return self.instance_ids is not None
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """First box of every frame, and the end: (F + 1,), int64."""
+        return np.concatenate([[0], np.cumsum(self.num_boxes)]).astype(np.int64)
+
+    @cached_property
+    def frame(self) -> np.ndarray:
+        """Frame number of every box, (M,), int64."""
+        return np.repeat(np.arange(self.num_frames), self.num_boxes)
+
+    @cached_property
+    def frame_of_image(self) -> dict[Hashable, int]:
+        """Frame number of every image id."""
+        return {image_id: f for f, image_id in enumerate(self.image_ids)}
+
+    @cached_property
+    def videos(self) -> list[Hashable]:
+        """Ids of the videos in the order of their first frames."""
+        return list(dict.fromkeys(self.video_ids))
+
+    @cached_property
+    def video(self) -> np.ndarray:
+        """Position of every frame's video in ``videos``, (F,), int64."""
+        number = {video_id: v for v, video_id in enumerate(self.videos)}
+        return np.array([number[i] for i in self.video_ids], dtype=np.int64)
+
+    @cached_property
+    def tracks(self) -> np.ndarray:
+        """Number of the object of every box in the whole data set, (M,), int64, from 0.
+
+        Raises:
+            ValueError: If the annotation has no instance ids.
+        """
+        if self.instance_ids is None:
+            raise ValueError('the annotation has no instance_id: objects cannot be followed, so '
+                             'there is no motion and no stability; annotate instance_id for every '
+                             'box, or leave motion groups away')
+        keys = np.column_stack([self.video[self.frame], self.instance_ids])
+        return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
+
+    def frame_name(self, frame: int) -> str:
+        """A frame in words, for messages."""
+        return (f'image {self.image_ids[frame]!r} (frame {self.frame_ids[frame]} of video '
+                f'{self.video_ids[frame]!r})')
+
+    def frames_of(self, video_ids: Collection[Hashable]) -> np.ndarray:
+        """Which frames belong to some videos, (F,), bool.
+
+        Raises:
+            ValueError: If a video is not in the ground truth.
+        """
+        unknown = [video_id for video_id in video_ids if video_id not in set(self.videos)]
+        if unknown:
+            raise ValueError(f'video {unknown[0]!r} is not in the ground truth ({len(unknown)} '
+                             f'such); it has {len(self.videos)} videos, the first is '
+                             f'{self.videos[0] if self.videos else None!r}')
+        wanted = set(video_ids)
+        return np.array([video_id in wanted for video_id in self.video_ids], dtype=bool)
+
+    def subset(self, video_ids: Collection[Hashable]) -> GroundTruth:
+        """The ground truth of some videos, in the order it has here."""
+        frames = self.frames_of(video_ids)
+        rows = frames[self.frame]
+        changes: dict[str, Any] = {name: value[rows] for name in BOX_FIELDS
+                                   if (value := getattr(self, name)) is not None}
+        for name in FRAME_FIELDS:
+            value = getattr(self, name)
+            changes[name] = value[frames] if isinstance(value, np.ndarray) else [
+                value[f] for f in np.flatnonzero(frames)]
+        return replace(self, **changes)
+
+    @staticmethod
+    def from_coco_vid(source: str | Path | dict[str, Any], classes: Sequence[str] | None = None,
+                      videos: Collection[Hashable] | None = None) -> GroundTruth:
+        """Read a COCO-VID json with the checks of the data set classes.
+
+        Boxes that the data sets drop (``ignore``, smaller than a pixel, outside of the image) are
+        dropped here. Images without ``video_id`` are videos of one frame.
+
+        Args:
+            source: Path of the json, or its content.
+            classes: Names of the classes; labels follow them. All of the file in its order, if
+                not given.
+            videos: Ids of the videos to keep, all if not given.
+        """
+        file = _open(source)
+        names = tuple(file.classes if classes is None else classes)
+        labels = file.labels(names)
+        frames, rows = [], []
+        for video in file.videos():
+            for image in video['images']:
+                kept = list(_kept_annotations(file, image, labels))
+                rows.extend(kept)
+                frames.append((image, video['video_id'], len(kept)))
+        file.warn_of_dropped_boxes()
+        truth = GroundTruth(**_frame_arrays(frames), **_box_arrays(rows, labels), classes=names)
+        return truth if videos is None else truth.subset(videos)
+
+
+def _open(source: str | Path | dict[str, Any]) -> CocoVIDFile:
+    if not isinstance(source, dict):
+        return CocoVIDFile(str(source))
+    # The checks are those of a file: a content in memory becomes one.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'annotations.json'
+        path.write_text(json.dumps(source))
+        return CocoVIDFile(str(path))
+
+
+def _kept_annotations(file: CocoVIDFile, image: dict, labels: dict[Hashable, int]
+                      ) -> Iterator[dict]:
+    """The annotations that ``CocoVIDFile.instances`` keeps, with all their fields."""
+    for annotation in file.annotations.get(image['id'], []):
+        if annotation['category_id'] not in labels or annotation.get('ignore', False):
+            continue
+        problem = box_problem(annotation, image)
+        if problem:
+            file.dropped[problem] += 1
+            continue
+        yield annotation
+
+
+def _frame_arrays(frames: list[tuple[dict, Hashable, int]]) -> dict[str, Any]:
+    shapes = [[size or 0 for size in image_size(image)] for image, _, _ in frames]
+    return dict(
+        image_ids=[image['id'] for image, _, _ in frames],
+        video_ids=[video_id for _, video_id, _ in frames],
+        frame_ids=np.array([image['frame_id'] for image, _, _ in frames], dtype=np.int64),
+        num_boxes=np.array([count for _, _, count in frames], dtype=np.int64),
+        img_shapes=np.array(shapes, dtype=np.int64).reshape(-1, 2))
+
+
+def _box_arrays(rows: list[dict], labels: dict[Hashable, int]) -> dict[str, Any]:
+    boxes = np.array([row['bbox'] for row in rows], dtype=np.float64).reshape(-1, 4)
+    areas = np.array([row.get('area', row['bbox'][2] * row['bbox'][3]) for row in rows],
+                     dtype=np.float64)
+    boxes[:, 2:] += boxes[:, :2]
+    ids = [row.get('instance_id') for row in rows]
+    # Ids may be texts; only which of them are equal counts.
+    number = {instance_id: n for n, instance_id in enumerate(dict.fromkeys(ids))}
+    known = None not in number
+    return dict(
+        boxes=boxes, areas=areas,
+        labels=np.array([labels[row['category_id']] for row in rows], dtype=np.int64),
+        instance_ids=np.array([number[i] for i in ids], dtype=np.int64) if known else None,
+        crowd=np.array([bool(row.get('iscrowd', False)) for row in rows], dtype=bool))

@@ -1,0 +1,116 @@
+"""Motion IoU: how much an object overlaps itself in the frames around."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.io import loadmat
+
+from .ground_truth import GroundTruth
+from .overlaps import PairGeometry
+
+#: What the published values were smoothed with: (sum + EPS) / (n + EPS).
+EPS = 1e-10
+
+
+@dataclass(frozen=True)
+class MotionIoU:
+    """Motion values of a ground truth.
+
+    Attributes:
+        values: (M,), in [0, 1], one per box of the ground truth.
+        num_empty: Frames without objects: the published file has an empty cell for each, which
+            the published evaluations read as 0 when they count the share of a motion group.
+    """
+
+    values: np.ndarray
+    num_empty: int = 0
+
+    def subset(self, truth: GroundTruth, video_ids: Collection[Hashable]) -> MotionIoU:
+        """The values that belong to ``truth.subset(video_ids)``; ``truth`` is the whole."""
+        frames = truth.frames_of(video_ids)
+        num_empty = int(np.sum(truth.num_boxes[frames] == 0)) if self.num_empty else 0
+        return MotionIoU(self.values[frames[truth.frame]], num_empty)
+
+
+def motion_iou(truth: GroundTruth, radius: int = 10, *, continuous: bool = False) -> MotionIoU:
+    """Mean IoU of every box with its object in the frames around (FGFA, section 5.1).
+
+    The mean is ``(sum + 1e-10) / (n + 1e-10)`` over the frames up to ``radius`` away in which the
+    object exists, the frame itself excluded: 1 for an object without such frames. The published
+    file obeys this formula; whether it counts inclusive pixels cannot be seen from it.
+
+    Args:
+        truth: Ground truth with instance ids.
+        radius: In frames, to both sides.
+        continuous: Sides are ``x2 - x1`` instead of ``x2 - x1 + 1``.
+
+    Raises:
+        ValueError: If the annotation has no instance ids.
+    """
+    frame_id, track = truth.frame_ids[truth.frame], truth.tracks
+    order = np.lexsort((frame_id, track))
+    frame_id, track, boxes = frame_id[order], track[order], truth.boxes[order]
+    total, count = np.zeros(len(order)), np.zeros(len(order))
+    # A track is sorted by time: those ``lag`` boxes later are near until, for a lag, none is.
+    for lag in range(1, len(order)):
+        distance = frame_id[lag:] - frame_id[:-lag]
+        first = np.flatnonzero((track[lag:] == track[:-lag]) & (distance <= radius))
+        if not first.size:
+            break
+        first = first[distance[first] > 0]
+        iou = PairGeometry.of(boxes[first], boxes[first + lag]).iou(0 if continuous else 1)
+        for rows in (first, first + lag):
+            total[rows] += iou
+            count[rows] += 1
+    values = np.empty(len(order))
+    values[order] = (total + EPS) / (count + EPS)
+    return MotionIoU(values, int(np.sum(truth.num_boxes == 0)))
+
+
+def read_motion_mat(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read FGFA's ``*_groundtruth_motion_iou.mat``.
+
+    Returns:
+        The values of all frames, (M,), float64, and the number of values of every frame, (F,).
+
+    Raises:
+        ValueError: If the file is not of that form.
+    """
+    content = loadmat(path)
+    if 'motion_iou' not in content or content['motion_iou'].dtype != object:
+        raise ValueError(f'{path} has no cell array "motion_iou" (found: '
+                         f'{sorted(k for k in content if not k.startswith("__"))}); expected is '
+                         'vid_groundtruth_motion_iou.mat of FGFA')
+    cells = [cell.reshape(-1) for cell in content['motion_iou'].reshape(-1)]
+    counts = np.array([len(cell) for cell in cells], dtype=np.int64)
+    # Whole numbers are stored as uint8: 1 is frequent.
+    values = np.concatenate([cell.astype(np.float64) for cell in cells]) if cells else np.zeros(0)
+    return values, counts
+
+
+def load_motion_iou(path: str | Path, truth: GroundTruth) -> MotionIoU:
+    """Motion values of FGFA's file for the ground truth it was made from.
+
+    The rows of the file are the frames in the order of ``VID_val_videos.txt``; those of the ground
+    truth must be the same, as they are in the json that the converters write.
+
+    Raises:
+        ValueError: If the number of frames, or of boxes in a frame, is another one.
+    """
+    values, counts = read_motion_mat(path)
+    if len(counts) != truth.num_frames:
+        raise ValueError(f'{path} has {len(counts)} frames, the ground truth {truth.num_frames}; '
+                         'it belongs to the whole validation set of ImageNet VID. For another set '
+                         'let the values be computed from instance ids')
+    wrong = np.flatnonzero(counts != truth.num_boxes)
+    if wrong.size:
+        f = int(wrong[0])
+        raise ValueError(f'{path} has {counts[f]} values for row {f}, but '
+                         f'{truth.frame_name(f)} has {truth.num_boxes[f]} boxes ({wrong.size} '
+                         'frames differ); the frames must be in the order of VID_val_videos.txt '
+                         'and no box may be dropped')
+    return MotionIoU(values, int(np.sum(counts == 0)))
