@@ -1,7 +1,7 @@
 """Evaluation of video detectors: metrics, and predictions as files."""
 
-from .metrics import DumpVideoPredictions, VideoPredictionMetric
+from .metrics import DumpVideoPredictions, ImageNetVIDMetric, VideoPredictionMetric
 from .predictions import Predictions, load_predictions, save_predictions
 
-__all__ = ['DumpVideoPredictions', 'Predictions', 'VideoPredictionMetric', 'load_predictions',
-           'save_predictions']
+__all__ = ['DumpVideoPredictions', 'ImageNetVIDMetric', 'Predictions', 'VideoPredictionMetric',
+           'load_predictions', 'save_predictions']

@@ -61,7 +61,7 @@ def frame_predictions(sample: Mapping[str, Any],
         places: Places by image id, for samples of images, which do not know their video.
 
     Raises:
-        ValueError: If a frame's place is not known.
+        ValueError: If a frame's place is not known, or a number is not finite.
     """
     if 'video_data_samples' in sample:
         for frame in sample['video_data_samples']:
@@ -131,11 +131,16 @@ def _of_frame(sample: Mapping[str, Any],
             f'image {image_id!r} ({sample.get("img_path")}) has no video_id and frame_id'
             + (': give the metric the ann_file that says which video it belongs to'
                if places is None else ', and the ann_file of the metric does not name it'))
+    rows = _rows(sample['pred_instances'])
+    if not (np.isfinite(rows['scores']).all() and np.isfinite(rows['boxes']).all()):
+        raise ValueError(f'image {image_id!r} ({sample.get("img_path")}): a detection has a score '
+                         'or a box that is not finite; check the checkpoint, or the learning rate '
+                         'of its training')
     shape = sample.get('ori_shape')
     relations = sample.get('relations')
     return FramePrediction(
         image_id=None if image_id is None else int(image_id), place=place,
-        rows=_rows(sample['pred_instances']),
+        rows=rows,
         relations=None if relations is None else _array(relations, np.float16),
         img_shape=None if shape is None else tuple(int(side) for side in shape[:2]),
         suppressed=sample.get('suppressed'))

@@ -1,0 +1,114 @@
+"""AP of video object detection by every published protocol."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mmdet.registry import METRICS
+from mmengine.logging import print_log
+
+from mmvod_plugins.evaluation.coco_json import to_coco_results
+from mmvod_plugins.evaluation.frame_predictions import FramePrediction, group_by_video
+from mmvod_plugins.evaluation.functional import GroundTruth
+from mmvod_plugins.evaluation.predictions import Predictions
+from mmvod_plugins.evaluation.report import Evaluation, ReportOptions
+from mmvod_plugins.postprocessing import apply_post_processors, build_post_processors
+from mmvod_plugins.structures import VideoDetections
+
+from .video_metric import VideoPredictionMetric
+
+
+@METRICS.register_module()
+class ImageNetVIDMetric(VideoPredictionMetric):
+    """Evaluates detections of videos by the protocols of ImageNet VID.
+
+    Numbers are named after their protocol: ``vid/fgfa_AP50``, ``vid/mega_AP50_fast``. Any COCO-VID
+    annotations will do, of any classes. ``docs/evaluation.md`` says how the protocols differ.
+
+    Args:
+        ann_file: COCO-VID json with the ground truth.
+        post_processors: Configs of post-processors, applied in order before evaluation.
+        videos: Ids or names of the videos to evaluate; ``'predicted'`` for those that have
+            predictions; None for all.
+        outfile_prefix: Where to write the evaluated detections as COCO results,
+            ``<prefix>.bbox.json``.
+        backend_args: Where the json lies, see ``mmengine.fileio``.
+        collect_device: As in mmengine's ``BaseMetric``.
+        prefix: Of the names, ``'vid'`` by default.
+        **options: Attributes of :class:`ReportOptions`.
+    """
+
+    default_prefix = 'vid'
+
+    def __init__(self,
+                 ann_file: str,
+                 *,
+                 post_processors: Sequence[dict[str, Any]] | None = None,
+                 videos: Sequence[Hashable] | str | None = None,
+                 outfile_prefix: str | None = None,
+                 backend_args: dict[str, Any] | None = None,
+                 collect_device: str = 'cpu',
+                 prefix: str | None = None,
+                 **options: Any) -> None:  # noqa: ANN401 checked by ReportOptions
+        super().__init__(ann_file, backend_args, collect_device=collect_device, prefix=prefix)
+        if isinstance(videos, str) and videos != 'predicted':
+            raise ValueError(f"videos must be a list, 'predicted' or None, got {videos!r}")
+        self.options = ReportOptions(**options)
+        self.post_processors = build_post_processors(post_processors)
+        self.videos = videos
+        self.outfile_prefix = outfile_prefix
+
+    @cached_property
+    def truth(self) -> GroundTruth:
+        """The annotated objects."""
+        return GroundTruth.from_coco_vid(self.ann_file, self.classes)
+
+    def compute_metrics(self, results: list[FramePrediction]) -> dict[str, float]:
+        """Evaluate everything that was collected.
+
+        Args:
+            results: Frames of all processes.
+        """
+        videos = list(apply_post_processors(group_by_video(results), self.post_processors))
+        if self.outfile_prefix is not None:
+            self._write(videos)
+        evaluation = Evaluation(self.truth, self.options, self._video_ids(videos))
+        report = evaluation.report(videos)
+        print_log('\n' + '\n'.join(report.lines), logger='current')
+        return report.values
+
+    def _video_ids(self, videos: list[VideoDetections]) -> list[Hashable] | None:
+        if self.videos == 'predicted':
+            return [video.video_id for video in videos]
+        return None if self.videos is None else named_videos(self.source.videos(), self.videos)
+
+    def _write(self, videos: list[VideoDetections]) -> None:
+        path = Path(f'{self.outfile_prefix}.bbox.json')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ids = {category['name']: category['id'] for category in self.source.categories}
+        predictions = Predictions(videos, self.classes)
+        path.write_text(json.dumps(
+            to_coco_results(predictions, [ids[name] for name in self.classes])))
+
+
+def named_videos(infos: Sequence[dict[str, Any]], asked: Sequence[Hashable]) -> list[Hashable]:
+    """Ids of videos that are named by id or by name.
+
+    Args:
+        infos: Videos with ``video_id`` and ``video_name``.
+        asked: Ids or names.
+
+    Raises:
+        ValueError: If there is no such video.
+    """
+    by_name = {info['video_name']: info['video_id'] for info in infos}
+    ids = {info['video_id'] for info in infos}
+    unknown = [name for name in asked if name not in ids and name not in by_name]
+    if unknown:
+        raise ValueError(f'there is no video {unknown[0]!r} ({len(unknown)} such); the annotations '
+                         f'have {len(ids)} videos, for instance {list(by_name)[:3]}')
+    return [name if name in ids else by_name[name] for name in asked]
