@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,52 @@ import numpy as np
 from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile, image_size
 from mmvod_plugins.structures import VideoDetections
 
-from .predictions import Predictions
+from .predictions import Predictions, load_predictions, save_predictions
+
+
+def read_predictions(path: str | Path, source: CocoVIDFile | None = None) -> Predictions:
+    """Predictions from a file of ours, a folder of such files, or COCO results.
+
+    Args:
+        path: ``.npz``, folder, or ``.json``.
+        source: The annotation file, needed for COCO results.
+
+    Raises:
+        ValueError: If it is none of these, or COCO results come without annotation file.
+    """
+    path = Path(path)
+    if path.suffix != '.json':
+        return load_predictions(path)
+    if source is None:
+        raise ValueError(f'{path}: COCO results do not say which video an image belongs to; give '
+                         'the annotation file')
+    results = json.loads(path.read_text(encoding='utf-8'))
+    fields = {'image_id', 'category_id', 'bbox', 'score'}
+    if not isinstance(results, list) or not all(
+            isinstance(row, dict) and row.keys() >= fields for row in results):
+        raise ValueError(f'{path} holds no COCO results: a list of {sorted(fields)} was expected')
+    return from_coco_results(results, source)
+
+
+def write_predictions(path: str | Path, predictions: Predictions,
+                      source: CocoVIDFile | None = None) -> None:
+    """Write predictions as our file, or as COCO results if the name ends with ``.json``.
+
+    Args:
+        path: ``.npz`` or ``.json``.
+        predictions: What to write.
+        source: The annotation file, whose category ids COCO results have; without it they count
+            from 1.
+    """
+    path = Path(path)
+    if path.suffix != '.json':
+        save_predictions(path, predictions)
+        return
+    cat_ids: list[Hashable] = list(range(1, len(predictions.classes) + 1))
+    if source is not None:
+        cat_ids = list(source.labels(predictions.classes))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(to_coco_results(predictions, cat_ids)), encoding='utf-8')
 
 
 def to_coco_results(predictions: Predictions,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
-from mmvod_plugins.evaluation.coco_json import to_coco_results
+from mmvod_plugins.evaluation.coco_json import write_predictions
 from mmvod_plugins.evaluation.frame_predictions import FramePrediction, group_by_video
 from mmvod_plugins.evaluation.functional import GroundTruth
 from mmvod_plugins.evaluation.predictions import Predictions
@@ -87,12 +85,8 @@ class ImageNetVIDMetric(VideoPredictionMetric):
         return None if self.videos is None else named_videos(self.source.videos(), self.videos)
 
     def _write(self, videos: list[VideoDetections]) -> None:
-        path = Path(f'{self.outfile_prefix}.bbox.json')
-        path.parent.mkdir(parents=True, exist_ok=True)
-        ids = {category['name']: category['id'] for category in self.source.categories}
-        predictions = Predictions(videos, self.classes)
-        path.write_text(json.dumps(
-            to_coco_results(predictions, [ids[name] for name in self.classes])))
+        write_predictions(f'{self.outfile_prefix}.bbox.json', Predictions(videos, self.classes),
+                          self.source)
 
 
 def named_videos(infos: Sequence[dict[str, Any]], asked: Sequence[Hashable]) -> list[Hashable]:
