@@ -96,23 +96,24 @@ def _search_class(boxes: Boxes, forest: Forest, rule: Rule, rows: tuple[int, int
     linked = _evaluate(boxes, forest, rule, np.arange(rows[0], rows[1]))
     queue = [(-forest.sums[box], box) for box in range(rows[0], rows[1])]
     heapq.heapify(queue)
-    totals = np.empty(rows[1] - rows[0])
+    size = rows[1] - rows[0]
+    totals = np.empty(size)
+    gone, below = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
     count = 0
     while queue and (linked or not rule.stop_without_links):
-        negative, box = queue[0]
+        negative, box = heapq.heappop(queue)
         if not forest.left[box] or forest.sums[box] != -negative:
             # The box is gone, or waits with its new sum further back.
-            heapq.heappop(queue)
             continue
         if -negative < rule.min_sum:
             break
-        gone = _take(boxes, forest, rule, box, sequences, found + count)
+        taken = gone[:_take(boxes, forest, rule, box, sequences, found + count, gone)]
         totals[count] = -negative
         count += 1
-        below = _cut_below(forest, gone)
-        linked += _evaluate(boxes, forest, rule, below) - len(below)
-        linked -= (forest.parents[gone] >= 0).sum()
-        for box in below:
+        linked -= (forest.parents[taken] >= 0).sum()
+        changed = below[:_cut_below(forest, taken, below)]
+        linked += _evaluate(boxes, forest, rule, changed) - len(changed)
+        for box in changed:
             heapq.heappush(queue, (-forest.sums[box], box))
     return totals[:count]
 
@@ -139,10 +140,12 @@ def _evaluate(boxes: Boxes, forest: Forest, rule: Rule, rows: np.ndarray) -> int
 
 @njit(cache=True)
 def _take(boxes: Boxes, forest: Forest, rule: Rule, last: int, sequences: np.ndarray,
-          number: int) -> np.ndarray:
-    """Take out the sequence that ends in a box, and what it suppresses; the boxes gone."""
-    gone = [last]
-    gone.pop()
+          number: int, gone: np.ndarray) -> int:
+    """Take out the sequence that ends in a box, and what it suppresses.
+
+    ``gone`` receives the boxes; how many they are is returned.
+    """
+    count = 0
     box = last
     while box >= 0:
         sequences[box] = number
@@ -152,36 +155,51 @@ def _take(boxes: Boxes, forest: Forest, rule: Rule, last: int, sequences: np.nda
                     or _iou(boxes, other, box, rule.pixel_offset) >= rule.suppress_iou):
                 forest.left[other] = False
                 forest.sums[other] = 0.0
-                gone.append(other)
+                gone[count] = other
+                count += 1
         box = forest.parents[box]
-    return np.array(gone)
+    return count
 
 
 @njit(cache=True)
-def _cut_below(forest: Forest, gone: np.ndarray) -> np.ndarray:
-    """Boxes left that stand below some in the forest, ascending; they lose their children."""
-    waiting = list(gone)
-    below = [0 for _ in range(0)]
-    while waiting:
-        box = waiting.pop()
-        child = forest.first_child[box]
-        forest.first_child[box] = -1
-        while child >= 0:
-            if forest.left[child]:
-                below.append(child)
-                waiting.append(child)
-            child = forest.next_child[child]
-    below.sort()
-    return np.array(below, dtype=np.int64)
+def _cut_below(forest: Forest, gone: np.ndarray, below: np.ndarray) -> int:
+    """Find the boxes left that stand below some in the forest; all these lose their children.
+
+    ``below`` receives them, ascending; how many they are is returned.
+    """
+    count = 0
+    for box in gone:
+        count = _cut_children(forest, box, below, count)
+    visited = 0
+    while visited < count:
+        count = _cut_children(forest, below[visited], below, count)
+        visited += 1
+    if count > 1:
+        below[:count].sort()
+    return count
+
+
+@njit(cache=True)
+def _cut_children(forest: Forest, box: int, below: np.ndarray, count: int) -> int:
+    child = forest.first_child[box]
+    forest.first_child[box] = -1
+    while child >= 0:
+        if forest.left[child]:
+            below[count] = child
+            count += 1
+        child = forest.next_child[child]
+    return count
 
 
 @njit(cache=True)
 def _iou(boxes: Boxes, first: int, second: int, pixel_offset: float) -> float:
     """Intersection over union of two boxes; 0 where both are empty."""
-    a, b = boxes.corners[first], boxes.corners[second]
-    width = max(min(a[2], b[2]) - max(a[0], b[0]) + pixel_offset, 0.0)
-    height = max(min(a[3], b[3]) - max(a[1], b[1]) + pixel_offset, 0.0)
-    shared = width * height
-    if shared == 0.0:
+    corners = boxes.corners
+    width = (min(corners[first, 2], corners[second, 2])
+             - max(corners[first, 0], corners[second, 0]) + pixel_offset)
+    height = (min(corners[first, 3], corners[second, 3])
+              - max(corners[first, 1], corners[second, 1]) + pixel_offset)
+    if width <= 0 or height <= 0:
         return 0.0
+    shared = width * height
     return shared / (boxes.areas[first] + boxes.areas[second] - shared)
