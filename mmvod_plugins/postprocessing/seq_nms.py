@@ -11,6 +11,7 @@ from mmdet.registry import TASK_UTILS
 from mmvod_plugins.structures import VideoDetections
 
 from .base import PostProcessor
+from .class_groups import ClassGroups, class_groups
 from .overlaps import box_areas
 from .sequence_search import Boxes, Rule, find_sequences
 from .suppression_check import check_not_suppressed
@@ -98,16 +99,17 @@ class SeqNMS(PostProcessor):
 
     def search(self, video: VideoDetections) -> SeqNMSResult:
         """Find the sequences, and say what becomes of every detection."""
-        rows, boxes, classes = _sorted_boxes(video, self.pixel_offset)
+        found = class_groups(video)
+        boxes = _sorted_boxes(video, found, self.pixel_offset)
         rule = Rule(float(self.link_iou), float(self.suppress_iou), float(self.pixel_offset),
                     -np.inf if self.min_sum is None else float(self.min_sum),
                     bool(self.stop_without_links))
-        sequences, left, totals = find_sequences(boxes, classes, rule)
+        sequences, left, totals = find_sequences(boxes, found.classes, rule)
         new_scores, taken = boxes.scores.copy(), sequences >= 0
         new_scores[taken] = self._sequence_scores(boxes.scores, sequences, totals)[sequences[taken]]
         result = SeqNMSResult(*(np.empty(len(video), kind) for kind in (float, np.int64, bool)))
-        result.scores[rows], result.sequences[rows] = new_scores, sequences
-        result.suppressed[rows] = ~left & ~taken
+        result.scores[found.rows], result.sequences[found.rows] = new_scores, sequences
+        result.suppressed[found.rows] = ~left & ~taken
         return result
 
     def _sequence_scores(self, scores: np.ndarray, sequences: np.ndarray,
@@ -139,31 +141,14 @@ class FGFASeqNMS(SeqNMS):
                          stop_without_links=stop_without_links, force=force)
 
 
-def _sorted_boxes(video: VideoDetections,
-                  pixel_offset: float) -> tuple[np.ndarray, Boxes, np.ndarray]:
-    """The boxes sorted by class and frame: their rows in the video, themselves, the classes.
-
-    Returns:
-        Rows (N,), boxes, and for each class its first row and the row after its last, (C, 2).
-    """
-    rows = np.argsort(video.labels, kind='stable')
-    labels, frames = video.labels[rows], video.frame_index[rows]
-    classes = _runs(np.diff(labels) != 0)
-    groups = _runs((np.diff(labels) != 0) | (np.diff(frames) != 0))
-    label, frame = labels[groups[:, 0]], frames[groups[:, 0]]
-    joined = (np.diff(label) == 0) & (np.diff(frame) == 1)
-    joined[joined] = video.consecutive[frame[:-1][joined]]
-    before = np.zeros_like(groups)
-    before[1:][joined] = groups[:-1][joined]
-    sizes = groups[:, 1] - groups[:, 0]
-    corners = video.boxes[rows].astype(np.float64)
-    boxes = Boxes(corners, box_areas(corners, pixel_offset),
-                  video.scores[rows].astype(np.float64), np.repeat(groups, sizes, axis=0),
-                  np.repeat(before, sizes, axis=0))
-    return rows, boxes, classes
-
-
-def _runs(changes: np.ndarray) -> np.ndarray:
-    """Start and end of each run of rows, (G, 2), from whether each row is the last of one."""
-    inner = np.flatnonzero(changes) + 1
-    return np.column_stack([np.append(0, inner), np.append(inner, len(changes) + 1)])
+def _sorted_boxes(video: VideoDetections, found: ClassGroups, pixel_offset: float) -> Boxes:
+    """The boxes as the search wants them."""
+    joined = (np.diff(found.labels) == 0) & (np.diff(found.frames) == 1)
+    joined[joined] = video.consecutive[found.frames[:-1][joined]]
+    before = np.zeros_like(found.groups)
+    before[1:][joined] = found.groups[:-1][joined]
+    sizes = found.groups[:, 1] - found.groups[:, 0]
+    corners = video.boxes[found.rows].astype(np.float64)
+    return Boxes(corners, box_areas(corners, pixel_offset),
+                 video.scores[found.rows].astype(np.float64),
+                 np.repeat(found.groups, sizes, axis=0), np.repeat(before, sizes, axis=0))

@@ -6,7 +6,7 @@ import numpy as np
 
 from mmvod_plugins.structures import VideoDetections
 
-from .class_boxes import iter_classes
+from .class_groups import class_groups
 from .overlapping_pairs import iter_overlapping_pairs
 
 #: Boxes of one class in one frame that touch at least this much are a pair that counts.
@@ -24,15 +24,14 @@ def looks_suppressed(video: VideoDetections) -> bool:
     Pairs are two boxes of one class in one frame. False also means that there are too few pairs
     to tell.
     """
+    found = class_groups(video)
     touching = 0
-    for boxes in iter_classes(video):
-        coordinates = video.boxes[boxes.rows]
-        blocks = iter_overlapping_pairs(coordinates, boxes.bounds, boxes.bounds, TOUCHING_IOU)
-        for pairs, iou in blocks:
-            iou = iou[pairs[:, 0] < pairs[:, 1]]
-            if np.any(iou > HIGHEST_IOU_LEFT):
-                return False
-            touching += len(iou)
+    for pairs, iou in iter_overlapping_pairs(video.boxes[found.rows], found.groups, found.groups,
+                                             TOUCHING_IOU):
+        iou = iou[pairs[:, 0] < pairs[:, 1]]
+        if np.any(iou > HIGHEST_IOU_LEFT):
+            return False
+        touching += len(iou)
     return touching >= ENOUGH_PAIRS
 
 
