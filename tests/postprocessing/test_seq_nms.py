@@ -2,6 +2,7 @@
 
 import copy
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,16 @@ from .videos import content, random_video, shuffled_in_frames, video_of
 TOOLS = Path(__file__).resolve().parents[2] / 'tools' / 'analysis_tools'
 
 
-def plain_seq_nms(video, **options):
+def plain_tool():
     spec = importlib.util.spec_from_file_location('plain_seq_nms', TOOLS / 'plain_seq_nms.py')
     module = importlib.util.module_from_spec(spec)
+    # Data classes look their module up by its name.
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    return module.plain_seq_nms(video, **options)
+    return module
 
+
+plain_seq_nms = plain_tool().plain_seq_nms
 
 HAND_TABLE = {
     # frames of (x1, score); options; what is kept as (x1, score, track) per frame
