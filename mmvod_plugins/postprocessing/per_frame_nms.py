@@ -1,0 +1,75 @@
+"""Plain non-maximum suppression, frame by frame: the baseline of everything that links."""
+
+from __future__ import annotations
+
+import numpy as np
+from mmdet.registry import TASK_UTILS
+
+from mmvod_plugins.structures import VideoDetections
+
+from .base import PostProcessor
+from .class_groups import class_groups
+from .overlapping_pairs import overlapping_pairs
+from .path_rescoring import best_per_frame
+
+
+@TASK_UTILS.register_module()
+class PerFrameNMS(PostProcessor):
+    """Score threshold, suppression per class, and a cap per frame, as mmdet's test does it."""
+
+    replaces_nms = True
+
+    def __init__(self, *, iou: float = 0.5, pixel_offset: float = 0.0,
+                 max_per_frame: int | None = None, score_threshold: float = 0.0) -> None:
+        """Set the options.
+
+        Args:
+            iou: Of two boxes of a class with an IoU above this the one with the lower score goes.
+            pixel_offset: Added to the sides of boxes: 1 where coordinates name the last pixel.
+            max_per_frame: So many boxes of all classes together stay in a frame, None for all.
+            score_threshold: Boxes stay if their score is above this.
+        """
+        if not 0 <= iou <= 1:
+            raise ValueError(f'PerFrameNMS: iou must be from 0 to 1, got {iou}')
+        self.iou = iou
+        self.pixel_offset = pixel_offset
+        self.max_per_frame = max_per_frame
+        self.score_threshold = score_threshold
+
+    def process(self, video: VideoDetections) -> VideoDetections:
+        """The detections that stay, as they are."""
+        video = video.select(video.scores > self.score_threshold)
+        rows = np.flatnonzero(kept_by_nms(video, self.iou, self.pixel_offset))
+        rows = rows[best_per_frame(video, rows, self.max_per_frame)]
+        return video.select(rows).with_arrays(suppressed=True)
+
+
+def kept_by_nms(video: VideoDetections, iou: float, pixel_offset: float = 0.0) -> np.ndarray:
+    """Which detections stay, (N,), bool; of equal scores the earlier row does.
+
+    Args:
+        video: The detections.
+        iou: The larger one of an overlap *above* this suppresses the other.
+        pixel_offset: In pixels.
+    """
+    groups = class_groups(video)
+    pairs = overlapping_pairs(video.boxes[groups.rows], groups.groups, groups.groups,
+                              np.nextafter(iou, 2.0), pixel_offset)
+    pairs = groups.rows[pairs]
+    first, second = video.scores[pairs.T]
+    better = (first > second) | ((first == second) & (pairs[:, 0] < pairs[:, 1]))
+    return ~_suppressed(pairs[better], len(video))
+
+
+def _suppressed(pairs: np.ndarray, count: int) -> np.ndarray:
+    """What is suppressed, (N,), bool, where pairs (P, 2) are a better box and a worse one.
+
+    A round decides in all frames at once: what no box that is left beats stays, and suppresses.
+    """
+    gone = np.zeros(count, dtype=bool)
+    while len(pairs):
+        beaten = np.zeros(count, dtype=bool)
+        beaten[pairs[:, 1]] = True
+        gone[pairs[~beaten[pairs[:, 0]], 1]] = True
+        pairs = pairs[~gone[pairs].any(axis=1)]
+    return gone

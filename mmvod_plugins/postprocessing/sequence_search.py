@@ -1,0 +1,205 @@
+"""The search of Seq-NMS: the best sequences of linked boxes, one after the other.
+
+Compiled with numba on the first call, and from its cache from then on. docs/dependencies.md has
+the measurement that called for it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+
+class Boxes(NamedTuple):
+    """The boxes of a video, sorted by class, then by frame.
+
+    Attributes:
+        corners: (N, 4), float64, ``(x1, y1, x2, y2)`` in pixels.
+        areas: (N,), float64, square pixels, with the pixel offset.
+        scores: (N,), float64.
+        same: (N, 2), int64, for each box the first and the row after the last box of its class
+            and frame.
+        before: (N, 2), int64, the same of the frame before; an empty range if there is none.
+    """
+
+    corners: np.ndarray
+    areas: np.ndarray
+    scores: np.ndarray
+    same: np.ndarray
+    before: np.ndarray
+
+
+class Rule(NamedTuple):
+    """When boxes are linked and suppressed, and when a class is done: options of ``SeqNMS``."""
+
+    link_iou: float
+    suppress_iou: float
+    pixel_offset: float
+    min_sum: float
+    stop_without_links: bool
+
+
+class Forest(NamedTuple):
+    """The boxes that are left, each with the best sequence that ends in it.
+
+    The best sequences form a forest: the parent of a box is the box before it. Taking boxes out
+    changes only what stands below them in the forest, so nothing else is computed anew; sums and
+    sequences are those that a computation from scratch would give.
+
+    Attributes:
+        left: (N,), bool.
+        sums: (N,), float64, scores of the best sequence that ends here; 0 if the box is gone.
+        parents: (N,), int64, -1 for none.
+        first_child: (N,), int64, -1 for none; the children are chained by ``next_child``.
+        next_child: (N,), int64.
+    """
+
+    left: np.ndarray
+    sums: np.ndarray
+    parents: np.ndarray
+    first_child: np.ndarray
+    next_child: np.ndarray
+
+
+def find_sequences(boxes: Boxes, classes: np.ndarray,
+                   rule: Rule) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Take the best sequence of each class, and again, until the class is done.
+
+    Args:
+        boxes: The boxes.
+        classes: (C, 2), int64, the first row of each class and the row after its last.
+        rule: The options.
+
+    Returns:
+        The number of each box's sequence, (N,), int64, -1 for none; whether a box is left
+        over, (N,), bool; the sum of scores of each sequence, (S,), float64.
+    """
+    count = len(boxes.scores)
+    forest = Forest(np.ones(count, dtype=np.bool_), np.zeros(count),
+                    *(np.full(count, -1, dtype=np.int64) for _ in range(3)))
+    sequences = np.full(count, -1, dtype=np.int64)
+    totals: list[np.ndarray] = [np.zeros(0)]
+    found = 0
+    for start, end in classes:
+        totals.append(_search_class(boxes, forest, rule, (start, end), sequences, found))
+        found += len(totals[-1])
+    return sequences, forest.left, np.concatenate(totals)
+
+
+@njit(cache=True)
+def _search_class(boxes: Boxes, forest: Forest, rule: Rule, rows: tuple[int, int],
+                  sequences: np.ndarray, found: int) -> np.ndarray:
+    """Search one class, number its sequences from ``found`` on; their sums, (S,)."""
+    linked = _evaluate(boxes, forest, rule, np.arange(rows[0], rows[1]))
+    queue = [(-forest.sums[box], box) for box in range(rows[0], rows[1])]
+    heapq.heapify(queue)
+    size = rows[1] - rows[0]
+    totals = np.empty(size)
+    gone, below = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+    count = 0
+    while queue and (linked or not rule.stop_without_links):
+        negative, box = heapq.heappop(queue)
+        if not forest.left[box] or forest.sums[box] != -negative:
+            # The box is gone, or waits with its new sum further back.
+            continue
+        if -negative < rule.min_sum:
+            break
+        taken = gone[:_take(boxes, forest, rule, box, sequences, found + count, gone)]
+        totals[count] = -negative
+        count += 1
+        linked -= (forest.parents[taken] >= 0).sum()
+        changed = below[:_cut_below(forest, taken, below)]
+        linked += _evaluate(boxes, forest, rule, changed) - len(changed)
+        for box in changed:
+            heapq.heappush(queue, (-forest.sums[box], box))
+    return totals[:count]
+
+
+@njit(cache=True)
+def _evaluate(boxes: Boxes, forest: Forest, rule: Rule, rows: np.ndarray) -> int:
+    """Find the parents of boxes, frame after frame; how many have one."""
+    linked = 0
+    for box in rows:
+        best, parent = 0.0, -1
+        for other in range(boxes.before[box, 0], boxes.before[box, 1]):
+            # What is gone has the sum 0. The overlap of the others is rarely asked for.
+            if (forest.sums[other] > best
+                    and _iou(boxes, other, box, rule.pixel_offset) >= rule.link_iou):
+                best, parent = forest.sums[other], other
+        forest.sums[box] = boxes.scores[box] + best
+        forest.parents[box] = parent
+        if parent >= 0:
+            linked += 1
+            forest.next_child[box] = forest.first_child[parent]
+            forest.first_child[parent] = box
+    return linked
+
+
+@njit(cache=True)
+def _take(boxes: Boxes, forest: Forest, rule: Rule, last: int, sequences: np.ndarray,
+          number: int, gone: np.ndarray) -> int:
+    """Take out the sequence that ends in a box, and what it suppresses.
+
+    ``gone`` receives the boxes; how many they are is returned.
+    """
+    count = 0
+    box = last
+    while box >= 0:
+        sequences[box] = number
+        for other in range(boxes.same[box, 0], boxes.same[box, 1]):
+            if forest.left[other] and (
+                    other == box
+                    or _iou(boxes, other, box, rule.pixel_offset) >= rule.suppress_iou):
+                forest.left[other] = False
+                forest.sums[other] = 0.0
+                gone[count] = other
+                count += 1
+        box = forest.parents[box]
+    return count
+
+
+@njit(cache=True)
+def _cut_below(forest: Forest, gone: np.ndarray, below: np.ndarray) -> int:
+    """Find the boxes left that stand below some in the forest; all these lose their children.
+
+    ``below`` receives them, ascending; how many they are is returned.
+    """
+    count = 0
+    for box in gone:
+        count = _cut_children(forest, box, below, count)
+    visited = 0
+    while visited < count:
+        count = _cut_children(forest, below[visited], below, count)
+        visited += 1
+    if count > 1:
+        below[:count].sort()
+    return count
+
+
+@njit(cache=True)
+def _cut_children(forest: Forest, box: int, below: np.ndarray, count: int) -> int:
+    child = forest.first_child[box]
+    forest.first_child[box] = -1
+    while child >= 0:
+        if forest.left[child]:
+            below[count] = child
+            count += 1
+        child = forest.next_child[child]
+    return count
+
+
+@njit(cache=True)
+def _iou(boxes: Boxes, first: int, second: int, pixel_offset: float) -> float:
+    """Intersection over union of two boxes; 0 where both are empty."""
+    corners = boxes.corners
+    width = (min(corners[first, 2], corners[second, 2])
+             - max(corners[first, 0], corners[second, 0]) + pixel_offset)
+    height = (min(corners[first, 3], corners[second, 3])
+              - max(corners[first, 1], corners[second, 1]) + pixel_offset)
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    return shared / (boxes.areas[first] + boxes.areas[second] - shared)
