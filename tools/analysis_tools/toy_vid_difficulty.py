@@ -83,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('annotations', type=Path, help='toy_vid_val.json')
     parser.add_argument('predictions', type=Path,
-                        help='COCO results; CocoVideoMetric and CocoMetric write '
+                        help='COCO results; ImageNetVIDMetric and CocoMetric write '
                         'PREFIX.bbox.json when outfile_prefix=PREFIX is set')
     parser.add_argument('--min-gap', type=float, metavar='POINTS',
                         help='exit with code 1 if AP50 on clean frames is not this many points '

@@ -57,5 +57,5 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 
 val_evaluator = dict(
-    type='CocoVideoMetric', ann_file=data_root + 'annotations/toy_vid_val.json', metric='bbox')
+    type='ImageNetVIDMetric', ann_file=data_root + 'annotations/toy_vid_val.json')
 test_evaluator = val_evaluator

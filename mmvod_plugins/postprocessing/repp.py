@@ -1,0 +1,134 @@
+"""REPP: Robust and Efficient Post-Processing for video object detection (IROS 2020)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from mmdet.registry import TASK_UTILS
+
+from mmvod_plugins.structures import VideoDetections
+
+from .base import PostProcessor
+from .greedy_tubelets import chain_starts, tubelet_numbers
+from .link_model import LinkModel
+from .scored_boxes import ScoredBoxes, detections_of, scored_boxes
+from .tubelet_averages import running_tubelet_means, smooth_tubelets, tubelet_means
+
+
+@TASK_UTILS.register_module()
+class REPP(PostProcessor):
+    """Links boxes with a learned similarity, averages their scores and smooths their path.
+
+    Two boxes of neighbouring frames are at the distance ``1 - (s_a . s_b) * P(match)``, or
+    infinitely far apart where ``P(match) < match_threshold``. Pairs are made greedily, one to
+    one; chains of pairs are tubelets. Every box gets the mean score vector of its tubelet, and
+    every class above ``min_score`` becomes a detection. Boxes linked to none are dropped.
+
+    It belongs after the suppression in single frames, and wants its weak boxes too. Since
+    boxes with other scores and places may again overlap, a second suppression is possible.
+    ``track_ids`` are the numbers of the tubelets. Frames between which others are missing are
+    not linked.
+
+    Of the published program (``REPP.py``) are the distance, the matching, the averages and the
+    window of the smoothing. How it normalises its features was not at hand: here they are those
+    of :mod:`.pair_features`, with which ``fit_repp.py`` also fits, so published coefficients
+    cannot be used. It has no appearance feature.
+
+    Args:
+        link_model: Numbers of the :class:`LinkModel`: ``features``, ``coefficients`` and
+            ``intercept``, as printed by ``tools/analysis_tools/fit_repp.py``. There is no
+            default: they belong to a data set and to its frame rate.
+        match_threshold: Smallest P(match) of a link (``clf_thr``): 0.8 published for FGFA and
+            SELSA, 0.7 for YOLOv3.
+        smooth_std: Standard deviation of the smoothing in frames, None for none. The published
+            ``recoordinate_std`` of 0.4 and 0.6, in tenths of a second at 40 ms per frame, is
+            1.0 and 1.5 frames.
+        min_score: Every class of a box whose score is above this is a detection of its own
+            (``min_pred_score``).
+        add_unmatched: Whether boxes that are in no tubelet stay, unchanged.
+        causal: Whether a frame's detections depend on no later frame. Means are then taken up to
+            the frame itself; boxes are not smoothed, as an average of the past lags behind a
+            moving object; the first box of a tubelet counts as linked to none; every box that is
+            linked to none has a number of its own.
+
+    Raises:
+        ValueError: If an argument is out of its range or the link model is incomplete.
+    """
+
+    def __init__(self, link_model: LinkModel | dict[str, object], match_threshold: float = 0.8,
+                 smooth_std: float | None = 1.0, min_score: float = 0.001, *,
+                 add_unmatched: bool = False, causal: bool = False) -> None:
+        if not 0 <= match_threshold <= 1:
+            raise ValueError(f'match_threshold is a probability, got {match_threshold}')
+        if smooth_std is not None and not smooth_std > 0:
+            raise ValueError(f'smooth_std must be above 0 frames, got {smooth_std}; None turns '
+                             'the smoothing off')
+        self.link_model = LinkModel.from_config(link_model)
+        self.match_threshold = match_threshold
+        self.smooth_std = smooth_std
+        self.min_score = min_score
+        self.add_unmatched = add_unmatched
+        self.causal = causal
+
+    def process(self, video: VideoDetections) -> VideoDetections:
+        """Link, average, smooth and write one detection per box and class."""
+        found = scored_boxes(video)
+        joined = joined_so_far(video.frame_ids) if self.causal else video.consecutive
+        starts = chain_starts(found.num_boxes,
+                              found.distances(partial(self._distance, video.img_shape), joined))
+        if self.causal:
+            tubelets = np.unique(starts, return_inverse=True)[1]
+            linked = starts != np.arange(len(starts))
+        else:
+            tubelets = tubelet_numbers(starts)
+            linked = tubelets >= 0
+        found = self._average(found, tubelets)
+        kept = found.vectors > self.min_score
+        return detections_of(video, found, tubelets,
+                             kept if self.add_unmatched else kept & linked[:, None])
+
+    def _distance(self, img_shape: tuple[int, int] | None, first: ScoredBoxes,
+                  second: ScoredBoxes) -> np.ndarray:
+        """Distances of the boxes of one frame to those of the next, (n, m)."""
+        probability = self.link_model.probability(first.boxes, second.boxes, img_shape)
+        return repp_distance(probability, first.vectors, second.vectors, self.match_threshold)
+
+    def _average(self, found: ScoredBoxes, tubelets: np.ndarray) -> ScoredBoxes:
+        """The boxes with the scores, and unless causal the places, of their tubelets."""
+        if self.causal:
+            return replace(found, vectors=running_tubelet_means(found.vectors, tubelets))
+        boxes = found.boxes
+        if self.smooth_std is not None:
+            boxes = smooth_tubelets(boxes, tubelets, self.smooth_std)
+        return replace(found, boxes=boxes, vectors=tubelet_means(found.vectors, tubelets))
+
+
+def repp_distance(probability: np.ndarray, vectors_a: np.ndarray, vectors_b: np.ndarray,
+                  match_threshold: float) -> np.ndarray:
+    """``1 - (s_a . s_b) * P(match)`` of every pair, (n, m); infinite below the threshold.
+
+    Args:
+        probability: (n, m), P(match).
+        vectors_a: (n, K), scores of all classes.
+        vectors_b: (m, K).
+        match_threshold: Smallest P(match) of a link.
+    """
+    distances = 1 - (vectors_a @ vectors_b.T) * probability
+    return np.where(probability < match_threshold, np.inf, distances)
+
+
+def joined_so_far(frame_ids: np.ndarray) -> np.ndarray:
+    """Whether each frame follows the one before without a gap, judged without later frames.
+
+    The smallest step up to there counts as the step of the video.
+
+    Args:
+        frame_ids: (T,), ascending.
+
+    Returns:
+        (T - 1,), bool.
+    """
+    steps = np.diff(frame_ids)
+    return steps == np.minimum.accumulate(steps)
