@@ -1,0 +1,112 @@
+"""tools/analysis_tools/eval_predictions.py and tools/postprocess.py as commands."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile
+from mmvod_plugins.evaluation import load_predictions
+from mmvod_plugins.evaluation.coco_json import from_coco_results, write_predictions
+from mmvod_plugins.postprocessing.command_line import parse_post_processor
+from tests.datasets.tiny_vid import make_tiny_vid
+
+ROOT = Path(__file__).resolve().parents[2]
+EVALUATE = ROOT / 'tools/analysis_tools/eval_predictions.py'
+POSTPROCESS = ROOT / 'tools/postprocess.py'
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory):
+    """Ground truth, and its boxes with low scores in every other frame as detections."""
+    folder = tmp_path_factory.mktemp('predictions')
+    ann_file = make_tiny_vid(folder, (6, 4))
+    content = json.loads(ann_file.read_text())
+    results = [dict(image_id=a['image_id'], category_id=a['category_id'], bbox=a['bbox'],
+                    score=0.9 if a['image_id'] % 2 else 0.002) for a in content['annotations']]
+    (folder / 'p.json').write_text(json.dumps(results))
+    source = CocoVIDFile(str(ann_file))
+    predictions = from_coco_results(results, source)
+    predictions.videos = [v.with_arrays(suppressed=False) for v in predictions.videos]
+    write_predictions(folder / 'p.npz', predictions)
+    return folder
+
+
+def run(*command, code=0):
+    done = subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, check=False,
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stderr[-2000:]
+    return done
+
+
+@pytest.mark.parametrize('name', ['p.npz', 'p.json'])
+def test_a_file_is_evaluated(files, name):
+    done = run(EVALUATE, files / name, files / 'tiny_vid.json', '--per-video', '--sizes',
+               '--stability', '0.5', '--proposals', '1', '--json', files / 'numbers.json')
+    numbers = json.loads((files / 'numbers.json').read_text())
+    assert numbers['mega_AP50'] == 1.0
+    assert numbers['fragment_error'] == 1.0  # strong and weak frames take turns
+    for line in ('AP50 of classes', 'AP50 of videos', 'temporal stability', 'area_small'):
+        assert line in done.stdout
+
+
+def test_post_processing_before_the_evaluation(files):
+    run(EVALUATE, files / 'p.npz', files / 'tiny_vid.json', '--stability', '0.4', '--json',
+        files / 'after.json', '--post-processors', 'SeqNMS', '--videos', 'video_0',
+        '--protocols', 'voc')
+    numbers = json.loads((files / 'after.json').read_text())
+    assert numbers['fragment_error'] == 0.0
+    assert numbers['voc_AP50'] == 1.0
+    assert not any('mega' in key for key in numbers)
+
+
+def test_a_file_is_post_processed_and_tracks_are_exported(files):
+    run(POSTPROCESS, files / 'p.npz', '--post-processors', "SeqNMS(rescore='max')", '--out',
+        files / 'linked.npz')
+    run(POSTPROCESS, files / 'linked.npz', '--out', files / 'linked.json', '--annotations',
+        files / 'tiny_vid.json')
+    found = load_predictions(files / 'linked.npz')
+    assert all(np.allclose(video.scores, 0.9) for video in found.videos)
+    assert found.info['post_processors'] == [dict(type='SeqNMS', rescore='max')]
+    rows = json.loads((files / 'linked.json').read_text())
+    assert {row['track_id'] for row in rows} == {0, 1}
+
+
+def test_two_files_are_pooled(files):
+    run(POSTPROCESS, files / 'p.npz', files / 'p.npz', '--post-processors', 'PerFrameNMS',
+        '--out', files / 'both.npz')
+    assert [len(v) for v in load_predictions(files / 'both.npz').videos] == [12, 8]
+
+
+@pytest.mark.parametrize(('command', 'words'), [
+    ((EVALUATE, 'none.npz', '{f}/tiny_vid.json'), 'none.npz'),
+    ((EVALUATE, '{f}/tiny_vid.json', '{f}/tiny_vid.json'), 'holds no COCO results'),
+    ((EVALUATE, '{f}/p.npz', '{f}/p.json'), 'p.json names no images'),
+    ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--videos', 'x'), "there is no video 'x'"),
+    ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--post-processors', 'NoSuchThing'),
+     'NoSuchThing'),
+    ((POSTPROCESS, '{f}/p.json', '--out', '{f}/x.npz'), 'give the annotation file'),
+    ((POSTPROCESS, '{f}/p.npz', '--out', '{f}/x.pkl'), 'written as .npz'),
+], ids=['no file', 'no results', 'no annotations', 'no such video', 'no such post-processor',
+        'json without annotations', 'wrong name'])
+def test_errors_are_one_sentence(files, command, words):
+    done = run(*(str(word).replace('{f}', str(files)) for word in command), code=1)
+    assert words in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+def test_post_processors_on_the_command_line(tmp_path):
+    (tmp_path / 'm.json').write_text('{"a": 1}')
+    assert parse_post_processor('SeqNMS') == dict(type='SeqNMS')
+    assert parse_post_processor(f"REPP(link_model='{tmp_path}/m.json', x=-0.5)") == dict(
+        type='REPP', link_model=dict(a=1), x=-0.5)
+
+
+@pytest.mark.parametrize('text', ['Seq-NMS', 'SeqNMS(0.5)', 'SeqNMS(x=open("f"))', 'a.b()', '',
+                                  'SeqNMS(**{})'])
+def test_what_is_no_post_processor(text):
+    with pytest.raises(ValueError, match='names no post-processor'):
+        parse_post_processor(text)
