@@ -21,6 +21,7 @@ def pair_features(boxes_a: np.ndarray, boxes_b: np.ndarray, names: Sequence[str]
         names: Keys of :data:`PAIR_FEATURES`.
         img_shape: (height, width) of the image, None if not known.
     """
+    boxes_a, boxes_b = boxes_a.astype(np.float64), boxes_b.astype(np.float64)
     features = [PAIR_FEATURES[name](boxes_a, boxes_b, img_shape) for name in names]
     return np.stack(features, axis=-1)
 
