@@ -21,6 +21,7 @@ def pair_features(boxes_a: np.ndarray, boxes_b: np.ndarray, names: Sequence[str]
         names: Keys of :data:`PAIR_FEATURES`.
         img_shape: (height, width) of the image, None if not known.
     """
+    boxes_a, boxes_b = boxes_a.astype(np.float64), boxes_b.astype(np.float64)
     features = [PAIR_FEATURES[name](boxes_a, boxes_b, img_shape) for name in names]
     return np.stack(features, axis=-1)
 
@@ -45,8 +46,8 @@ def center_distance(boxes_a: np.ndarray, boxes_b: np.ndarray,
                          'width in the annotation file), or fit a link_model without '
                          'center_distance')
     centers_a, centers_b = ((boxes[:, :2] + boxes[:, 2:]) / 2 for boxes in (boxes_a, boxes_b))
-    steps = centers_a[:, None] - centers_b[None]
-    return np.hypot(steps[..., 0], steps[..., 1]) / np.hypot(*img_shape)
+    across, down = (centers_a[:, None, side] - centers_b[None, :, side] for side in (0, 1))
+    return np.sqrt(across ** 2 + down ** 2) / np.hypot(*img_shape)
 
 
 def width_ratio(boxes_a: np.ndarray, boxes_b: np.ndarray,

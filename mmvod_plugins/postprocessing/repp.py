@@ -25,6 +25,7 @@ class REPP(PostProcessor):
     infinitely far apart where ``P(match) < match_threshold``. Pairs are made greedily, one to
     one; chains of pairs are tubelets. Every box gets the mean score vector of its tubelet, and
     every class above ``min_score`` becomes a detection. Boxes linked to none are dropped.
+    :func:`.scored_boxes.scored_boxes` says what is one box and what are its scores.
 
     It belongs after the suppression in single frames, and wants its weak boxes too. Since
     boxes with other scores and places may again overlap, a second suppression is possible.
@@ -109,14 +110,19 @@ def repp_distance(probability: np.ndarray, vectors_a: np.ndarray, vectors_b: np.
                   match_threshold: float) -> np.ndarray:
     """``1 - (s_a . s_b) * P(match)`` of every pair, (n, m); infinite below the threshold.
 
+    It is infinite, too, where no class has a score in both boxes. That never happens to whole
+    score vectors, which the published program has; boxes of one class each would else be
+    linked across classes at the same distance of 1, in any order.
+
     Args:
         probability: (n, m), P(match).
         vectors_a: (n, K), scores of all classes.
         vectors_b: (m, K).
         match_threshold: Smallest P(match) of a link.
     """
-    distances = 1 - (vectors_a @ vectors_b.T) * probability
-    return np.where(probability < match_threshold, np.inf, distances)
+    similarity = (vectors_a @ vectors_b.T) * probability
+    may_link = (probability >= match_threshold) & (similarity > 0)
+    return np.where(may_link, 1 - similarity, np.inf)
 
 
 def joined_so_far(frame_ids: np.ndarray) -> np.ndarray:
