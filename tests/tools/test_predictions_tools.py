@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -110,3 +111,12 @@ def test_post_processors_on_the_command_line(tmp_path):
 def test_what_is_no_post_processor(text):
     with pytest.raises(ValueError, match='names no post-processor'):
         parse_post_processor(text)
+
+
+def test_a_video_is_drawn_over_time(files):
+    command = [ROOT / 'tools/analysis_tools/draw_predictions.py', files / 'tiny_vid.json', files,
+               f'one={files / "p.npz"}', f'two={files / "p.json"}', '--out', files / 'strip.png']
+    run(*command, '--zoom', '1', '--video', 'video_1', '--frames', '0', '2', '3')
+    picture = cv2.imread(str(files / 'strip.png'))
+    assert picture.shape == (3 * 48 + 2 * 4, 100 + 3 * 64 + 2 * 4, 3)
+    assert 'is not in the video' in run(*command, '--frames', '9', code=1).stderr

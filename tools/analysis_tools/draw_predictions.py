@@ -1,0 +1,159 @@
+"""Draw frames of a video over time: true boxes, and those of several predictions files.
+
+    python tools/analysis_tools/draw_predictions.py VAL.json IMAGES a=a.npz b=b.npz --out s.png
+
+Every row of the picture is a file, every column a frame. Scores of different files need not be
+comparable (rescoring may add): of each file the best boxes of the data set are drawn, as many as
+there are objects. Without --video it is the video whose AP50 differs most between the last file
+and the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile
+from mmvod_plugins.evaluation import Predictions
+from mmvod_plugins.evaluation.coco_json import read_predictions
+from mmvod_plugins.evaluation.functional import GroundTruth, evaluate_per_video, to_detections
+from mmvod_plugins.evaluation.metrics.imagenet_vid_metric import named_videos
+from mmvod_plugins.visualization import contact_sheet, draw_detections
+
+GREEN = (0, 200, 0)
+TITLE_WIDTH = 100
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('annotations', type=Path, help='COCO-VID json')
+    parser.add_argument('images', type=Path, help='folder of the frames')
+    parser.add_argument('predictions', nargs='+', metavar='TITLE=FILE')
+    parser.add_argument('--video', help='name or id')
+    parser.add_argument('--frames', type=int, nargs='+', help='numbers; by default six in a row')
+    parser.add_argument('--zoom', type=float, default=1.5)
+    parser.add_argument('--out', type=Path, required=True)
+    return parser.parse_args(argv)
+
+
+def threshold(predictions: Predictions, count: int) -> float:
+    """The score above which there are ``count`` detections."""
+    scores = np.concatenate([video.scores for video in predictions.videos])
+    return float(np.sort(scores)[::-1][:count].min(initial=np.inf))
+
+
+def changed_most(files: list[Predictions], truth: GroundTruth) -> int:
+    """Position of the video that gains most AP50 from the first file to the last."""
+    first, last = (evaluate_per_video(to_detections(file.videos, truth), truth, ['voc'])['voc']
+                   for file in (files[0], files[-1]))
+    return int(np.nanargmax(last.mean_ap - first.mean_ap))
+
+
+class Strip:
+    """One video, drawn frame by frame.
+
+    Args:
+        source: The annotation file.
+        images: Folder of the frames.
+        truth: Ground truth.
+        zoom: Factor of the size of the frames.
+    """
+
+    def __init__(self, source: CocoVIDFile, images: Path, truth: GroundTruth, zoom: float) -> None:
+        self.truth = truth
+        self.names = {image['id']: images / image['file_name'] for image in source.images}
+        self.zoom = zoom
+
+    def frame(self, number: int) -> np.ndarray:
+        """The frame with a number in the ground truth, enlarged.
+
+        Raises:
+            FileNotFoundError: If it cannot be read.
+        """
+        path = self.names[self.truth.image_ids[number]]
+        image = cv2.imread(str(path))
+        if image is None:
+            raise FileNotFoundError(f'{path} cannot be read')
+        return cv2.resize(image, None, fx=self.zoom, fy=self.zoom, interpolation=cv2.INTER_CUBIC)
+
+    def true_row(self, numbers: list[int]) -> list[np.ndarray]:
+        """Frames with their true boxes."""
+        cells = []
+        for number in numbers:
+            rows = slice(self.truth.offsets[number], self.truth.offsets[number + 1])
+            cells.append(draw_detections(
+                self.frame(number), self.zoom * self.truth.boxes[rows], self.truth.labels[rows],
+                class_names=self.truth.classes, colour=GREEN))
+        return cells
+
+    def row(self, numbers: list[int], predictions: Predictions) -> list[np.ndarray]:
+        """Frames with the detections of a file."""
+        least = threshold(predictions, len(self.truth.boxes))
+        found = to_detections(predictions.videos, self.truth)
+        cells = []
+        for number in numbers:
+            rows = np.flatnonzero((found.frame == number) & (found.scores >= least))
+            cells.append(draw_detections(
+                self.frame(number), self.zoom * found.boxes[rows], found.labels[rows],
+                found.scores[rows], self.truth.classes))
+        return cells
+
+
+def title(text: str, height: int) -> np.ndarray:
+    """A white cell with a line of text."""
+    cell = np.full((height, TITLE_WIDTH, 3), 255, np.uint8)
+    cv2.putText(cell, text, (4, height // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1,
+                cv2.LINE_AA)
+    return cell
+
+
+def draw(args: argparse.Namespace) -> np.ndarray:
+    """The whole picture.
+
+    Raises:
+        ValueError: If files do not belong together, or a frame does not exist.
+    """
+    source = CocoVIDFile(str(args.annotations))
+    files = {name: read_predictions(path, source)
+             for name, _, path in (item.partition('=') for item in args.predictions)}
+    truth = GroundTruth.from_coco_vid(str(args.annotations))
+    if args.video is None:
+        video = changed_most(list(files.values()), truth)
+    else:
+        asked = int(args.video) if args.video.isdigit() else args.video
+        video = truth.videos.index(named_videos(source.videos(), [asked])[0])
+    numbers = np.flatnonzero(truth.video == video)
+    if args.frames is None:
+        middle = max(len(numbers) // 2 - 3, 0)
+        args.frames = list(range(middle, min(middle + 6, len(numbers))))
+    if max(args.frames) >= len(numbers):
+        raise ValueError(f'frame {max(args.frames)} is not in the video, which has {len(numbers)}')
+    chosen = numbers[args.frames].tolist()
+    strip = Strip(source, args.images, truth, args.zoom)
+    rows = {'truth': strip.true_row(chosen),
+            **{name: strip.row(chosen, predictions) for name, predictions in files.items()}}
+    return contact_sheet([np.hstack([title(name, row[0].shape[0]), contact_sheet(row, len(row))])
+                          for name, row in rows.items()], 1)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line entry; returns the exit code."""
+    args = parse_args(argv)
+    try:
+        picture = draw(args)
+    except (OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(args.out), picture)
+    print(args.out)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
