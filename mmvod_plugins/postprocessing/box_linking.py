@@ -57,7 +57,7 @@ class BoxLinkingWithRelations(PathRescoring):
         if video.relations is None:
             # The text names no video, so that it is shown once and not for each of them.
             warnings.warn('BoxLinkingWithRelations got detections without relation weights and '
-                          'links without them: test with model.raw_detections.relations=True',
+                          'links without them: test with model.detections.relations=True',
                           stacklevel=2)
         return super().process(video)
 

@@ -80,42 +80,37 @@ def find_sequences(boxes: Boxes, classes: np.ndarray,
     count = len(boxes.scores)
     forest = Forest(np.ones(count, dtype=np.bool_), np.zeros(count),
                     *(np.full(count, -1, dtype=np.int64) for _ in range(3)))
-    sequences = np.full(count, -1, dtype=np.int64)
-    totals: list[np.ndarray] = [np.zeros(0)]
-    found = 0
-    for start, end in classes:
-        totals.append(_search_class(boxes, forest, rule, (start, end), sequences, found))
-        found += len(totals[-1])
-    return sequences, forest.left, np.concatenate(totals)
+    sequences, totals = np.full(count, -1, dtype=np.int64), np.empty(count)
+    found = _search(boxes, forest, rule, classes, sequences, totals)
+    return sequences, forest.left, totals[:found]
 
 
 @njit(cache=True)
-def _search_class(boxes: Boxes, forest: Forest, rule: Rule, rows: tuple[int, int],
-                  sequences: np.ndarray, found: int) -> np.ndarray:
-    """Search one class, number its sequences from ``found`` on; their sums, (S,)."""
-    linked = _evaluate(boxes, forest, rule, np.arange(rows[0], rows[1]))
-    queue = [(-forest.sums[box], box) for box in range(rows[0], rows[1])]
-    heapq.heapify(queue)
-    size = rows[1] - rows[0]
-    totals = np.empty(size)
-    gone, below = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-    count = 0
-    while queue and (linked or not rule.stop_without_links):
-        negative, box = heapq.heappop(queue)
-        if not forest.left[box] or forest.sums[box] != -negative:
-            # The box is gone, or waits with its new sum further back.
-            continue
-        if -negative < rule.min_sum:
-            break
-        taken = gone[:_take(boxes, forest, rule, box, sequences, found + count, gone)]
-        totals[count] = -negative
-        count += 1
-        linked -= (forest.parents[taken] >= 0).sum()
-        changed = below[:_cut_below(forest, taken, below)]
-        linked += _evaluate(boxes, forest, rule, changed) - len(changed)
-        for box in changed:
-            heapq.heappush(queue, (-forest.sums[box], box))
-    return totals[:count]
+def _search(boxes: Boxes, forest: Forest, rule: Rule, classes: np.ndarray,
+            sequences: np.ndarray, totals: np.ndarray) -> int:
+    """Search all classes, fill in ``sequences`` and ``totals``; the number of sequences."""
+    gone, below = np.empty_like(sequences), np.empty_like(sequences)
+    found = 0
+    for start, end in classes:
+        linked = _evaluate(boxes, forest, rule, np.arange(start, end))
+        queue = [(-forest.sums[box], box) for box in range(start, end)]
+        heapq.heapify(queue)
+        while queue and (linked or not rule.stop_without_links):
+            negative, box = heapq.heappop(queue)
+            if not forest.left[box] or forest.sums[box] != -negative:
+                # The box is gone, or waits with its new sum further back.
+                continue
+            if -negative < rule.min_sum:
+                break
+            taken = gone[:_take(boxes, forest, rule, box, sequences, found, gone)]
+            totals[found] = -negative
+            found += 1
+            changed = below[:_cut_below(forest, taken, below)]
+            linked -= _count_linked(forest, taken) + len(changed)
+            linked += _evaluate(boxes, forest, rule, changed)
+            for box in changed:
+                heapq.heappush(queue, (-forest.sums[box], box))
+    return found
 
 
 @njit(cache=True)
@@ -177,6 +172,15 @@ def _cut_below(forest: Forest, gone: np.ndarray, below: np.ndarray) -> int:
     if count > 1:
         below[:count].sort()
     return count
+
+
+@njit(cache=True)
+def _count_linked(forest: Forest, rows: np.ndarray) -> int:
+    """How many boxes have a parent."""
+    linked = 0
+    for box in rows:
+        linked += forest.parents[box] >= 0
+    return linked
 
 
 @njit(cache=True)

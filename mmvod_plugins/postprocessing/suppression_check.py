@@ -13,8 +13,7 @@ from .overlapping_pairs import iter_overlapping_pairs
 TOUCHING_IOU = 0.1
 #: Customary suppression (0.3 to 0.7) leaves no pair above this.
 HIGHEST_IOU_LEFT = 0.7
-#: So many pairs without one above are no accident: of an unsuppressed detector's touching pairs
-#: more than one in ten overlaps that much, so that this would happen once in 10,000 videos.
+#: So many pairs without one above are taken for no accident.
 ENOUGH_PAIRS = 100
 
 
@@ -52,5 +51,5 @@ def check_not_suppressed(video: VideoDetections, name: str) -> None:
              f'{HIGHEST_IOU_LEFT}: it seems that per-frame NMS was applied')
     raise ValueError(
         f'video {video.video_id!r} {found}. {name} takes the place of per-frame NMS and expects '
-        'the boxes before it: write the detections with NMS off (test_cfg with nms=None), or '
-        'pass force=True to go on with these')
+        'the boxes before it: test with model.detections.nms=False, or pass force=True to go on '
+        'with these')
