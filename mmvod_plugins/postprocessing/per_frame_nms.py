@@ -11,16 +11,23 @@ from .base import PostProcessor
 from .class_groups import class_groups
 from .overlapping_pairs import overlapping_pairs
 from .path_rescoring import best_per_frame
+from .scored_boxes import group_boxes
 
 
 @TASK_UTILS.register_module()
 class PerFrameNMS(PostProcessor):
-    """Score threshold, suppression per class, and a cap per frame, as mmdet's test does it."""
+    """Score threshold, suppression, and a cap per frame, as mmdet's test does it.
+
+    Per class, as every detector does, or with ``class_agnostic`` once for all: then a box counts
+    with its best score, and the detections of all classes of a box that stays stay. So boxes keep
+    their score vectors, which is what REPP and Seq-Bbox Matching link.
+    """
 
     replaces_nms = True
 
     def __init__(self, *, iou: float = 0.5, pixel_offset: float = 0.0,
-                 max_per_frame: int | None = None, score_threshold: float = 0.0) -> None:
+                 max_per_frame: int | None = None, score_threshold: float = 0.0,
+                 class_agnostic: bool = False) -> None:
         """Set the options.
 
         Args:
@@ -28,6 +35,7 @@ class PerFrameNMS(PostProcessor):
             pixel_offset: Added to the sides of boxes: 1 where coordinates name the last pixel.
             max_per_frame: So many boxes of all classes together stay in a frame, None for all.
             score_threshold: Boxes stay if their score is above this.
+            class_agnostic: Whether boxes of different classes suppress each other.
         """
         if not 0 <= iou <= 1:
             raise ValueError(f'PerFrameNMS: iou must be from 0 to 1, got {iou}')
@@ -35,11 +43,13 @@ class PerFrameNMS(PostProcessor):
         self.pixel_offset = pixel_offset
         self.max_per_frame = max_per_frame
         self.score_threshold = score_threshold
+        self.class_agnostic = class_agnostic
 
     def process(self, video: VideoDetections) -> VideoDetections:
         """The detections that stay, as they are."""
         video = video.select(video.scores > self.score_threshold)
-        rows = np.flatnonzero(kept_by_nms(video, self.iou, self.pixel_offset))
+        suppress = kept_boxes_by_nms if self.class_agnostic else kept_by_nms
+        rows = np.flatnonzero(suppress(video, self.iou, self.pixel_offset))
         rows = rows[best_per_frame(video, rows, self.max_per_frame)]
         return video.select(rows).with_arrays(suppressed=True)
 
@@ -59,6 +69,21 @@ def kept_by_nms(video: VideoDetections, iou: float, pixel_offset: float = 0.0) -
     first, second = video.scores[pairs.T]
     better = (first > second) | ((first == second) & (pairs[:, 0] < pairs[:, 1]))
     return ~_suppressed(pairs[better], len(video))
+
+
+def kept_boxes_by_nms(video: VideoDetections, iou: float, pixel_offset: float = 0.0) -> np.ndarray:
+    """Which detections stay where whole boxes are suppressed, (N,), bool.
+
+    Args:
+        video: The detections; those with the same box in the same frame stay or go together.
+        iou: As for :func:`kept_by_nms`.
+        pixel_offset: In pixels.
+    """
+    group, first = group_boxes(video)
+    best = np.zeros(len(first), dtype=video.scores.dtype)
+    np.maximum.at(best, group, video.scores)
+    boxes = video.select(first).with_arrays(scores=best, labels=np.zeros(len(first), np.int64))
+    return kept_by_nms(boxes, iou, pixel_offset)[group]
 
 
 def _suppressed(pairs: np.ndarray, count: int) -> np.ndarray:

@@ -92,7 +92,7 @@ def test_blr_has_no_weights_across_a_frame_that_is_left_out():
 
 
 def test_blr_without_relations_says_so_and_links():
-    with pytest.warns(UserWarning, match=r'model\.raw_detections\.relations=True'):
+    with pytest.warns(UserWarning, match=r'model\.detections\.relations=True'):
         out = BoxLinkingWithRelations()(video_of([[(0, 0.4), (30, 0.5)], [(0, 0.6), (30, 0.3)]]))
     assert linked(out) == [[(0, 1.0, 0), (30, 1.0, 1)], [(0, 1.2, 0), (30, 0.8, 1)]]
 

@@ -146,3 +146,23 @@ def test_tubelets_need_tracks_of_one_class():
         tubelets(video)
     with pytest.raises(ValueError, match=r'track 0 has boxes of the classes \[1, 2\]'):
         tubelets(video.with_arrays(track_ids=np.zeros(2, np.int64)))
+
+
+def test_whole_boxes_are_suppressed_with_all_their_classes():
+    frame = [(0, 0.3, 0), (0, 0.6, 1), (3, 0.5, 2), (3, 0.55, 1), (40, 0.1, 0), (40, 0.2, 2)]
+    out = PerFrameNMS(class_agnostic=True)(video_of([frame, [(0, 0.1)]]))
+    rows = zip(out.boxes[:, 0].tolist(), out.labels.tolist(), out.scores.tolist(), strict=True)
+    assert list(rows) == [(0, 0, 0.3), (0, 1, 0.6), (40, 0, 0.1), (40, 2, 0.2), (0, 0, 0.1)]
+    assert out.num_boxes.tolist() == [4, 1]
+
+
+def test_whole_boxes_of_one_class_are_suppressed_as_ever():
+    video = random_video(3, num_classes=1, num_boxes=25)
+    plain, whole = PerFrameNMS()(video), PerFrameNMS(class_agnostic=True)(video)
+    assert plain.equals(whole)
+
+
+@pytest.mark.parametrize('class_agnostic', [False, True])
+def test_nothing_is_above_the_threshold(class_agnostic):
+    processor = PerFrameNMS(score_threshold=0.95, class_agnostic=class_agnostic)
+    assert processor(video_of([[(0, 0.9)], []])).num_boxes.tolist() == [0, 0]
