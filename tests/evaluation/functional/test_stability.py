@@ -110,3 +110,8 @@ def plain_stability(rows, boxes, truth):
 def test_without_instances_there_is_no_stability():
     with pytest.raises(ValueError, match='no instance_id'):
         temporal_stability(make_detections([]), make_truth([(0, 0, BOX)]))
+
+
+def test_a_score_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match='scores nan'):
+        one_track([BOX, BOX], [0.9, NAN])
