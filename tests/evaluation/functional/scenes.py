@@ -59,6 +59,8 @@ def random_scene(seed, num_frames=12, num_classes=4, crowds=False, tied_scores=F
     for frame in range(num_frames):
         objects = [(frame, int(rng.integers(num_classes - 1)), random_box(rng))
                    for _ in range(rng.integers(6) if frame else 0)]
+        # Two objects in one place: whatever overlaps one overlaps the other as much.
+        objects += objects[:int(rng.integers(3))]
         gt_rows.extend(objects)
         for _ in range(rng.integers(14) if frame != 1 else 0):
             det_rows.append((frame, *random_detection(objects, num_classes, rng)))
