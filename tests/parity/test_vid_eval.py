@@ -105,4 +105,6 @@ def test_plain_is_the_group_of_all_objects(path):
 def test_proposal_recall(path, name, limit):
     data = load(path)
     recall = proposal_recall(*arrays(data), limit=limit)
-    assert_equal(path, f'proposal_recall{name}', recall, data[f'proposal_recall{name}'])
+    golden = data[f'proposal_recall{name}']
+    # This one was recorded in single precision.
+    assert_equal(path, f'proposal_recall{name}', np.float32(recall), np.float32(golden))

@@ -141,8 +141,7 @@ def _concatenate(parts: list[Detections]) -> Detections:
 def _frame_numbers(video: VideoDetections, truth: GroundTruth) -> np.ndarray:
     """Frame numbers of a video's frames in the ground truth, (T,), int32."""
     if video.image_ids is None:
-        known = {(video.video_id, int(truth.frame_ids[f])): f for f in
-                 np.flatnonzero([i == video.video_id for i in truth.video_ids])}
+        known = truth.frame_of_position
         keys = [(video.video_id, frame_id) for frame_id in video.frame_ids.tolist()]
     else:
         known = truth.frame_of_image

@@ -103,6 +103,12 @@ class GroundTruth:
         return {image_id: f for f, image_id in enumerate(self.image_ids)}
 
     @cached_property
+    def frame_of_position(self) -> dict[tuple[Hashable, int], int]:
+        """Frame number of every video id and frame id."""
+        positions = zip(self.video_ids, self.frame_ids.tolist(), strict=True)
+        return {position: f for f, position in enumerate(positions)}
+
+    @cached_property
     def videos(self) -> list[Hashable]:
         """Ids of the videos in the order of their first frames."""
         return list(dict.fromkeys(self.video_ids))
@@ -138,7 +144,8 @@ class GroundTruth:
         Raises:
             ValueError: If a video is not in the ground truth.
         """
-        unknown = [video_id for video_id in video_ids if video_id not in set(self.videos)]
+        known = set(self.videos)
+        unknown = [video_id for video_id in video_ids if video_id not in known]
         if unknown:
             raise ValueError(f'video {unknown[0]!r} is not in the ground truth ({len(unknown)} '
                              f'such); it has {len(self.videos)} videos, the first is '

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .detections import Detections
+from .detections import Detections, check_detections
 from .evaluate import match_detections
 from .ground_truth import GroundTruth
 from .overlaps import run_starts
@@ -78,6 +78,8 @@ def temporal_stability(detections: Detections, truth: GroundTruth, score_thresho
     Raises:
         ValueError: If the annotation has no instance ids, or detections cannot be evaluated.
     """
+    # Before low scores are left out: NaN is not low.
+    check_detections(detections, truth)
     order = np.lexsort((truth.frame_ids[truth.frame], truth.tracks))
     order = order[~truth.crowd[order]]
     scene = Scene(detections.select(detections.scores >= score_threshold), truth)
