@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,16 +22,19 @@ class CocoVIDFile:
     videos of one frame.
 
     Args:
-        path: The json file.
+        source: The json file, or what is in it.
         backend_args: Where it lies, see ``mmengine.fileio``.
 
     Raises:
         ValueError: If the file is no COCO json, has no images, or names an id twice.
     """
 
-    def __init__(self, path: str, backend_args: dict[str, Any] | None = None) -> None:
-        self.path = path
-        content = read_json(path, backend_args)
+    def __init__(self, source: str | dict[str, Any],
+                 backend_args: dict[str, Any] | None = None) -> None:
+        in_memory = isinstance(source, dict)
+        self.path = 'annotations' if in_memory else source
+        content = source if in_memory else read_json(source, backend_args)
+        check_content(content, self.path)
         self.categories: list[dict] = content.get('categories') or []
         self.images: list[dict] = content['images']
         self.video_infos: list[dict] = content.get('videos') or []
@@ -180,13 +183,7 @@ class CocoVIDFile:
     def instances(self, image: dict, labels: dict[Hashable, int]) -> list[dict[str, Any]]:
         """Valid boxes of one image in mmdet's form, (x1, y1, x2, y2); others are counted."""
         instances = []
-        for position, annotation in enumerate(self.annotations.get(image['id'], [])):
-            if annotation['category_id'] not in labels or annotation.get('ignore', False):
-                continue
-            problem = box_problem(annotation, image)
-            if problem:
-                self.dropped[problem] += 1
-                continue
+        for position, annotation in self.valid_annotations(image, labels):
             x, y, w, h = annotation['bbox']
             instance_id = annotation.get('instance_id')
             instance = dict(bbox=[x, y, x + w, y + h],
@@ -198,6 +195,18 @@ class CocoVIDFile:
             instances.append(instance)
         return instances
 
+    def valid_annotations(self, image: dict, labels: dict[Hashable, int]
+                          ) -> Iterator[tuple[int, dict]]:
+        """Annotations of one image that can be used, with their position in it."""
+        for position, annotation in enumerate(self.annotations.get(image['id'], [])):
+            if annotation['category_id'] not in labels or annotation.get('ignore', False):
+                continue
+            problem = box_problem(annotation, image)
+            if problem:
+                self.dropped[problem] += 1
+            else:
+                yield position, annotation
+
     def warn_of_dropped_boxes(self) -> None:
         """Say once how many boxes :meth:`instances` has dropped, and why."""
         if self.dropped:
@@ -206,21 +215,28 @@ class CocoVIDFile:
             self.dropped.clear()
 
 
-def read_json(path: str, backend_args: dict[str, Any] | None) -> dict[str, Any]:
-    """Load a COCO json that has images.
+def read_json(path: str, backend_args: dict[str, Any] | None) -> object:
+    """Load a json.
 
     Raises:
-        ValueError: If it is no json, not COCO or without images.
+        ValueError: If it is no json.
     """
     try:
-        content = load(path, file_format='json', backend_args=backend_args)
+        return load(path, file_format='json', backend_args=backend_args)
     except json.JSONDecodeError as error:
         raise ValueError(f'{path} is no valid json ({error}); convert the data set again'
                          ) from error
+
+
+def check_content(content: object, path: str) -> None:
+    """Refuse what is not COCO.
+
+    Raises:
+        ValueError: If it is no dict with images.
+    """
     if not isinstance(content, dict) or not content.get('images'):
         raise ValueError(f'{path} names no images: a COCO-VID json needs the keys images, '
                          'categories and annotations')
-    return content
 
 
 def image_size(image: dict) -> tuple[int | None, int | None]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile, box_problem, image_size
+from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile, image_size
 
 #: Attributes with one row per box, and those with one entry per frame.
 BOX_FIELDS = ('boxes', 'labels', 'instance_ids', 'crowd', 'areas')
@@ -179,41 +177,18 @@ class GroundTruth:
                 not given.
             videos: Ids of the videos to keep, all if not given.
         """
-        file = _open(source)
+        file = CocoVIDFile(source if isinstance(source, dict) else str(source))
         names = tuple(file.classes if classes is None else classes)
         labels = file.labels(names)
         frames, rows = [], []
         for video in file.videos():
             for image in video['images']:
-                kept = list(_kept_annotations(file, image, labels))
+                kept = [annotation for _, annotation in file.valid_annotations(image, labels)]
                 rows.extend(kept)
                 frames.append((image, video['video_id'], len(kept)))
         file.warn_of_dropped_boxes()
         truth = GroundTruth(**_frame_arrays(frames), **_box_arrays(rows, labels), classes=names)
         return truth if videos is None else truth.subset(videos)
-
-
-def _open(source: str | Path | dict[str, Any]) -> CocoVIDFile:
-    if not isinstance(source, dict):
-        return CocoVIDFile(str(source))
-    # The checks are those of a file: a content in memory becomes one.
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'annotations.json'
-        path.write_text(json.dumps(source))
-        return CocoVIDFile(str(path))
-
-
-def _kept_annotations(file: CocoVIDFile, image: dict, labels: dict[Hashable, int]
-                      ) -> Iterator[dict]:
-    """The annotations that ``CocoVIDFile.instances`` keeps, with all their fields."""
-    for annotation in file.annotations.get(image['id'], []):
-        if annotation['category_id'] not in labels or annotation.get('ignore', False):
-            continue
-        problem = box_problem(annotation, image)
-        if problem:
-            file.dropped[problem] += 1
-            continue
-        yield annotation
 
 
 def _frame_arrays(frames: list[tuple[dict, Hashable, int]]) -> dict[str, Any]:
