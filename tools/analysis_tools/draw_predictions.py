@@ -25,7 +25,7 @@ from mmvod_plugins.evaluation.metrics.imagenet_vid_metric import named_videos
 from mmvod_plugins.visualization import contact_sheet, draw_detections
 
 GREEN = (0, 200, 0)
-TITLE_WIDTH = 100
+TITLE_WIDTH = 116
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
