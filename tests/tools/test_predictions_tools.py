@@ -1,9 +1,13 @@
-"""tools/analysis_tools/eval_predictions.py and tools/postprocess.py as commands."""
+"""tools/analysis_tools/{eval,draw}_predictions.py and tools/postprocess.py as commands."""
 
+import importlib.util
 import json
+import os
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -36,15 +40,36 @@ def files(tmp_path_factory):
     return folder
 
 
-def run(*command, code=0):
-    done = subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, check=False,
-                          capture_output=True, text=True, timeout=120)
-    assert done.returncode == code, done.stderr[-2000:]
-    return done
+@lru_cache
+def tool(path):
+    """A tool as a module: a process of its own would take seconds to start."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a tool with arguments; what it prints."""
+    def call(path, *arguments, code=0):
+        capsys.readouterr()
+        found = tool(path).main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        assert found == code, printed.err
+        return SimpleNamespace(stdout=printed.out, stderr=printed.err)
+    return call
+
+
+def test_it_is_a_command(files):
+    done = subprocess.run(
+        [sys.executable, EVALUATE, files / 'p.npz', files / 'tiny_vid.json'], cwd=files,
+        env=os.environ | {'PYTHONPATH': str(ROOT)}, check=True, capture_output=True, text=True)
+    assert 'mega_AP50' in done.stdout
 
 
 @pytest.mark.parametrize('name', ['p.npz', 'p.json'])
-def test_a_file_is_evaluated(files, name):
+def test_a_file_is_evaluated(run, files, name):
     done = run(EVALUATE, files / name, files / 'tiny_vid.json', '--per-video', '--sizes',
                '--stability', '0.5', '--proposals', '1', '--json', files / 'numbers.json')
     numbers = json.loads((files / 'numbers.json').read_text())
@@ -54,7 +79,7 @@ def test_a_file_is_evaluated(files, name):
         assert line in done.stdout
 
 
-def test_post_processing_before_the_evaluation(files):
+def test_post_processing_before_the_evaluation(run, files):
     run(EVALUATE, files / 'p.npz', files / 'tiny_vid.json', '--stability', '0.4', '--json',
         files / 'after.json', '--post-processors', 'SeqNMS', '--videos', 'video_0',
         '--protocols', 'voc')
@@ -64,7 +89,7 @@ def test_post_processing_before_the_evaluation(files):
     assert not any('mega' in key for key in numbers)
 
 
-def test_a_file_is_post_processed_and_tracks_are_exported(files):
+def test_a_file_is_post_processed_and_tracks_are_exported(run, files):
     run(POSTPROCESS, files / 'p.npz', '--post-processors', "SeqNMS(rescore='max')", '--out',
         files / 'linked.npz')
     run(POSTPROCESS, files / 'linked.npz', '--out', files / 'linked.json', '--annotations',
@@ -76,13 +101,13 @@ def test_a_file_is_post_processed_and_tracks_are_exported(files):
     assert {row['track_id'] for row in rows} == {0, 1}
 
 
-def test_two_files_are_pooled(files):
+def test_two_files_are_pooled(run, files):
     run(POSTPROCESS, files / 'p.npz', files / 'p.npz', '--post-processors', 'PerFrameNMS',
         '--out', files / 'both.npz')
     assert [len(v) for v in load_predictions(files / 'both.npz').videos] == [12, 8]
 
 
-@pytest.mark.parametrize(('command', 'words'), [
+@pytest.mark.parametrize(('command', 'said'), [
     ((EVALUATE, 'none.npz', '{f}/tiny_vid.json'), 'none.npz'),
     ((EVALUATE, '{f}/tiny_vid.json', '{f}/tiny_vid.json'), 'holds no COCO results'),
     ((EVALUATE, '{f}/p.npz', '{f}/p.json'), 'p.json names no images'),
@@ -93,9 +118,10 @@ def test_two_files_are_pooled(files):
     ((POSTPROCESS, '{f}/p.npz', '--out', '{f}/x.pkl'), 'written as .npz'),
 ], ids=['no file', 'no results', 'no annotations', 'no such video', 'no such post-processor',
         'json without annotations', 'wrong name'])
-def test_errors_are_one_sentence(files, command, words):
-    done = run(*(str(word).replace('{f}', str(files)) for word in command), code=1)
-    assert words in done.stderr
+def test_errors_are_one_sentence(run, files, command, said):
+    path, *words = command
+    done = run(path, *(str(word).replace('{f}', str(files)) for word in words), code=1)
+    assert said in done.stderr
     assert 'Traceback' not in done.stderr
 
 
@@ -113,7 +139,7 @@ def test_what_is_no_post_processor(text):
         parse_post_processor(text)
 
 
-def test_a_video_is_drawn_over_time(files):
+def test_a_video_is_drawn_over_time(run, files):
     command = [ROOT / 'tools/analysis_tools/draw_predictions.py', files / 'tiny_vid.json', files,
                f'one={files / "p.npz"}', f'two={files / "p.json"}', '--out', files / 'strip.png']
     run(*command, '--zoom', '1', '--video', 'video_1', '--frames', '0', '2', '3')
