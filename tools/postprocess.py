@@ -31,8 +31,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('predictions', nargs='+', type=Path,
                         help='.npz file or folder of tools/test.py --out, or COCO results (.json); '
                         'of several files the detections are pooled')
-    parser.add_argument('--post-processors', nargs='+', type=parse_post_processor, default=[],
-                        metavar='NAME', help="for instance SeqNMS or \"SeqNMS(rescore='max')\"")
+    parser.add_argument('--post-processors', nargs='+', default=[], metavar='NAME',
+                        help="for instance SeqNMS or \"SeqNMS(rescore='max')\"")
     parser.add_argument('--out', type=Path, required=True, help='.npz, or .json for COCO results')
     parser.add_argument('--annotations', type=Path,
                         help='COCO-VID json, needed to read COCO results; its category ids are '
@@ -66,13 +66,19 @@ def process_files(args: argparse.Namespace) -> Predictions:
     Raises:
         ValueError: If files do not belong together, or a post-processor refuses them.
     """
+    if args.out.suffix not in ('.npz', '.json'):
+        raise ValueError(f'predictions are written as .npz or .json, got {args.out}')
+    configs = [parse_post_processor(text) for text in args.post_processors]
+    processors = build_post_processors(configs)
     source = CocoVIDFile(str(args.annotations)) if args.annotations else None
+    if args.out.suffix == '.json' and source is None:
+        print('without --annotations category ids are 1, 2, ... in the order of the classes',
+              file=sys.stderr)
     files = [read_predictions(path, source) for path in args.predictions]
     predictions = pool(files) if len(files) > 1 else files[0]
-    processors = build_post_processors(args.post_processors)
     videos = list(apply_post_processors(
         tqdm(predictions.videos, desc='videos', mininterval=1.0), processors))
-    info = dict(predictions.info, post_processors=args.post_processors)
+    info = dict(predictions.info, post_processors=configs)
     result = Predictions(videos, predictions.classes, info)
     write_predictions(args.out, result, source)
     return result
@@ -84,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         result = process_files(args)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {error.args[0] if isinstance(error, KeyError) else error}', file=sys.stderr)
         return 1
     count = sum(len(video) for video in result.videos)
     print(f'{args.out}: {count} detections in {len(result.videos)} videos')

@@ -26,6 +26,11 @@ class PredictionsRunner(Runner):
         metric = DumpVideoPredictions(cfg.dump_predictions, info,
                                       ann_file=getattr(dataset, 'ann_file', None))
         metric.dataset_meta = runner.test_evaluator.dataset_meta
+        if not cfg.model.get('detections', {}).get('nms', True):
+            runner.logger.info('model.detections.nms is off: the detections are written and not '
+                               'evaluated, as their AP says nothing and all of them may not fit '
+                               'into memory')
+            runner.test_evaluator.metrics.clear()
         runner.test_evaluator.metrics.append(metric)
         runner.register_hook(ResumePredictionsHook())
         return runner

@@ -136,14 +136,23 @@ def _of_frame(sample: Mapping[str, Any],
         raise ValueError(f'image {image_id!r} ({sample.get("img_path")}): a detection has a score '
                          'or a box that is not finite; check the checkpoint, or the learning rate '
                          'of its training')
+    if rows['scores'].min(initial=0) < 0:
+        raise ValueError(f'image {image_id!r} ({sample.get("img_path")}): a detection has the '
+                         f'score {rows["scores"].min()}; scores must not be negative')
     shape = sample.get('ori_shape')
     relations = sample.get('relations')
     return FramePrediction(
-        image_id=None if image_id is None else int(image_id), place=place,
+        image_id=_whole_number(image_id), place=place,
         rows=rows,
         relations=None if relations is None else _array(relations, np.float16),
         img_shape=None if shape is None else tuple(int(side) for side in shape[:2]),
         suppressed=sample.get('suppressed'))
+
+
+def _whole_number(image_id: object) -> int | None:
+    if image_id is None or isinstance(image_id, int | np.integer):
+        return None if image_id is None else int(image_id)
+    raise ValueError(f'the image id {image_id!r} is no whole number, as COCO annotations have')
 
 
 def _rows(instances: InstanceData | Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 import zipfile
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -46,11 +47,6 @@ class Predictions:
                 raise ValueError(f'video {video.video_id!r} has the label {label}, but there are '
                                  f'{len(self.classes)} classes')
 
-    @property
-    def num_frames(self) -> int:
-        """Frames of all videos."""
-        return sum(video.num_frames for video in self.videos)
-
     def select(self, video_ids: Sequence[Hashable]) -> Predictions:
         """Some of the videos, in the order given.
 
@@ -71,7 +67,8 @@ def save_predictions(path: str | os.PathLike[str], predictions: Predictions) -> 
     Args:
         path: File, ending with ``.npz``.
         predictions: What to write. ``class_scores``, ``objects``, ``track_ids``, ``relations`` and
-            ``image_ids`` are written if every video has them.
+            ``image_ids`` are written if every video with detections has them; if only some have
+            them, a warning says so.
 
     Raises:
         ValueError: If the name does not end with ``.npz``.
@@ -141,16 +138,33 @@ def _to_arrays(predictions: Predictions) -> dict[str, np.ndarray]:
     arrays = dict(meta=np.array(json.dumps(meta)),
                   frame_ids=_join(videos, 'frame_ids', np.int32),
                   num_boxes=_join(videos, 'num_boxes', np.int32))
-    if all(video.image_ids is not None for video in videos):
+    if _have(videos, 'image_ids'):
         arrays['image_ids'] = _join(videos, 'image_ids', np.int64)
+    found = [video for video in videos if len(video)]
     for name, dtype in ROW_TYPES.items():
-        if all(getattr(video, name) is not None for video in videos):
-            arrays[name] = _join(videos, name, dtype)
-    if videos and all(video.relations is not None for video in videos):
-        tables = [table for video in videos for table in video.relations]
+        if _have(found, name) or name in REQUIRED:
+            arrays[name] = _join(found or videos, name, dtype)
+    if _have(found, 'relations'):
+        tables = [table for video in videos for table in _relations(video)]
         arrays['relation_shapes'] = np.array([t.shape for t in tables], np.int32).reshape(-1, 2)
         arrays['relations'] = _concatenate([t.ravel() for t in tables], np.float16)
     return arrays
+
+
+def _have(videos: list[VideoDetections], name: str) -> bool:
+    """Whether all videos have an attribute."""
+    known = [getattr(video, name) is not None for video in videos]
+    if any(known) and not all(known):
+        warnings.warn(f'{known.count(False)} of {len(known)} videos have no {name}: it is not '
+                      'written for the others either', stacklevel=5)
+    return bool(known) and all(known)
+
+
+def _relations(video: VideoDetections) -> list[np.ndarray]:
+    """The relation tables of a video; empty ones where nothing was detected."""
+    if video.relations is None:
+        return [np.zeros((0, 0))] * max(video.num_frames - 1, 0)
+    return video.relations
 
 
 def _to_videos(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[VideoDetections]:

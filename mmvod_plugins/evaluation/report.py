@@ -6,7 +6,11 @@ import math
 import warnings
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import numpy as np
+
+from mmvod_plugins.postprocessing.scored_boxes import distinct_boxes
 from mmvod_plugins.structures import VideoDetections
 
 from .functional import (
@@ -28,6 +32,7 @@ from .functional import (
     temporal_stability,
     to_detections,
 )
+from .functional.protocols import find_protocols
 
 #: Positions of the IoU thresholds 0.5 and 0.75 in COCO's ten.
 COCO_THRESHOLDS = dict(AP50=0, AP75=5)
@@ -45,8 +50,14 @@ class ReportOptions:
         sizes: Whether small, medium and large objects (COCO's areas) are evaluated apart.
         classwise: Whether the numbers of every class are returned too; the table has them.
         per_video: Whether the table has AP50 of every video.
-        proposal_limits: Numbers of best boxes per frame whose class-agnostic recall is asked for.
-        stability_score: Lowest score of detections whose temporal stability is asked for, or None.
+        proposal_limits: Numbers of best boxes per frame whose class-agnostic recall is asked for;
+            a box that is detected as several classes counts once, with its best score.
+        stability_score: Lowest score of detections whose temporal stability is asked for;
+            ``'best'``: as many detections as there are objects; None: no stability.
+
+    Raises:
+        ValueError: If a protocol is unknown.
+        FileNotFoundError: If there is no motion file.
     """
 
     protocols: Sequence[str] = tuple(PROTOCOLS)
@@ -56,7 +67,18 @@ class ReportOptions:
     classwise: bool = False
     per_video: bool = False
     proposal_limits: Sequence[int] = ()
-    stability_score: float | None = None
+    stability_score: float | str | None = None
+
+    def __post_init__(self) -> None:
+        for name, single in (('protocols', str), ('proposal_limits', int)):
+            value = getattr(self, name)
+            object.__setattr__(self, name, (value, ) if isinstance(value, single) else tuple(value))
+        find_protocols(self.protocols)
+        if isinstance(self.stability_score, str) and self.stability_score != 'best':
+            raise ValueError("stability_score must be a number, 'best' or None, got "
+                             f'{self.stability_score!r}')
+        if self.motion_file is not None and not Path(self.motion_file).is_file():
+            raise FileNotFoundError(f'there is no motion_file {self.motion_file}')
 
 
 @dataclass
@@ -65,10 +87,12 @@ class Report:
 
     Attributes:
         values: Numbers by name; AP and recall in [0, 1], NaN where nothing is defined.
+        videos: AP50 by video and protocol, if it was asked for.
         lines: The same for reading, in percent.
     """
 
     values: dict[str, float] = field(default_factory=dict)
+    videos: dict[str, dict[str, float]] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
     def add_table(self, head: Sequence[str], rows: Iterable[Sequence[str | float]]) -> None:
@@ -104,10 +128,11 @@ class Evaluation:
             self.groups += MOTION_GROUPS
         if self.options.sizes:
             self.groups += AREA_GROUPS
-        whole, self.truth, self.motion = truth, truth, motion
+        self.truth, self.motion = truth, motion
         if videos is not None:
-            self.truth = whole.subset(videos)
-            self.motion = motion and motion.subset(whole, videos)
+            self.truth = truth.subset(videos)
+            self.motion = motion and motion.subset(truth, videos)
+        self.left_out = set(truth.videos) - set(self.truth.videos)
 
     def report(self, videos: Sequence[VideoDetections]) -> Report:
         """Evaluate detections; those of videos that are not looked at are left out.
@@ -115,8 +140,8 @@ class Evaluation:
         Raises:
             ValueError: See :func:`to_detections`.
         """
-        known = set(self.truth.videos)
-        detections = to_detections([v for v in videos if v.video_id in known], self.truth)
+        videos = [video for video in videos if video.video_id not in self.left_out]
+        detections = to_detections(videos, self.truth)
         if len(detections.missing):
             first = self.truth.frame_name(int(detections.missing[0]))
             warnings.warn(
@@ -126,6 +151,8 @@ class Evaluation:
         report = Report()
         self._add_ap(report, detections)
         self._add_others(report, detections)
+        if self.options.proposal_limits:
+            self._add_recall(report, videos)
         return report
 
     def _motion(self, truth: GroundTruth) -> MotionIoU | None:
@@ -169,22 +196,34 @@ class Evaluation:
         options = self.options
         if options.per_video:
             found = evaluate_per_video(detections, self.truth, options.protocols)
-            report.add_table(
-                ['AP50 of videos', *found],
-                [[str(video_id), *(float(result.mean_ap[v]) for result in found.values())]
-                 for v, video_id in enumerate(self.truth.videos)])
-        if options.proposal_limits:
-            recalls = {f'recall_{limit}': proposal_recall(detections, self.truth, limit)
-                       for limit in options.proposal_limits}
-            report.values.update(recalls)
-            report.add_table(['class-agnostic recall', ''], list(recalls.items()))
+            report.videos = {
+                str(video_id): {name: float(result.mean_ap[v]) for name, result in found.items()}
+                for v, video_id in enumerate(self.truth.videos)}
+            report.add_table(['AP50 of videos', *found],
+                             [[name, *row.values()] for name, row in report.videos.items()])
         if options.stability_score is not None:
-            stability = temporal_stability(detections, self.truth, options.stability_score)
+            score = options.stability_score
+            if score == 'best':
+                score = score_of_best(detections.scores, len(self.truth.boxes))
+            stability = temporal_stability(detections, self.truth, score)
             errors = dict(fragment_error=stability.fragment_error,
                           centre_error=stability.centre_error,
                           scale_ratio_error=stability.scale_ratio_error)
             report.values.update(errors)
             report.add_table(['temporal stability', ''], list(errors.items()))
+
+
+    def _add_recall(self, report: Report, videos: Sequence[VideoDetections]) -> None:
+        boxes = to_detections([distinct_boxes(video) for video in videos], self.truth)
+        recalls = {f'recall_{limit}': proposal_recall(boxes, self.truth, limit)
+                   for limit in self.options.proposal_limits}
+        report.values.update(recalls)
+        report.add_table(['class-agnostic recall', ''], list(recalls.items()))
+
+
+def score_of_best(scores: np.ndarray, count: int) -> float:
+    """The score from which on there are ``count`` detections; infinite without any."""
+    return float(np.sort(scores)[::-1][:count].min(initial=np.inf))
 
 
 def _mean_aps(protocol: str, result: GroupResult) -> dict[str, float]:

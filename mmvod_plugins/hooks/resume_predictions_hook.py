@@ -65,10 +65,16 @@ def describe_run(runner: Runner) -> dict[str, Any]:
     config = runner.cfg
     dataset = config.test_dataloader.dataset
     checkpoint = str(config.get('load_from'))
-    found = os.stat(checkpoint) if os.path.isfile(checkpoint) else None
     return dict(
         model=_digest(config.model), data=_digest(dataset), checkpoint=checkpoint,
-        checkpoint_size=found and found.st_size, checkpoint_time=found and found.st_mtime)
+        checkpoint_state=_state(checkpoint),
+        annotations_state=_state(getattr(runner.test_dataloader.dataset, 'ann_file', '')))
+
+
+def _state(path: str) -> list[float] | None:
+    """Size and time of a local file; None for others."""
+    found = os.stat(path) if os.path.isfile(path) else None
+    return found and [found.st_size, found.st_mtime]
 
 
 def check_metrics(metrics: Sequence[BaseMetric]) -> None:

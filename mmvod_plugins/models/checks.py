@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -53,8 +54,12 @@ def check_detections(options: DetectionOptions, detector: BaseDetector,
     if options.class_scores and not isinstance(detector, TwoStageDetector):
         raise ValueError(
             'detections.class_scores needs a detector with a RoI head. Leave it away: with '
-            'nms=False the scores of a dense detector are put together by box '
-            '(VideoDetections.score_vectors)')
+            'nms=False the detections of a box in a dense detector have the scores of all classes')
+    if not options.default and not isinstance(detector, TwoStageDetector):
+        known = inspect.signature(detector.bbox_head.predict_by_feat).parameters
+        if 'cfg' not in known:
+            raise ValueError(f'detections are not possible with {type(detector.bbox_head).__name__}'
+                             ': its predict_by_feat takes no cfg; leave them away')
     if options.relations and (roi_head is None or not roi_head.aggregator.knows_locations):
         raise ValueError(
             'detections.relations needs a TemporalRoIHead whose aggregator relates objects by '

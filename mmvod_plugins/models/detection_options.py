@@ -17,7 +17,8 @@ class DetectionOptions:
 
     Attributes:
         nms: Whether boxes are suppressed and counted as ``test_cfg`` says. Without it every box
-            whose score for a class is above ``score_thr`` is a detection of that class.
+            whose score for a class is above ``score_thr`` is a detection of that class (YOLOX
+            says one class per box, whatever is asked for).
         score_thr: Threshold in place of that of ``test_cfg``; without ``nms`` 0.001 by default.
         class_scores: Whether detections carry the scores of their box for all classes,
             ``pred_instances.class_scores`` (N, K), and ``pred_instances.objects`` (N,), the
@@ -44,6 +45,8 @@ class DetectionOptions:
         if not self.nms:
             # boxes have an IoU of 1 at most, and mmcv suppresses above the threshold
             changed.update(nms=ConfigDict(type='nms', iou_threshold=1.0), max_per_img=10**9)
+            if 'nms_pre' in changed:
+                changed.nms_pre = 10**9
         return changed
 
 

@@ -54,7 +54,8 @@ def predict(detector: BaseDetector, feats: Feats, samples: list[DetDataSample], 
 def suppresses(detector: BaseDetector, options: DetectionOptions) -> bool:
     """Whether non-maximum suppression takes boxes away."""
     test_cfg = detector.test_cfg.rcnn if is_two_stage(detector) else detector.bbox_head.test_cfg
-    return options.nms and test_cfg.nms.get('iou_threshold', 0) < 1
+    nms = (test_cfg or {}).get('nms')
+    return options.nms and nms is not None and nms.get('iou_threshold', 0) < 1
 
 
 def loss(detector: BaseDetector, feats: Feats, samples: list[DetDataSample],

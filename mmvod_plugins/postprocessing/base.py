@@ -20,18 +20,18 @@ class PostProcessor(metaclass=ABCMeta):
     """Changes the detections of one video, looking at all its frames.
 
     Attributes:
-        replaces_nms: Whether it suppresses boxes itself, and so wants all of them.
+        refuses_suppressed: Whether it wants the boxes before non-maximum suppression.
     """
 
-    replaces_nms: bool = False
+    refuses_suppressed: bool = False
 
     def __call__(self, video: VideoDetections) -> VideoDetections:
         """Process one video; a video without detections stays as it is.
 
         Raises:
-            ValueError: If a score or a coordinate is not finite.
+            ValueError: If a score or a coordinate is not finite, or a score is negative.
         """
-        check_finite(video)
+        check_numbers(video)
         return self.process(video) if len(video) else video
 
     @abstractmethod
@@ -76,17 +76,18 @@ def apply_post_processors(videos: Iterable[VideoDetections],
             '0.001', stacklevel=2)
 
 
-def check_finite(video: VideoDetections) -> None:
-    """Refuse what no comparison can sort.
+def check_numbers(video: VideoDetections) -> None:
+    """Refuse what no comparison can sort, and scores that are none.
 
     Raises:
         ValueError: With the frame of the first such detection.
     """
-    bad = ~(np.isfinite(video.scores) & np.isfinite(video.boxes).all(axis=1))
+    good = np.isfinite(video.scores) & (video.scores >= 0)
+    bad = ~(good & np.isfinite(video.boxes).all(axis=1))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         frame_id = video.frame_ids[video.frame_index[row]]
         raise ValueError(
             f'video {video.video_id!r}, frame {frame_id}: a detection has the score '
-            f'{video.scores[row]} and the box {video.boxes[row].tolist()}: finite numbers were '
-            f'expected ({int(bad.sum())} such detections in the video)')
+            f'{video.scores[row]} and the box {video.boxes[row].tolist()}: finite numbers and '
+            f'scores of at least 0 were expected ({int(bad.sum())} such detections in the video)')

@@ -27,13 +27,14 @@ class BoxLinkingWithRelations(PathRescoring):
     to that of the later one, softmax weights averaged over the heads; paths over the whole
     video; the mean of a path's better half *added* to its scores.
 
-    See :class:`PathRescoring` for paths, track ids and ``causal``. Boxes without a relation
-    weight, also those on both sides of a frame that is left out, have w = 0.
+    Boxes without a relation weight, also those on both sides of a frame that is missing or left
+    out, have w = 0. See :class:`PathRescoring` for paths, track ids and ``causal``.
     """
 
     def __init__(self, *, edge: Literal['exponential', 'additive'] = 'exponential',
                  gate: float | None = None, rescore: str = 'add_top_half',
-                 max_per_frame: int | None = None, causal: bool = False) -> None:
+                 max_per_frame: int | None = None, skip_empty: bool = True,
+                 causal: bool = False) -> None:
         """Set the options.
 
         Args:
@@ -41,6 +42,8 @@ class BoxLinkingWithRelations(PathRescoring):
             gate: The edge is 0 unless the IoU is above this; None for no gate.
             rescore: A key of :data:`~mmvod_plugins.postprocessing.rescoring.RESCORINGS`.
             max_per_frame: The best so many boxes of a class and frame are linked; None for all.
+            skip_empty: Whether frames in which the class has no box are left out, as D&T do;
+                otherwise one such frame ends all linking of the class. RDN does not say.
             causal: Whether later frames must not count.
         """
         for name, value, known in (('edge', edge, ('exponential', 'additive')),
@@ -48,7 +51,7 @@ class BoxLinkingWithRelations(PathRescoring):
             if value not in known:
                 raise ValueError(f'BoxLinkingWithRelations: {name} must be one of {known}, '
                                  f'got {value!r}')
-        super().__init__(RESCORINGS[rescore], max_per_frame, causal=causal)
+        super().__init__(RESCORINGS[rescore], max_per_frame, skip_empty=skip_empty, causal=causal)
         self.edge = edge
         self.gate = gate
 
@@ -65,7 +68,8 @@ class BoxLinkingWithRelations(PathRescoring):
         """Link scores of the options' kind, (n_t, n_u)."""
         scores = score_sums(video, t, u)
         iou = pairwise_iou(video.boxes[video.rows(t)], video.boxes[video.rows(u)])
-        known = video.relations is not None and u == t + 1
+        known = (video.relations is not None and u == t + 1
+                 and video.frame_ids[u] == video.frame_ids[t] + 1)
         weights = video.relation_weights(t) if known else np.zeros_like(scores)
         linked = (scores + weights if self.edge == 'additive'
                   else (scores + iou) * np.exp(weights))

@@ -94,3 +94,18 @@ def members(tubelets: np.ndarray) -> Iterator[np.ndarray]:
     order = order[np.searchsorted(tubelets[order], 0):]
     cuts = np.flatnonzero(np.diff(tubelets[order])) + 1
     yield from np.split(order, cuts) if len(order) else ()
+
+
+def joined_so_far(frame_ids: np.ndarray) -> np.ndarray:
+    """Whether each frame follows the one before without a gap, judged without later frames.
+
+    The smallest step up to there counts as the step of the video.
+
+    Args:
+        frame_ids: (T,), ascending.
+
+    Returns:
+        (T - 1,), bool.
+    """
+    steps = np.diff(frame_ids)
+    return steps == np.minimum.accumulate(steps)

@@ -38,13 +38,15 @@ class PathRescoring(PostProcessor):
     ascending order; -1 for boxes on no path.
     """
 
-    def __init__(self, rescoring: Rescoring, max_per_frame: int | None, *, causal: bool) -> None:
+    def __init__(self, rescoring: Rescoring, max_per_frame: int | None, *,
+                 skip_empty: bool = True, causal: bool) -> None:
         """Set what all linkings need.
 
         Args:
             rescoring: New scores of a path's boxes.
             max_per_frame: The best so many boxes of a class and frame are linked, None for all;
                 the others keep their scores.
+            skip_empty: Whether frames without boxes of the class are left out.
             causal: Whether later frames must not count.
         """
         if max_per_frame is not None and max_per_frame < 1:
@@ -52,6 +54,7 @@ class PathRescoring(PostProcessor):
                              f'for all, got {max_per_frame}')
         self.rescoring = rescoring
         self.max_per_frame = max_per_frame
+        self.skip_empty = skip_empty
         self.causal = causal
 
     @abstractmethod
@@ -85,7 +88,9 @@ class PathRescoring(PostProcessor):
 
     def _paths(self, video: VideoDetections, edges: EdgeFunction) -> Iterator[np.ndarray]:
         """Rows of each path of a video with one class."""
-        frames = np.flatnonzero(video.num_boxes)
+        frames = np.arange(video.num_frames)
+        if self.skip_empty:
+            frames = np.flatnonzero(video.num_boxes)
         values = [edges(video, int(t), int(u)) for t, u in pairwise(frames)]
         find = online_paths if self.causal else k_paths
         for boxes in find(values, video.num_boxes[frames].tolist()).boxes:

@@ -11,7 +11,7 @@ from .base import PostProcessor
 from .class_groups import class_groups
 from .overlapping_pairs import overlapping_pairs
 from .path_rescoring import best_per_frame
-from .scored_boxes import group_boxes
+from .scored_boxes import distinct_boxes, group_boxes
 
 
 @TASK_UTILS.register_module()
@@ -22,8 +22,6 @@ class PerFrameNMS(PostProcessor):
     with its best score, and the detections of all classes of a box that stays stay. So boxes keep
     their score vectors, which is what REPP and Seq-Bbox Matching link.
     """
-
-    replaces_nms = True
 
     def __init__(self, *, iou: float = 0.5, pixel_offset: float = 0.0,
                  max_per_frame: int | None = None, score_threshold: float = 0.0,
@@ -79,10 +77,9 @@ def kept_boxes_by_nms(video: VideoDetections, iou: float, pixel_offset: float = 
         iou: As for :func:`kept_by_nms`.
         pixel_offset: In pixels.
     """
-    group, first = group_boxes(video)
-    best = np.zeros(len(first), dtype=video.scores.dtype)
-    np.maximum.at(best, group, video.scores)
-    boxes = video.select(first).with_arrays(scores=best, labels=np.zeros(len(first), np.int64))
+    group, _ = group_boxes(video)
+    boxes = distinct_boxes(video)
+    boxes = boxes.with_arrays(labels=np.zeros(len(boxes), np.int64))
     return kept_by_nms(boxes, iou, pixel_offset)[group]
 
 

@@ -11,7 +11,7 @@ from mmdet.registry import TASK_UTILS
 from mmvod_plugins.structures import VideoDetections
 
 from .base import PostProcessor
-from .greedy_tubelets import chain_starts, tubelet_numbers
+from .greedy_tubelets import chain_starts, joined_so_far, tubelet_numbers
 from .link_model import LinkModel
 from .scored_boxes import ScoredBoxes, detections_of, scored_boxes
 from .tubelet_averages import running_tubelet_means, smooth_tubelets, tubelet_means
@@ -123,18 +123,3 @@ def repp_distance(probability: np.ndarray, vectors_a: np.ndarray, vectors_b: np.
     similarity = (vectors_a @ vectors_b.T) * probability
     may_link = (probability >= match_threshold) & (similarity > 0)
     return np.where(may_link, 1 - similarity, np.inf)
-
-
-def joined_so_far(frame_ids: np.ndarray) -> np.ndarray:
-    """Whether each frame follows the one before without a gap, judged without later frames.
-
-    The smallest step up to there counts as the step of the video.
-
-    Args:
-        frame_ids: (T,), ascending.
-
-    Returns:
-        (T - 1,), bool.
-    """
-    steps = np.diff(frame_ids)
-    return steps == np.minimum.accumulate(steps)

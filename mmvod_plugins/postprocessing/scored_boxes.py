@@ -96,6 +96,14 @@ def group_boxes(video: VideoDetections) -> tuple[np.ndarray, np.ndarray]:
     return group, np.sort(rows)
 
 
+def distinct_boxes(video: VideoDetections) -> VideoDetections:
+    """The boxes of a video, each once with its best score and the label of its first row."""
+    group, first = group_boxes(video)
+    best = np.zeros(len(first), dtype=video.scores.dtype)
+    np.maximum.at(best, group, video.scores)
+    return video.select(first).with_arrays(scores=best)
+
+
 def _with_other_classes(video: VideoDetections, vectors: np.ndarray, group: np.ndarray,
                         rows: np.ndarray) -> np.ndarray:
     """Take the scores of classes without a detection from ``class_scores``, (M, K)."""

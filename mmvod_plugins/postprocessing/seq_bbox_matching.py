@@ -10,10 +10,10 @@ from mmdet.registry import TASK_UTILS
 from mmvod_plugins.structures import VideoDetections
 
 from .base import PostProcessor
-from .greedy_tubelets import greedy_tubelets
+from .greedy_tubelets import chain_starts, greedy_tubelets, joined_so_far
 from .overlaps import pairwise_iou
 from .scored_boxes import ScoredBoxes, detections_of, scored_boxes
-from .tubelet_averages import tubelet_means
+from .tubelet_averages import running_tubelet_means, tubelet_means
 
 
 def seq_bbox_distance(boxes_a: np.ndarray, boxes_b: np.ndarray, vectors_a: np.ndarray,
@@ -42,17 +42,27 @@ class SeqBboxMatching(PostProcessor):
 
     Args:
         min_score: Every class of a box whose score is above this is a detection of its own.
+        causal: Whether a frame's detections depend on no later frame: means are then taken up to
+            the frame itself, and every box that is linked to none has a number of its own.
     """
 
-    def __init__(self, min_score: float = 0.001) -> None:
+    def __init__(self, min_score: float = 0.001, *, causal: bool = False) -> None:
         self.min_score = min_score
+        self.causal = causal
 
     def process(self, video: VideoDetections) -> VideoDetections:
         """Link, average and write one detection per box and class."""
         found = scored_boxes(video)
-        tubelets = greedy_tubelets(found.num_boxes,
-                                   found.distances(_distance, video.consecutive))
-        found = replace(found, vectors=tubelet_means(found.vectors, tubelets))
+        if self.causal:
+            starts = chain_starts(found.num_boxes,
+                                  found.distances(_distance, joined_so_far(video.frame_ids)))
+            tubelets = np.unique(starts, return_inverse=True)[1]
+            vectors = running_tubelet_means(found.vectors, tubelets)
+        else:
+            tubelets = greedy_tubelets(found.num_boxes,
+                                       found.distances(_distance, video.consecutive))
+            vectors = tubelet_means(found.vectors, tubelets)
+        found = replace(found, vectors=vectors)
         return detections_of(video, found, tubelets, found.vectors > self.min_score)
 
 

@@ -52,8 +52,6 @@ class SeqNMS(PostProcessor):
     The paper links above 0.5; all public programs link, and suppress, at equality too.
     """
 
-    replaces_nms = True
-
     def __init__(self, *, link_iou: float = 0.5, suppress_iou: float = 0.3,
                  rescore: Rescore = 'avg', pixel_offset: float = 0.0,
                  min_sum: float | None = None, stop_without_links: bool = False,
@@ -68,7 +66,8 @@ class SeqNMS(PostProcessor):
             pixel_offset: Added to the sides of boxes: 1 where coordinates name the last pixel.
             min_sum: A class is done when its best sum is below this; None goes on until no box
                 is left. Boxes that are left then stay as they are.
-            stop_without_links: Whether a class is also done when none of its links is left.
+            stop_without_links: Whether a class is also done when none of its links is left; a
+                link to a sequence whose scores are all 0 is none.
             force: Whether to take detections to which per-frame suppression was applied.
         """
         for name, value in (('link_iou', link_iou), ('suppress_iou', suppress_iou)):
@@ -83,6 +82,7 @@ class SeqNMS(PostProcessor):
         self.min_sum = min_sum
         self.stop_without_links = stop_without_links
         self.force = force
+        self.refuses_suppressed = not force
 
     def process(self, video: VideoDetections) -> VideoDetections:
         """Rescore and suppress; ``track_ids`` are the sequences' numbers, -1 for boxes left over.

@@ -150,27 +150,6 @@ class VideoDetections:
         weights[i, j] = table[query[i], reference[j]]
         return weights
 
-    def score_vectors(self, num_classes: int) -> np.ndarray:
-        """Scores of every detection for all classes, (N, K).
-
-        Where ``class_scores`` is not known, the scores of detections with the same box in the
-        same frame are put together: that is the whole vector if the detector's boxes do not
-        depend on the class and nothing was suppressed, and a part of it otherwise.
-
-        Args:
-            num_classes: K.
-        """
-        if self.class_scores is not None:
-            return self.class_scores
-        if not len(self):
-            return np.zeros((0, num_classes), dtype=self.scores.dtype)
-        places = np.column_stack([self.frame_index, self.boxes])
-        _, group = np.unique(places, axis=0, return_inverse=True)
-        group = group.reshape(-1)
-        vectors = np.zeros((group.max() + 1, num_classes), dtype=self.scores.dtype)
-        np.maximum.at(vectors, (group, self.labels), self.scores)
-        return vectors[group]
-
     @staticmethod
     def from_frames(video_id: Hashable, frame_ids: Sequence[int],
                     frames: Iterable[dict[str, np.ndarray]],

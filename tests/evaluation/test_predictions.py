@@ -50,10 +50,20 @@ def test_videos_without_details_and_without_boxes(tmp_path):
 
 
 def test_what_only_some_videos_have_is_left_out(tmp_path):
-    save_predictions(tmp_path / 'p.npz', Predictions([full(0), video()], CLASSES))
+    with pytest.warns(UserWarning, match='1 of 2 videos have no class_scores'):
+        save_predictions(tmp_path / 'p.npz', Predictions([full(0), video()], CLASSES))
     found = load_predictions(tmp_path / 'p.npz').videos[0]
     assert found.class_scores is None
     assert found.relations is None
+
+
+def test_a_video_without_detections_costs_the_others_nothing(tmp_path):
+    empty = video((0, 0, 0), image_ids=np.arange(3))
+    save_predictions(tmp_path / 'p.npz', Predictions([empty, full(1)], CLASSES))
+    found = load_predictions(tmp_path / 'p.npz').videos
+    assert found[1].equals(full(1))
+    assert [len(table) for table in found[0].relations] == [0, 0]
+    assert found[0].track_ids.shape == (0, )
 
 
 def test_a_folder_of_files_is_read_as_one(tmp_path):

@@ -1,5 +1,6 @@
 """Finished videos of an interrupted test are skipped, and counted."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -34,7 +35,7 @@ def runner(tmp_path):
     metrics = [CountFrames(), DumpVideoPredictions(str(tmp_path / 'p.npz'))]
     return SimpleNamespace(
         cfg=config, logger=MMLogger.get_current_instance(),
-        test_dataloader=SimpleNamespace(sampler=VideoStreamSampler(dataset)),
+        test_dataloader=SimpleNamespace(sampler=VideoStreamSampler(dataset), dataset=dataset),
         test_evaluator=SimpleNamespace(metrics=metrics))
 
 
@@ -72,6 +73,14 @@ def test_another_model_does_not_go_on(runner, key, value):
     interrupted(runner)
     runner.cfg[key] = value
     with pytest.raises(ValueError, match='of an interrupted run that differs in'):
+        ResumePredictionsHook().before_test_epoch(runner)
+
+
+def test_other_annotations_do_not_go_on(runner):
+    interrupted(runner)
+    path = Path(runner.test_dataloader.dataset.ann_file)
+    path.write_text(path.read_text() + ' ')
+    with pytest.raises(ValueError, match=r"differs in \['annotations_state'\]"):
         ResumePredictionsHook().before_test_epoch(runner)
 
 

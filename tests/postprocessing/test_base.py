@@ -75,8 +75,9 @@ def test_one_frame(name):
 
 
 @pytest.mark.parametrize('name', SETTINGS)
-@pytest.mark.parametrize('spoil', [dict(score=np.nan), dict(score=np.inf), dict(box=np.nan)],
-                         ids=['NaN score', 'infinite score', 'NaN box'])
+@pytest.mark.parametrize('spoil', [
+    dict(score=np.nan), dict(score=np.inf), dict(score=-0.1), dict(box=np.nan)
+], ids=['NaN score', 'infinite score', 'negative score', 'NaN box'])
 def test_numbers_that_are_not_finite_are_refused_with_their_frame(name, spoil):
     given = video()
     row = len(given) - 1

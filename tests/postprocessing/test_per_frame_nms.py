@@ -140,12 +140,18 @@ def test_tubelets_leave_boxes_without_a_track_out():
     assert tubelets(video_of([[]], track_ids=np.zeros(0, np.int64))) == []
 
 
-def test_tubelets_need_tracks_of_one_class():
+def test_a_track_of_several_classes_is_a_tubelet_for_each():
+    video = video_of([[(0, 0.9, 1), (0, 0.3, 2)], [(1, 0.8, 1)]], track_ids=np.array([4, 4, 4]))
+    found = tubelets(video)
+    assert [(t.track_id, t.label, t.frame_ids.tolist()) for t in found] == [
+        (4, 1, [0, 1]), (4, 2, [0])]
+
+
+def test_tubelets_need_tracks():
     video = video_of([[(0, 0.2, 1), (30, 0.4, 2)]])
     with pytest.raises(ValueError, match='no track_ids'):
         tubelets(video)
-    with pytest.raises(ValueError, match=r'track 0 has boxes of the classes \[1, 2\]'):
-        tubelets(video.with_arrays(track_ids=np.zeros(2, np.int64)))
+    assert tubelets(video_of([[]], track_ids=np.zeros(0, np.int64))) == []
 
 
 def test_whole_boxes_are_suppressed_with_all_their_classes():

@@ -7,7 +7,8 @@ import pytest
 from mmdet.registry import TASK_UTILS
 
 from mmvod_plugins.postprocessing import REPP
-from mmvod_plugins.postprocessing.repp import joined_so_far, repp_distance
+from mmvod_plugins.postprocessing.greedy_tubelets import joined_so_far
+from mmvod_plugins.postprocessing.repp import repp_distance
 
 from .score_videos import FULL_MODEL, IOU_MODEL, random_video, table, video
 

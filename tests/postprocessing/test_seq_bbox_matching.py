@@ -1,12 +1,13 @@
 """Seq-Bbox Matching, by hand-computed cases; the parity tests hold recorded ones."""
 
 import numpy as np
+import pytest
 from mmdet.registry import TASK_UTILS
 
 from mmvod_plugins.postprocessing import SeqBboxMatching
 from mmvod_plugins.postprocessing.seq_bbox_matching import seq_bbox_distance
 
-from .score_videos import table, video
+from .score_videos import random_video, table, video
 
 
 def test_distance():
@@ -38,3 +39,14 @@ def test_missing_frames_part_tubelets():
 def test_weak_classes_are_left_out():
     given = video([[(0, 0, 0.9), (0, 1, 0.002)], [(0, 0, 0.9)]])
     assert SeqBboxMatching(min_score=0.001)(given).labels.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize('frame_ids', [range(7), (0, 1, 2, 5, 6, 7, 8)], ids=['dense', 'a gap'])
+def test_causal_results_do_not_depend_on_later_frames(frame_ids):
+    given = random_video(4).with_arrays(frame_ids=np.array(frame_ids))
+    causal = SeqBboxMatching(causal=True)
+    whole = causal(given)
+    for stop in range(1, 8):
+        part = causal(given.frames_between(0, stop))
+        assert table(part) == table(whole.frames_between(0, stop))
+    assert table(SeqBboxMatching()(given)) != table(whole)

@@ -70,18 +70,6 @@ def test_relation_weights_that_are_not_there():
         video().relation_weights(0)
 
 
-def test_score_vectors_are_put_together_by_box():
-    boxes = np.array([[0, 0, 9, 9.0], [0, 0, 9, 9], [1, 1, 9, 9], [0, 0, 9, 9]])
-    v = video((3, 1), boxes=boxes, labels=np.array([0, 2, 1, 1]), scores=np.array([.5, .2, .4, .3]))
-    assert v.score_vectors(3).tolist() == [[.5, 0, .2], [.5, 0, .2], [0, .4, 0], [0, .3, 0]]
-    known = video(class_scores=np.ones((5, 3)))
-    assert known.score_vectors(3) is known.class_scores
-
-
-def test_score_vectors_of_nothing():
-    assert video((0, 0)).score_vectors(4).shape == (0, 4)
-
-
 @pytest.mark.parametrize(('changes', 'word'), [
     (dict(scores=np.zeros(4)), 'must agree'),
     (dict(boxes=np.zeros((5, 5))), r'\(N, 4\)'),

@@ -114,9 +114,14 @@ def test_two_files_are_pooled(run, files):
     ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--videos', 'x'), "there is no video 'x'"),
     ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--post-processors', 'NoSuchThing'),
      'NoSuchThing'),
+    ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--post-processors', 'REPP(link_model="x.json")'),
+     'x.json'),
+    ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--post-processors', 'SeqNMS(rescore)'),
+     'names no post-processor'),
     ((POSTPROCESS, '{f}/p.json', '--out', '{f}/x.npz'), 'give the annotation file'),
-    ((POSTPROCESS, '{f}/p.npz', '--out', '{f}/x.pkl'), 'written as .npz'),
+    ((POSTPROCESS, '{f}/p.npz', '--out', '{f}/x.pkl'), 'written as .npz or .json'),
 ], ids=['no file', 'no results', 'no annotations', 'no such video', 'no such post-processor',
+        'no such model', 'no such option',
         'json without annotations', 'wrong name'])
 def test_errors_are_one_sentence(run, files, command, said):
     path, *words = command

@@ -213,6 +213,39 @@ def test_two_processes_write_the_same_file(trained):
 
 
 @slow
+@pytest.mark.parametrize('processes', [2, 3], ids=['two', 'more than videos'])
+def test_every_protocol_is_the_same_in_several_processes(trained, processes):
+    folder, _ = trained
+    evaluator = dict(_delete_=True, type='ImageNetVIDMetric', stability_score=0.0,
+                     ann_file=str(folder / 'videos/tiny_vid.json'), proposal_limits=[5])
+    (folder / 'metric.py').write_text(f"_base_ = 'tiny_two.py'\ntest_evaluator = {evaluator!r}\n")
+
+    def numbers(work_dir, *launcher):
+        run(folder, *launcher, TEST, 'metric.py', 'work/iter_4.pth', '--work-dir', work_dir,
+            *(['--launcher', 'pytorch'] if launcher else []))
+        path = max((folder / work_dir).glob('*/*.json'), key=os.path.getmtime)
+        return {key: value for key, value in json.loads(path.read_text()).items() if 'vid/' in key}
+    alone = numbers('metric_one')
+    together = numbers('metric_two', '-m', 'torch.distributed.run',
+                       f'--nproc_per_node={processes}', f'--master_port={29620 + processes}')
+    assert alone.keys() == together.keys()
+    assert alone['vid/recall_5'] > 0
+    for key, value in alone.items():
+        assert together[key] == pytest.approx(value, nan_ok=True), key
+
+
+@slow
+def test_detections_without_nms_are_written_and_not_evaluated(trained):
+    folder, _ = trained
+    command = [TEST, 'tiny.py', 'work/iter_4.pth', '--work-dir', 'test', '--out', 'raw.npz']
+    text = run(folder, *command, '--cfg-options', 'model.detections.nms=False')
+    assert 'are written and not evaluated' in text
+    assert 'bbox_mAP' not in text
+    found = load_predictions(folder / 'raw.npz')
+    assert {video.suppressed for video in found.videos} == {False}
+
+
+@slow
 def test_different_policies_in_one_config_are_refused(trained):
     folder, _ = trained
     process = start(folder, TEST, 'tiny.py', 'work/iter_4.pth', '--work-dir', 'refused',

@@ -13,6 +13,8 @@ from mmvod_plugins.structures import VideoDetections
 
 #: Boxes of a cluster around one object and one class.
 CLUSTER = 10
+#: Share of the boxes that are seen: one in five is not.
+SEEN = 0.8
 #: Share of the boxes that lie anywhere, with any class.
 SCATTERED = 0.3
 #: (width, height) of the images, in pixels.
@@ -25,11 +27,12 @@ def synthetic_video(num_frames: int, boxes_per_frame: int, num_classes: int,
 
     Args:
         num_frames: T.
-        boxes_per_frame: All classes together.
+        boxes_per_frame: On average, all classes together.
         num_classes: Each cluster has one class, dealt out in turn.
         seed: Of the random numbers.
     """
     rng = np.random.default_rng(seed)
+    boxes_per_frame = round(boxes_per_frame / SEEN)
     num_clusters = round(boxes_per_frame * (1 - SCATTERED) / CLUSTER)
     parts = [_clusters(num_frames, num_clusters, rng),
              _scattered(num_frames, boxes_per_frame - num_clusters * CLUSTER, rng)]
@@ -37,8 +40,7 @@ def synthetic_video(num_frames: int, boxes_per_frame: int, num_classes: int,
               rng.integers(num_classes, size=parts[1].shape[:2])]
     boxes = np.concatenate(parts, axis=1)
     scores = 1 / (1 + np.exp(-rng.normal(-2, 1, boxes.shape[:2])))
-    # One box in five is not seen.
-    seen = rng.random(scores.shape) < 0.8
+    seen = rng.random(scores.shape) < SEEN
     return VideoDetections('synthetic', np.arange(num_frames), seen.sum(axis=1),
                            boxes[seen].astype(np.float32), scores[seen].astype(np.float32),
                            np.concatenate(labels, axis=1)[seen], suppressed=False)

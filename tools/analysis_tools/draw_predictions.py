@@ -22,6 +22,7 @@ from mmvod_plugins.evaluation import Predictions
 from mmvod_plugins.evaluation.coco_json import read_predictions
 from mmvod_plugins.evaluation.functional import GroundTruth, evaluate_per_video, to_detections
 from mmvod_plugins.evaluation.metrics.imagenet_vid_metric import named_videos
+from mmvod_plugins.evaluation.report import score_of_best
 from mmvod_plugins.visualization import contact_sheet, draw_detections
 
 GREEN = (0, 200, 0)
@@ -41,17 +42,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def threshold(predictions: Predictions, count: int) -> float:
-    """The score above which there are ``count`` detections."""
-    scores = np.concatenate([video.scores for video in predictions.videos])
-    return float(np.sort(scores)[::-1][:count].min(initial=np.inf))
-
-
 def changed_most(files: list[Predictions], truth: GroundTruth) -> int:
     """Position of the video that gains most AP50 from the first file to the last."""
     first, last = (evaluate_per_video(to_detections(file.videos, truth), truth, ['voc'])['voc']
                    for file in (files[0], files[-1]))
-    return int(np.nanargmax(last.mean_ap - first.mean_ap))
+    gain = last.mean_ap - first.mean_ap
+    return int(np.argmax(np.where(np.isnan(gain), -np.inf, gain)))
 
 
 class Strip:
@@ -93,8 +89,8 @@ class Strip:
 
     def row(self, numbers: list[int], predictions: Predictions) -> list[np.ndarray]:
         """Frames with the detections of a file."""
-        least = threshold(predictions, len(self.truth.boxes))
         found = to_detections(predictions.videos, self.truth)
+        least = score_of_best(found.scores, len(self.truth.boxes))
         cells = []
         for number in numbers:
             rows = np.flatnonzero((found.frame == number) & (found.scores >= least))
@@ -119,20 +115,25 @@ def draw(args: argparse.Namespace) -> np.ndarray:
         ValueError: If files do not belong together, or a frame does not exist.
     """
     source = CocoVIDFile(str(args.annotations))
+    if not all('=' in item for item in args.predictions):
+        raise ValueError(f'predictions are given as TITLE=FILE, got {args.predictions}')
     files = {name: read_predictions(path, source)
              for name, _, path in (item.partition('=') for item in args.predictions)}
-    truth = GroundTruth.from_coco_vid(str(args.annotations))
+    classes = {file.classes for file in files.values()}
+    if len(classes) > 1:
+        raise ValueError(f'the files have different classes, or in another order: {classes}')
+    truth = GroundTruth.from_coco_vid(str(args.annotations), classes.pop())
     if args.video is None:
         video = changed_most(list(files.values()), truth)
     else:
-        asked = int(args.video) if args.video.isdigit() else args.video
-        video = truth.videos.index(named_videos(source.videos(), [asked])[0])
+        video = truth.videos.index(named_videos(source.videos(), [args.video])[0])
     numbers = np.flatnonzero(truth.video == video)
     if args.frames is None:
         middle = max(len(numbers) // 2 - 3, 0)
         args.frames = list(range(middle, min(middle + 6, len(numbers))))
-    if max(args.frames) >= len(numbers):
-        raise ValueError(f'frame {max(args.frames)} is not in the video, which has {len(numbers)}')
+    outside = [frame for frame in args.frames if not 0 <= frame < len(numbers)]
+    if outside:
+        raise ValueError(f'frame {outside[0]} is not in the video, which has {len(numbers)}')
     chosen = numbers[args.frames].tolist()
     strip = Strip(source, args.images, truth, args.zoom)
     rows = {'truth': strip.true_row(chosen),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -30,8 +31,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
                         help='.npz file or folder of tools/test.py --out, or COCO results (.json)')
     parser.add_argument('annotations', type=Path, help='COCO-VID json')
     parser.add_argument('--protocols', nargs='+', choices=list(PROTOCOLS), default=list(PROTOCOLS))
-    parser.add_argument('--post-processors', nargs='+', type=parse_post_processor, default=[],
-                        metavar='NAME', help="for instance SeqNMS or \"SeqNMS(rescore='max')\"")
+    parser.add_argument('--post-processors', nargs='+', default=[], metavar='NAME',
+                        help="for instance SeqNMS or \"SeqNMS(rescore='max')\"")
     parser.add_argument('--videos', nargs='+', help='names or ids of the videos to evaluate')
     parser.add_argument('--no-motion', action='store_true', help='no slow, medium, fast objects')
     parser.add_argument('--motion-file', help="FGFA's .mat file with the motion values of VID val")
@@ -39,8 +40,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--per-video', action='store_true', help='AP50 of every video too')
     parser.add_argument('--proposals', nargs='+', type=int, default=[], metavar='K',
                         help='recall of the best K boxes per frame, whatever their class')
-    parser.add_argument('--stability', type=float, metavar='SCORE',
-                        help='temporal stability of detections with at least this score')
+    parser.add_argument('--stability', metavar='SCORE',
+                        help='temporal stability of detections with at least this score; best: of '
+                        'as many as there are objects')
     parser.add_argument('--json', type=Path, help='where to write the numbers')
     return parser.parse_args(argv)
 
@@ -51,21 +53,31 @@ def evaluate_file(args: argparse.Namespace) -> Report:
     Raises:
         ValueError: If the files do not belong together.
     """
+    processors = build_post_processors(map(parse_post_processor, args.post_processors))
+    stability = args.stability
+    if stability not in (None, 'best'):
+        stability = float(stability)
     source = CocoVIDFile(str(args.annotations))
     predictions = read_predictions(args.predictions, source)
     options = ReportOptions(
         protocols=args.protocols, motion=not args.no_motion, motion_file=args.motion_file,
         sizes=args.sizes, classwise=args.json is not None, per_video=args.per_video,
-        proposal_limits=args.proposals, stability_score=args.stability)
+        proposal_limits=args.proposals, stability_score=stability)
     asked = None
     if args.videos:
-        asked = named_videos(source.videos(), [int(v) if v.isdigit() else v for v in args.videos])
+        asked = named_videos(source.videos(), args.videos)
         predictions = predictions.select(asked)
     truth = GroundTruth.from_coco_vid(str(args.annotations), predictions.classes)
     evaluation = Evaluation(truth, options, asked)
-    processors = build_post_processors(args.post_processors)
     videos = tqdm(predictions.videos, desc='videos', mininterval=1.0, disable=not processors)
     return evaluation.report(list(apply_post_processors(videos, processors)))
+
+
+def without_nan(value: object) -> object:
+    """The same with null for numbers that are not defined, which json does not know."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -74,12 +86,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         report = evaluate_file(args)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {error.args[0] if isinstance(error, KeyError) else error}', file=sys.stderr)
         return 1
     print('\n'.join(report.lines))
     if args.json is not None:
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(report.values, indent=1))
+        numbers = dict(report.values, **({'videos': report.videos} if report.videos else {}))
+        args.json.write_text(json.dumps(without_nan(numbers), indent=1, allow_nan=False))
     return 0
 
 

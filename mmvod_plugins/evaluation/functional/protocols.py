@@ -16,7 +16,7 @@ from .ground_truth import GroundTruth
 
 #: Added to both sides of a box when the ImageNet devkit computes the threshold, in pixels.
 PIXEL_TOLERANCE = 10
-#: The fixed threshold, and the largest one of the ImageNet rule.
+#: What the threshold is in all published tables of ImageNet VID.
 IOU_THRESHOLD = 0.5
 
 
@@ -31,8 +31,9 @@ class Protocol:
     Attributes:
         name: Key of the result.
         offset: Added to ``x2 - x1`` to get a side, in pixels.
-        threshold: ``fixed`` 0.5, or ``imagenet``: min(0.5, wh / ((w + 10)(h + 10))) with
+        threshold: ``fixed``, or ``imagenet``: min(iou, wh / ((w + 10)(h + 10))) with
             ``w = x2 - x1 + 1``, so small objects need less.
+        iou: The fixed threshold, and the largest one of the ImageNet rule.
         compared: Objects that decide whether an unmatched detection is a false positive when some
             objects are ignored: those of its ``own_class``, or of ``any_class`` in the frame.
         empty_weight: Weight of a false positive in a frame without such objects: the ``share`` of
@@ -48,6 +49,7 @@ class Protocol:
     empty_weight: Literal['share', 'share_below_one'] = 'share_below_one'
     clip_truth: bool = False
     ap_rule: Literal['area', '11_points'] = 'area'
+    iou: float = IOU_THRESHOLD
 
     def __post_init__(self) -> None:
         for name, allowed in (('threshold', ('fixed', 'imagenet')),
@@ -70,9 +72,9 @@ class Protocol:
     def thresholds(self, boxes: np.ndarray) -> np.ndarray:
         """IoU that a match needs, for every ground-truth box, (M,)."""
         if self.threshold == 'fixed':
-            return np.full(len(boxes), IOU_THRESHOLD)
+            return np.full(len(boxes), self.iou)
         w, h = (boxes[:, 2:] - boxes[:, :2] + 1).T
-        return np.minimum(IOU_THRESHOLD, w * h / ((w + PIXEL_TOLERANCE) * (h + PIXEL_TOLERANCE)))
+        return np.minimum(self.iou, w * h / ((w + PIXEL_TOLERANCE) * (h + PIXEL_TOLERANCE)))
 
     def empty_frame_weight(self, share: float) -> float:
         """Weight of a false positive in a frame without objects to compare with."""

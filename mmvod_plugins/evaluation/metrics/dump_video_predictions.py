@@ -63,6 +63,10 @@ class DumpVideoPredictions(VideoPredictionMetric):
         self.merge = self.out.suffix == '.npz'
         self.folder = self.out.with_name(f'{self.out.name}.parts') if self.merge else self.out
         self._open: dict[Hashable, dict[int, FramePrediction]] = {}
+        self._done: set[Hashable] = set()
+        self._repeated = 0
+        # Listed now: when the first frame comes, other processes may have written.
+        self._left_by_others = list(self.folder.glob('video_*.npz'))
 
     @property
     def _run_file(self) -> Path:
@@ -81,15 +85,35 @@ class DumpVideoPredictions(VideoPredictionMetric):
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         run = json.loads(json.dumps(run))
-        found = json.loads(self._run_file.read_text()) if self._run_file.exists() else run
-        if found != run:
-            changed = sorted(key for key in run.keys() | found if run.get(key) != found.get(key))
-            raise ValueError(
-                f'{self.folder} holds the results of an interrupted run that differs in {changed}: '
-                f'delete the folder to start anew, or write to another file than {self.out}')
-        self._run_file.write_text(json.dumps(run))
+        if self._left_by_others:
+            self._check_run(run)
+            self._left_by_others = []
+        self._write_run(run)
         return [PartFile(load_predictions(path).videos[0].video_id, path.name)
                 for path in sorted(self.folder.glob('video_*.npz'))]
+
+    def _check_run(self, run: dict[str, Any]) -> None:
+        """Refuse to go on with what another run left."""
+        try:
+            found = json.loads(self._run_file.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            found = None
+        if found == run:
+            return
+        if found is None:
+            why = 'predictions of a run that is not known'
+        elif found.pop('finished', False) and found == run:
+            why = 'the predictions of a finished run'
+        else:
+            changed = sorted(key for key in run.keys() | found if run.get(key) != found.get(key))
+            why = f'the results of an interrupted run that differs in {changed}'
+        raise ValueError(f'{self.folder} holds {why}: delete the folder to start anew, or write to '
+                         f'another place than {self.out}')
+
+    def _write_run(self, run: dict[str, Any]) -> None:
+        part = self._run_file.with_suffix('.part')
+        part.write_text(json.dumps(run))
+        part.replace(self._run_file)
 
     def read(self, part: PartFile) -> VideoDetections:
         """Detections of a finished video."""
@@ -102,15 +126,30 @@ class DumpVideoPredictions(VideoPredictionMetric):
         Args:
             data_batch: Not used.
             data_samples: Samples with ``pred_instances``.
+
+        Raises:
+            ValueError: If the folder holds predictions of another run.
         """
+        if self._left_by_others:
+            raise ValueError(
+                f'{self.folder} holds predictions of another run: delete the folder, write to '
+                f'another place than {self.out}, or go on with it by ResumePredictionsHook')
         for sample in data_samples:
             for frame in frame_predictions(sample, self.places_for(sample)):
-                frames = self._open.setdefault(frame.place.video_id, {})
-                frames[frame.place.frame_id] = frame
-                if len(frames) == frame.place.video_length:
-                    video, = group_by_video(list(frames.values()))
-                    self.results.append(self._write(video))
-                    del self._open[video.video_id]
+                self._add(frame)
+
+    def _add(self, frame: FramePrediction) -> None:
+        video_id, frame_id = frame.place.video_id, frame.place.frame_id
+        frames = self._open.setdefault(video_id, {})
+        if video_id in self._done or frame_id in frames:
+            self._repeated += 1
+        frames.setdefault(frame_id, frame)
+        if video_id in self._done:
+            del self._open[video_id]
+        elif len(frames) == frame.place.video_length:
+            self.results.append(self._write(group_by_video(list(frames.values()))[0]))
+            self._done.add(video_id)
+            del self._open[video_id]
 
     def evaluate(self, size: int = 1) -> dict[str, float]:
         """Write what is left and put the file together.
@@ -120,6 +159,9 @@ class DumpVideoPredictions(VideoPredictionMetric):
         """
         self.results += [frame for frames in self._open.values() for frame in frames.values()]
         self._open.clear()
+        if self._repeated:
+            warnings.warn(f'{self._repeated} frames were predicted more than once; the first '
+                          'prediction of each is written', stacklevel=2)
         return super().evaluate(size)
 
     def compute_metrics(self, results: list[PartFile | FramePrediction]) -> dict[str, float]:
@@ -133,9 +175,6 @@ class DumpVideoPredictions(VideoPredictionMetric):
         for video in group_by_video(frames):
             part = self._write(video)
             parts[part.name] = part
-        for path in self.folder.glob('video_*.npz'):
-            if path.name not in parts:  # of a run that nobody resumed
-                path.unlink()
         missing = [part.name for part in parts.values() if not (self.folder / part.name).is_file()]
         if missing:
             warnings.warn(f'{self.folder} lacks {len(missing)} videos that other processes wrote '
@@ -146,6 +185,8 @@ class DumpVideoPredictions(VideoPredictionMetric):
             videos = sorted(map(self.read, parts.values()), key=first_image)
             save_predictions(self.out, Predictions(videos, self.classes, self.info))
             shutil.rmtree(self.folder)
+        elif self._run_file.exists():
+            self._write_run(dict(json.loads(self._run_file.read_text()), finished=True))
         print_log(f'The predictions of {len(parts)} videos are in {self.out}', logger='current')
         return {}
 

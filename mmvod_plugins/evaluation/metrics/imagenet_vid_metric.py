@@ -7,12 +7,13 @@ from functools import cached_property
 from typing import Any
 
 from mmdet.registry import METRICS
+from mmengine.fileio import exists
 from mmengine.logging import print_log
 
 from mmvod_plugins.evaluation.coco_json import write_predictions
 from mmvod_plugins.evaluation.frame_predictions import FramePrediction, group_by_video
 from mmvod_plugins.evaluation.functional import GroundTruth
-from mmvod_plugins.evaluation.predictions import Predictions
+from mmvod_plugins.evaluation.predictions import REQUIRED, Predictions
 from mmvod_plugins.evaluation.report import Evaluation, ReportOptions
 from mmvod_plugins.postprocessing import apply_post_processors, build_post_processors
 from mmvod_plugins.structures import VideoDetections
@@ -55,15 +56,43 @@ class ImageNetVIDMetric(VideoPredictionMetric):
         super().__init__(ann_file, backend_args, collect_device=collect_device, prefix=prefix)
         if isinstance(videos, str) and videos != 'predicted':
             raise ValueError(f"videos must be a list, 'predicted' or None, got {videos!r}")
+        if not exists(ann_file, backend_args):
+            raise FileNotFoundError(f'there is no ann_file {ann_file}')
         self.options = ReportOptions(**options)
         self.post_processors = build_post_processors(post_processors)
         self.videos = videos
+        if isinstance(videos, Sequence) and not isinstance(videos, str):
+            self.videos = named_videos(self.source.videos(), videos)
         self.outfile_prefix = outfile_prefix
 
     @cached_property
     def truth(self) -> GroundTruth:
         """The annotated objects."""
         return GroundTruth.from_coco_vid(self.ann_file, self.classes)
+
+    def process(self, data_batch: dict[str, Any] | None,
+                data_samples: Sequence[dict[str, Any]]) -> None:
+        """Keep of the detections of a batch what the evaluation will use.
+
+        Args:
+            data_batch: Not used.
+            data_samples: Samples with ``pred_instances``.
+
+        Raises:
+            ValueError: If a post-processor wants boxes before NMS and they went through it.
+        """
+        start = len(self.results)
+        super().process(data_batch, data_samples)
+        for frame in self.results[start:]:
+            for processor in self.post_processors:
+                if processor.refuses_suppressed and frame.suppressed:
+                    raise ValueError(
+                        f'{type(processor).__name__} takes the place of NMS, but the detector '
+                        'applied it: test with model.detections.nms=False, or give the '
+                        'post-processor force=True')
+            if not self.post_processors:
+                frame.rows = {name: frame.rows[name] for name in REQUIRED}
+                frame.relations = None
 
     def compute_metrics(self, results: list[FramePrediction]) -> dict[str, float]:
         """Evaluate everything that was collected.
@@ -82,7 +111,7 @@ class ImageNetVIDMetric(VideoPredictionMetric):
     def _video_ids(self, videos: list[VideoDetections]) -> list[Hashable] | None:
         if self.videos == 'predicted':
             return [video.video_id for video in videos]
-        return None if self.videos is None else named_videos(self.source.videos(), self.videos)
+        return self.videos
 
     def _write(self, videos: list[VideoDetections]) -> None:
         write_predictions(f'{self.outfile_prefix}.bbox.json', Predictions(videos, self.classes),
@@ -90,7 +119,7 @@ class ImageNetVIDMetric(VideoPredictionMetric):
 
 
 def named_videos(infos: Sequence[dict[str, Any]], asked: Sequence[Hashable]) -> list[Hashable]:
-    """Ids of videos that are named by id or by name.
+    """Ids of videos that are named by name or by id (an id may be written as a text).
 
     Args:
         infos: Videos with ``video_id`` and ``video_name``.
@@ -99,10 +128,12 @@ def named_videos(infos: Sequence[dict[str, Any]], asked: Sequence[Hashable]) -> 
     Raises:
         ValueError: If there is no such video.
     """
-    by_name = {info['video_name']: info['video_id'] for info in infos}
-    ids = {info['video_id'] for info in infos}
-    unknown = [name for name in asked if name not in ids and name not in by_name]
+    known = {**{str(info['video_id']): info['video_id'] for info in infos},
+             **{info['video_id']: info['video_id'] for info in infos},
+             **{info['video_name']: info['video_id'] for info in infos}}
+    unknown = [name for name in asked if name not in known]
     if unknown:
+        names = [info['video_name'] for info in infos]
         raise ValueError(f'there is no video {unknown[0]!r} ({len(unknown)} such); the annotations '
-                         f'have {len(ids)} videos, for instance {list(by_name)[:3]}')
-    return [name if name in ids else by_name[name] for name in asked]
+                         f'have {len(names)} videos, for instance {names[:3]}')
+    return [known[name] for name in asked]

@@ -44,12 +44,41 @@ def test_a_folder_stays_a_folder(tmp_path):
     assert ids(tmp_path / 'out') == [0, 1]
 
 
-def test_what_another_run_left_does_not_mix_in(tmp_path):
+def test_what_another_run_left_is_neither_mixed_in_nor_lost(tmp_path):
     feed(DumpVideoPredictions(str(tmp_path / 'out')), {0: 2, 7: 1})
     metric = DumpVideoPredictions(str(tmp_path / 'out'))
-    feed(metric, {0: 2, 1: 1})
+    with pytest.raises(ValueError, match='holds predictions of another run: delete'):
+        feed(metric, {0: 2, 1: 1})
+    assert ids(tmp_path / 'out') == [0, 7]
+
+
+def test_parts_of_an_unknown_run_do_not_go_on(tmp_path):
+    feed(DumpVideoPredictions(str(tmp_path / 'p.npz')), {0: 2})
+    for content in (None, '{"model": '):
+        if content:
+            (tmp_path / 'p.npz.parts/run.json').write_text(content)
+        with pytest.raises(ValueError, match='of a run that is not known'):
+            DumpVideoPredictions(str(tmp_path / 'p.npz')).resume(RUN)
+
+
+def test_a_finished_folder_is_not_taken_for_an_interrupted_run(tmp_path):
+    metric = DumpVideoPredictions(str(tmp_path / 'out'))
+    metric.resume(RUN)
+    feed(metric, {0: 2})
     metric.evaluate()
-    assert ids(tmp_path / 'out') == [0, 1]
+    with pytest.raises(ValueError, match='the predictions of a finished run'):
+        DumpVideoPredictions(str(tmp_path / 'out')).resume(RUN)
+
+
+def test_a_frame_that_comes_again_changes_nothing(tmp_path):
+    metric = DumpVideoPredictions(str(tmp_path / 'p.npz'))
+    feed(metric, {0: 3})
+    metric.process(None, [track(frame(0, 0, 3, number=5)), track(frame(1, 0, 2)),
+                          track(frame(1, 0, 2, number=5))])
+    with pytest.warns(UserWarning, match='2 frames were predicted more than once'):
+        metric.evaluate()
+    found = load_predictions(tmp_path / 'p.npz').videos
+    assert [v.num_boxes.tolist() for v in found] == [[2, 2, 2], [2]]
 
 
 def test_an_interrupted_run_goes_on(tmp_path):
@@ -67,7 +96,9 @@ def test_an_interrupted_run_goes_on(tmp_path):
 
 
 def test_another_run_does_not_go_on(tmp_path):
-    DumpVideoPredictions(str(tmp_path / 'p.npz')).resume(RUN)
+    metric = DumpVideoPredictions(str(tmp_path / 'p.npz'))
+    metric.resume(RUN)
+    feed(metric, {0: 2})
     with pytest.raises(ValueError, match=r"differs in \['checkpoint'\].*delete the folder"):
         DumpVideoPredictions(str(tmp_path / 'p.npz')).resume(RUN | dict(checkpoint='other'))
 

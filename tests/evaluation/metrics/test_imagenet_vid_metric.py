@@ -143,12 +143,41 @@ def test_annotations_without_instances_give_no_motion(ann_file, tmp_path):
 
 @pytest.mark.parametrize(('options', 'error'), [
     (dict(protocols=['pascal']), ValueError), (dict(videos='all'), ValueError),
+    (dict(videos=['nope']), ValueError), (dict(stability_score='most'), ValueError),
+    (dict(motion_file='nope.mat'), FileNotFoundError),
+    (dict(ann_file='nope.json'), FileNotFoundError),
     (dict(post_processors=[dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.5)]),
      TypeError), (dict(no_such_option=1), TypeError),
 ])
-def test_wrong_options_are_refused(ann_file, options, error):
+def test_wrong_options_are_refused_before_the_test(ann_file, options, error):
     with pytest.raises(error):
-        run(ann_file, perfect(ann_file), **options)
+        ImageNetVIDMetric(**dict(dict(ann_file=str(ann_file)), **options))
+
+
+def test_single_values_will_do(ann_file):
+    found = run(ann_file, perfect(ann_file), protocols='voc', proposal_limits=1, motion=False)
+    assert set(found) == {'vid/voc_AP50', 'vid/recall_1'}
+
+
+def test_suppressed_boxes_are_refused_at_the_first_frame(ann_file):
+    sample = perfect(ann_file)[0]
+    sample.set_metainfo(dict(suppressed=True))
+    with pytest.raises(ValueError, match='SeqNMS takes the place of NMS'):
+        run(ann_file, [sample], post_processors=[dict(type='SeqNMS')])
+
+
+def test_only_what_is_used_is_kept(ann_file):
+    sample = perfect(ann_file)[0]
+    sample.pred_instances.class_scores = torch.rand(2, 3)
+    for processors, kept in ((None, 3), ([dict(type='PerFrameNMS')], 4)):
+        metric = ImageNetVIDMetric(str(ann_file), post_processors=processors)
+        metric.process(None, [track(sample)])
+        assert len(metric.results[0].rows) == kept
+
+
+def test_negative_scores_stop_at_once(ann_file):
+    with pytest.raises(ValueError, match='must not be negative'):
+        run(ann_file, perfect(ann_file, score=-1.0)[:1])
 
 
 def test_numbers_that_are_not_finite_stop_at_once(ann_file):
