@@ -85,7 +85,7 @@ def find_sequences(boxes: Boxes, classes: np.ndarray,
     return sequences, forest.left, totals[:found]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _search(boxes: Boxes, forest: Forest, rule: Rule, classes: np.ndarray,
             sequences: np.ndarray, totals: np.ndarray) -> int:
     """Search all classes, fill in ``sequences`` and ``totals``; the number of sequences."""
@@ -113,7 +113,7 @@ def _search(boxes: Boxes, forest: Forest, rule: Rule, classes: np.ndarray,
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _evaluate(boxes: Boxes, forest: Forest, rule: Rule, rows: np.ndarray) -> int:
     """Find the parents of boxes, frame after frame; how many have one."""
     linked = 0
@@ -133,7 +133,7 @@ def _evaluate(boxes: Boxes, forest: Forest, rule: Rule, rows: np.ndarray) -> int
     return linked
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _take(boxes: Boxes, forest: Forest, rule: Rule, last: int, sequences: np.ndarray,
           number: int, gone: np.ndarray) -> int:
     """Take out the sequence that ends in a box, and what it suppresses.
@@ -156,7 +156,7 @@ def _take(boxes: Boxes, forest: Forest, rule: Rule, last: int, sequences: np.nda
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _cut_below(forest: Forest, gone: np.ndarray, below: np.ndarray) -> int:
     """Find the boxes left that stand below some in the forest; all these lose their children.
 
@@ -174,7 +174,7 @@ def _cut_below(forest: Forest, gone: np.ndarray, below: np.ndarray) -> int:
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _count_linked(forest: Forest, rows: np.ndarray) -> int:
     """How many boxes have a parent."""
     linked = 0
@@ -183,7 +183,7 @@ def _count_linked(forest: Forest, rows: np.ndarray) -> int:
     return linked
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _cut_children(forest: Forest, box: int, below: np.ndarray, count: int) -> int:
     child = forest.first_child[box]
     forest.first_child[box] = -1
@@ -195,7 +195,7 @@ def _cut_children(forest: Forest, box: int, below: np.ndarray, count: int) -> in
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _iou(boxes: Boxes, first: int, second: int, pixel_offset: float) -> float:
     """Intersection over union of two boxes; 0 where both are empty."""
     corners = boxes.corners
