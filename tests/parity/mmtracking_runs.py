@@ -76,7 +76,7 @@ def facts(path: Path) -> dict[str, Any]:
     return json.loads(str(load(path)['meta']))
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _weights(folder: Path, model: str, seed: int) -> dict[str, Tensor]:
     shapes = json.loads((folder / f'{model}.keys.json').read_text())['shapes']
     counters = [name for name in shapes if name.endswith('num_batches_tracked')]

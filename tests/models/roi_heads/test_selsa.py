@@ -220,6 +220,22 @@ def test_impossible_settings_of_temporal_roi_align_are_refused():
             TemporalRoIAlign(CHANNELS, **settings)
 
 
+def test_both_run_in_mixed_precision():
+    """On a CPU in bfloat16; mmcv's NMS and RoIAlign have no such form there."""
+    select, align = aggregator().float(), troi().float()
+    key, frames = objects(5, 0).to(torch.float32), [objects(4, 1).to(torch.float32)]
+    feats, maps = (tensor.float() for tensor in pooled_and_maps())
+    for module, arguments in ((select, (key, {'local': frames}, None)), (align, (feats, maps))):
+        out, mixed = module(*arguments), None
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            mixed = module(*arguments)
+        if module is select:
+            out, mixed = out.feats, mixed.feats
+        assert (out - mixed.float()).abs().mean() < 0.05 * out.abs().mean()
+        mixed.float().sum().backward()
+        assert all(torch.isfinite(p.grad).all() for p in module.parameters())
+
+
 # In a detector -----------------------------------------------------------------------------------
 
 
