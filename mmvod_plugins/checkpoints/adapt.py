@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .mega_pytorch import convert_mega_pytorch, is_mega_pytorch
+from .mmtracking import check_model, convert_mmtracking, is_mmtracking
 
 _AGGREGATOR = 'detector.roi_head.aggregator.'
 _LAST_LAYERS = ('.fc_cls.', '.fc_reg.', '.rpn_cls.', '.rpn_reg.', '.retina_cls.', '.conv_cls.')
@@ -32,6 +33,10 @@ def adapt_state_dict(state_dict: dict[str, Any], model: nn.Module) -> None:
     if is_mega_pytorch(weights):
         conversion = convert_mega_pytorch(weights)
         _check_method(conversion.method, own)
+        weights = conversion.state_dict
+    elif is_mmtracking(weights):
+        conversion = convert_mmtracking(weights)
+        check_model(conversion.method, own)
         weights = conversion.state_dict
     elif not any(key.startswith('detector.') for key in weights):
         weights = {f'detector.{key}': value for key, value in weights.items()}
@@ -70,7 +75,8 @@ def _check_aggregator(weights: dict[str, Tensor], own: dict[str, Tensor]) -> Non
     ours = {key for key in own if key.startswith(_AGGREGATOR)}
     if theirs and not theirs & ours:
         example = sorted(theirs)[0]
-        kind = 'MEGA' if '_relations.' in example else 'another temporal method'
+        kind = ('MEGA' if '_relations.' in example else
+                'SELSA' if '.attentions.' in example else 'another temporal method')
         raise ValueError(f'the checkpoint holds {kind} (it has {example!r}), which this model is '
                          'not: use the config that it was trained with')
 

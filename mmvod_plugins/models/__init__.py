@@ -1,11 +1,20 @@
 """Models: the video detector and its temporal parts."""
 
 from .necks import TemporalNeck
-from .roi_heads import Aggregator, Conv5RoIExtractor, MEGAAggregator, RoIEmbedding, TemporalRoIHead
+from .roi_heads import (
+    Aggregator,
+    Conv5RoIExtractor,
+    MEGAAggregator,
+    RoIEmbedding,
+    SELSAAggregator,
+    TemporalRoIAlign,
+    TemporalRoIHead,
+)
 from .task_modules import InclusiveBoxCoder, RoundedAnchorGenerator
 from .video_detector import VideoDetector
 
 __all__ = [
     'Aggregator', 'Conv5RoIExtractor', 'InclusiveBoxCoder', 'MEGAAggregator', 'RoIEmbedding',
-    'RoundedAnchorGenerator', 'TemporalNeck', 'TemporalRoIHead', 'VideoDetector'
+    'RoundedAnchorGenerator', 'SELSAAggregator', 'TemporalNeck', 'TemporalRoIAlign',
+    'TemporalRoIHead', 'VideoDetector'
 ]

@@ -232,6 +232,8 @@ class VideoDetector(BaseModel):
             if objects is None:
                 objects = self._objects(feats, [sample])[0]
             objects = self.storage.load(objects, like=next(self.roi_head.embedding.parameters()))
+            if self.roi_head.needs_maps:
+                objects = self.roi_head.align(objects, feats, _maps_of(references))
             topk = self.roi_head.aggregator.reference_topk
             roles = {
                 role: [
@@ -286,6 +288,8 @@ class VideoDetector(BaseModel):
                 role: _objects_of(frames)
                 for role, frames in references.items()
             } for references in roles]
+            if self.roi_head.needs_maps:
+                roi_inputs['reference_maps'] = [_maps_of(references) for references in roles]
         losses = detector_steps.loss(self.detector, feats, samples, roi_inputs)
         checks.check_finite(losses, samples)
         return losses
@@ -349,7 +353,7 @@ class VideoDetector(BaseModel):
             for i, objects in zip(subset, parts, strict=True):
                 objects = objects.clone() if len(parts) > 1 else objects
                 records[rows[i]].objects = self.storage.store(objects)
-        if self.temporal_neck is not None or self.roi_head is None:
+        if self.temporal_neck is not None or self.roi_head is None or self.roi_head.needs_maps:
             for i, row in enumerate(rows):
                 records[row].feats = _rows(feats, [i]) if len(rows) > 1 else feats
 
@@ -390,3 +394,7 @@ def _stack(run: list[tuple[Tensor, DetDataSample]]) -> tuple[Tensor, list[DetDat
 
 def _objects_of(records: list[FrameRecord]) -> list[ObjectFeatures]:
     return [record.objects for record in records if record.objects is not None]
+
+
+def _maps_of(references: dict[str, list[FrameRecord]]) -> list[tuple[Tensor, ...]]:
+    return [record.feats for records in references.values() for record in records]

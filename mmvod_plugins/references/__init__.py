@@ -6,11 +6,12 @@ from .composition import ComposedReferences
 from .global_shuffle import GlobalShuffle
 from .local_window import LocalWindow
 from .preceding_window import PrecedingWindow
+from .train_test import TrainTestReferences
 from .uniform_stride import UniformStride
 
 __all__ = [
     'KEY_ROLE',
     'CausalWindow', 'ComposedReferences', 'FrameInputs', 'GlobalReservoir', 'GlobalShuffle',
-    'KeyFrameOnly', 'LocalWindow', 'PrecedingWindow', 'ReferencePolicy', 'UniformStride',
-    'build_references'
+    'KeyFrameOnly', 'LocalWindow', 'PrecedingWindow', 'ReferencePolicy',
+    'TrainTestReferences', 'UniformStride', 'build_references'
 ]

@@ -15,7 +15,9 @@ class LocalWindow(ReferencePolicy):
     """All frames around the key frame, itself included (MEGA's local pool, RDN, FGFA).
 
     Positions outside the video repeat its first or last frame, as the published programs do.
-    In training ``num_samples`` distinct offsets of the window are drawn ("temporal dropout").
+    In training ``num_samples`` distinct offsets of the window are drawn ("temporal dropout"), or,
+    ``bilateral``, half of them from the frames before the key frame and half from those after it
+    (SELSA and FGFA in MMTracking); at an end of the video the key frame stands in.
 
     Args:
         radius: Steps before and after the key frame; a pair for different sides.
@@ -23,6 +25,7 @@ class LocalWindow(ReferencePolicy):
         num_samples: Training references drawn.
         sample_key: Whether the key frame comes before those drawn, as it is in every window while
             testing (MEGA, RDN; FGFA's program leaves it out).
+        bilateral: Whether half of the training references comes from each side.
         role: Name under which the model receives the frames.
         max_records: See :class:`ReferencePolicy`.
     """
@@ -33,6 +36,7 @@ class LocalWindow(ReferencePolicy):
                  stride: int = 1,
                  num_samples: int = 2,
                  sample_key: bool = False,
+                 bilateral: bool = False,
                  role: str = 'local',
                  max_records: int | None = None) -> None:
         super().__init__(max_records)
@@ -40,9 +44,13 @@ class LocalWindow(ReferencePolicy):
         if min(self.before, self.after) < 0 or stride < 1 or num_samples < 0:
             raise ValueError('radius and num_samples must not be negative and stride at least 1, '
                              f'got radius={radius}, stride={stride}, num_samples={num_samples}')
+        if bilateral and num_samples % 2:
+            raise ValueError('bilateral needs an even num_samples, half of it for each side, got '
+                             f'{num_samples}')
         self.stride = stride
         self.num_samples = num_samples
         self.sample_key = sample_key
+        self.bilateral = bilateral
         self.role = role
 
     @property
@@ -51,8 +59,14 @@ class LocalWindow(ReferencePolicy):
         return self.after * self.stride
 
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
-        """Distinct offsets of the window, clipped to the video."""
-        offsets = draw_offsets(-self.before, self.after, self.num_samples, rng)
+        """Distinct offsets of the window, clipped to the video (``bilateral``: inside it)."""
+        if self.bilateral:
+            before = min(self.before, key_id // self.stride)
+            after = min(self.after, (video_length - 1 - key_id) // self.stride)
+            half = self.num_samples // 2
+            offsets = [-o for o in _draw_steps(before, half, rng)] + _draw_steps(after, half, rng)
+        else:
+            offsets = draw_offsets(-self.before, self.after, self.num_samples, rng)
         offsets = [0] * self.sample_key + offsets
         return {self.role: [clip(key_id + self.stride * o, video_length) for o in offsets]}
 
@@ -64,3 +78,8 @@ class LocalWindow(ReferencePolicy):
     def still_needed(self, frame_id: int, next_key: int, video_id: Hashable = 0) -> bool:
         """Frames that the window has not passed."""
         return frame_id >= next_key - self.before * self.stride
+
+
+def _draw_steps(most: int, count: int, rng: np.random.Generator) -> list[int]:
+    """Distinct numbers of steps from 1 to ``most``; 0, the key frame itself, if there is none."""
+    return draw_offsets(1, most, count, rng) if most else [0] * count

@@ -19,6 +19,8 @@ class UniformStride(WholeVideo):
 
     Args:
         num_frames: Frames that every key frame looks at.
+        append_key: Whether the key frame follows them while testing, as in the published
+            configs; where it is one of the spread it then counts twice.
         num_samples: Training references, distinct frames of the whole video.
         role: Name under which the model receives the frames.
         max_records: See :class:`ReferencePolicy`.
@@ -27,12 +29,15 @@ class UniformStride(WholeVideo):
     def __init__(self,
                  num_frames: int = 14,
                  *,
+                 append_key: bool = False,
                  num_samples: int = 2,
                  role: str = 'global',
                  max_records: int | None = None) -> None:
         super().__init__(num_frames, num_samples=num_samples, role=role, max_records=max_records)
+        self.append_key = append_key
 
     def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
-        """The same spread for every key frame."""
+        """The same spread for every key frame, and that frame itself with ``append_key``."""
         step = (video_length - 1) / max(self.num_frames - 1, 1)
-        return {self.role: [round(i * step) for i in range(self.num_frames)]}
+        spread = [round(i * step) for i in range(self.num_frames)]
+        return {self.role: spread + [key_id] * self.append_key}

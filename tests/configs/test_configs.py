@@ -16,7 +16,7 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 
-from mmvod_plugins.checkpoints import convert_mega_pytorch
+from mmvod_plugins.checkpoints import convert_mega_pytorch, convert_mmtracking
 from mmvod_plugins.references import build_references
 
 from ..datasets.tiny_vid import make_tiny_vid
@@ -34,7 +34,9 @@ TYPICAL = {
     'faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid', MEGA.format('r50', ''),
     MEGA.format('r101', ''), MEGA.format('x101-32x4d', ''), MEGA.format('r101', '-no-local'),
     MEGA.format('r101', '-no-global'), MEGA.format('r101', '-no-memory'),
-    MEGA.format('r101', '-online')
+    MEGA.format('r101', '-online'),
+    'selsa_faster-rcnn_r50-dc5_8xb1-7e_imagenetvid',
+    'selsa-troialign_faster-rcnn_x101-dc5_8xb1-7e_imagenetvid',
 }
 CLASSES = 4
 
@@ -134,6 +136,9 @@ def test_a_config_trains_a_step_and_detects_in_a_video(name, tiny_json):
     config = copy.deepcopy(parsed(name))
     model = MODELS.build(shrink(config.model, num_classes=CLASSES))
     model.init_weights()
+    if config.optim_wrapper.type == 'AmpOptimWrapper' and not torch.cuda.is_available():
+        config.optim_wrapper.pop('loss_scale')  # mmengine's needs a GPU
+        config.optim_wrapper.type = 'OptimWrapper'
     optimizer = build_optim_wrapper(model, config.optim_wrapper)
     train = Runner.build_dataloader(on_tiny_video(config.train_dataloader, tiny_json), seed=0)
     model.train()
@@ -201,14 +206,16 @@ def published_shapes(model):
         pytest.skip(f'{model}.keys.json is not in the golden folder')
     shapes = json.loads(path.read_text())['shapes']
     weights = {key: torch.empty(shape, device='meta') for key, shape in shapes.items()}
-    return {key: tuple(value.shape)
-            for key, value in convert_mega_pytorch(weights).state_dict.items()}
+    convert = convert_mmtracking if model.endswith('_dc5') else convert_mega_pytorch
+    return {key: tuple(value.shape) for key, value in convert(weights).state_dict.items()}
 
 
 @pytest.mark.parametrize(('published', 'name'), [
     ('base', 'faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid'),
     ('mega', MEGA.format('r50', '')),
     ('mega_r101', MEGA.format('r101', '')),
+    ('selsa_r50_dc5', 'selsa_faster-rcnn_r50-dc5_8xb1-7e_imagenetvid'),
+    ('selsa_troi_r50_dc5', 'selsa-troialign_faster-rcnn_r50-dc5_8xb1-7e_imagenetvid'),
 ])
 def test_parameters_are_those_of_the_published_model(published, name):
     expected = published_shapes(published)
@@ -258,9 +265,24 @@ def test_the_learning_rate_warms_up_and_falls():
         500: pytest.approx(0.001), 79999: pytest.approx(0.001), 80000: pytest.approx(0.0001)}
 
 
+@pytest.mark.parametrize('name', [name for name in sorted(IMAGENET) if '_8xb1-' in name])
+def test_seven_epochs_are_those_of_mmtracking(name):
+    config = parsed(name)
+    assert config.train_cfg == dict(
+        type='EpochBasedTrainLoop', max_epochs=7, val_begin=7, val_interval=7)
+    assert config.train_dataloader.sampler.type == 'VideoKeyFrameSampler'
+    assert config.optim_wrapper.optimizer.lr == 0.01
+    assert config.optim_wrapper.clip_grad == dict(max_norm=35, norm_type=2)
+    assert config.param_scheduler[1].milestones == [2, 5]
+    assert config.log_processor.by_epoch is config.default_hooks.checkpoint.by_epoch is True
+    amp = '-amp-' in name
+    assert config.optim_wrapper.type == ('AmpOptimWrapper' if amp else 'OptimWrapper')
+
+
 @pytest.mark.parametrize('name', sorted(IMAGENET))
 def test_auto_scale_lr_is_ready(name):
-    assert parsed(name).auto_scale_lr == dict(enable=False, base_batch_size=4)
+    clips = 8 if '_8xb1-' in name else 4
+    assert parsed(name).auto_scale_lr == dict(enable=False, base_batch_size=clips)
 
 
 # The runtime ------------------------------------------------------------------------------------

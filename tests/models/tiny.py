@@ -35,6 +35,8 @@ def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> Conf
     What distinguishes the models stays: the kind of residual blocks, the reduction of channels or
     none, the stages of the aggregator, a memory or none.
     """
+    if 'neck' in config.detector:
+        return shrink_dc5(config, channels, num_classes)
     detector = without_pretrained(config).detector
     head = detector.roi_head
     config.data_preprocessor.std = [60.0] * 3
@@ -64,6 +66,35 @@ def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> Conf
         rpn.update(nms_pre=100, max_per_img=20)
     detector.train_cfg.rcnn.sampler.num = 16
     return config
+
+
+def shrink_dc5(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> ConfigDict:
+    """Narrow a DC5 model of MMTracking's kind in place, as :func:`shrink`."""
+    detector = without_pretrained(config).detector
+    head = detector.roi_head
+    block = dict(depth=18, base_channels=8)
+    width = 64
+    if detector.backbone.type == 'ResNeXt':
+        block, width = dict(depth=50, base_channels=8, groups=2), 256
+    detector.backbone.update(frozen_stages=0, **block)
+    detector.neck.update(in_channels=[width], out_channels=16)
+    detector.rpn_head.update(in_channels=16, feat_channels=16)
+    detector.rpn_head.anchor_generator.scales = [1, 2]
+    head.bbox_roi_extractor.out_channels = 16
+    head.embedding.update(in_channels=16, out_channels=channels)
+    head.aggregator.update(channels=channels, num_heads=4, reference_topk=20)
+    if head.get('temporal_roi_align'):
+        head.temporal_roi_align.channels = 16
+    head.bbox_head.update(in_channels=channels, num_classes=num_classes)
+    for rpn in (detector.test_cfg.rpn, detector.train_cfg.rpn_proposal):
+        rpn.update(nms_pre=100, max_per_img=20)
+    detector.train_cfg.rcnn.sampler.num = 16
+    return config
+
+
+def selsa_config(name: str = 'selsa') -> ConfigDict:
+    """Config of a tiny SELSA (``'selsa'``) or with Temporal RoI Align (``'selsa-troialign'``)."""
+    return shrink_dc5(Config.fromfile(BASES / f'{name}_faster-rcnn_r50-dc5.py').model)
 
 
 def tiny_config(method: str = 'mega', references: dict | None = MEGA,

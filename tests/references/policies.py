@@ -8,6 +8,7 @@ from mmvod_plugins.references import (
                                       KeyFrameOnly,
                                       LocalWindow,
                                       PrecedingWindow,
+                                      TrainTestReferences,
                                       UniformStride,
 )
 
@@ -18,9 +19,14 @@ POLICIES = {
     'preceding': PrecedingWindow(distance=4, radius=2),
     'shuffle': GlobalShuffle(3, seed=5),
     'uniform': UniformStride(4),
+    'uniform_and_key': UniformStride(4, append_key=True),
+    'bilateral': LocalWindow(2, stride=2, num_samples=4, bilateral=True),
+    'train_test': TrainTestReferences(LocalWindow(9, bilateral=True), UniformStride(3)),
+    'train_test_window': TrainTestReferences(UniformStride(3), LocalWindow(2)),
     'causal': CausalWindow(4),
     'reservoir': GlobalReservoir(3, seed=2),
     'mega': ComposedReferences([LocalWindow(2), GlobalShuffle(3), PrecedingWindow(4, 2)]),
     'online_mega': ComposedReferences([CausalWindow(5), GlobalReservoir(3), PrecedingWindow(4, 2)]),
 }
-LIVE = ('key_only', 'window', 'one_sided', 'preceding', 'causal', 'reservoir', 'online_mega')
+LIVE = ('key_only', 'window', 'one_sided', 'preceding', 'bilateral', 'train_test_window',
+        'causal', 'reservoir', 'online_mega')

@@ -12,6 +12,7 @@ from mmvod_plugins.references import (
     LocalWindow,
     PrecedingWindow,
     ReferencePolicy,
+    TrainTestReferences,
     UniformStride,
     build_references,
 )
@@ -120,6 +121,7 @@ WINDOWS = [
     ('spread', UniformStride(4), 2, 10, [0, 3, 6, 9]),
     ('halves to even', UniformStride(3), 0, 6, [0, 2, 5]),
     ('spread over one frame', UniformStride(3), 0, 1, [0, 0, 0]),
+    ('spread and key', UniformStride(4, append_key=True), 6, 10, [0, 3, 6, 9, 6]),
 ]
 
 
@@ -180,6 +182,28 @@ def test_window_samples_are_distinct_offsets_behind_the_key():
     assert {t for ids in drawn for t in ids[1:]} == set(range(38, 63))
 
 
+@pytest.mark.parametrize(('key_id', 'before', 'after'), [
+    (50, range(41, 50), range(51, 60)), (3, range(3), range(4, 13)), (0, [0], range(1, 10)),
+    (99, range(90, 99), [99])])
+def test_bilateral_samples_come_from_both_sides(key_id, before, after):
+    """All frames of a side alike; the key frame stands in for a side without frames."""
+    policy, rng = LocalWindow(9, num_samples=2, bilateral=True), np.random.default_rng(0)
+    drawn = [policy.sample(key_id, 100, rng)['local'] for _ in range(300)]
+    assert {ids[0] for ids in drawn} == set(before)
+    assert {ids[1] for ids in drawn} == set(after)
+
+
+def test_training_and_testing_may_differ():
+    window, spread = LocalWindow(2, num_samples=3), UniformStride(4, max_records=7)
+    policy = TrainTestReferences(window, spread)
+    drawn = policy.sample(5, 9, np.random.default_rng(0))
+    assert drawn == window.sample(5, 9, np.random.default_rng(0))
+    assert policy.references(5, 9) == spread.references(5, 9)
+    assert policy.max_records == 7
+    assert policy.lookahead is None
+    assert TrainTestReferences(spread, window).lookahead == 2
+
+
 def test_policies_build_from_configs_and_compare_by_value():
     config = dict(type='ComposedReferences', policies=[dict(type='LocalWindow', radius=3)])
     first, second = build_references(config), build_references(config)
@@ -202,6 +226,7 @@ def test_every_registered_policy_is_tested():
 @pytest.mark.parametrize('config', [
     dict(type='LocalWindow', radius=-1),
     dict(type='LocalWindow', stride=0),
+    dict(type='LocalWindow', num_samples=3, bilateral=True),
     dict(type='GlobalShuffle', num_frames=0),
     dict(type='GlobalReservoir', num_frames=0),
     dict(type='UniformStride', num_frames=0),
@@ -210,5 +235,5 @@ def test_every_registered_policy_is_tested():
     dict(type='ComposedReferences', policies=[dict(type='LocalWindow'), dict(type='CausalWindow')]),
 ])
 def test_impossible_settings_are_refused(config):
-    with pytest.raises(ValueError, match=r'must|empty|same role'):
+    with pytest.raises(ValueError, match=r'must|empty|even|same role'):
         build_references(config)

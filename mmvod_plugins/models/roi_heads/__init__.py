@@ -4,9 +4,11 @@ from .aggregator import Aggregated, Aggregator
 from .conv5_roi_extractor import Conv5RoIExtractor
 from .mega_aggregator import MEGAAggregator
 from .roi_embedding import RoIEmbedding
+from .selsa_aggregator import SELSAAggregator
+from .temporal_roi_align import TemporalRoIAlign
 from .temporal_roi_head import TemporalRoIHead
 
 __all__ = [
     'Aggregated', 'Aggregator', 'Conv5RoIExtractor', 'MEGAAggregator', 'RoIEmbedding',
-    'TemporalRoIHead'
+    'SELSAAggregator', 'TemporalRoIAlign', 'TemporalRoIHead'
 ]

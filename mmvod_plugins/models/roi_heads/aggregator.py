@@ -70,12 +70,15 @@ class Aggregator(BaseModule, metaclass=ABCMeta):
         reference_topk: Objects used of a reference frame, the best ones.
         roles: Roles of the references it knows.
         detached_roles: Roles whose frames get no gradient.
+        shared_fcs: Names of its layers that continue the embedding as the second, third, ...
+            shared layer of a single-frame box head; they start with that head's weights.
     """
 
     out_channels: int
     reference_topk: int
     roles: frozenset[str] = frozenset({'local'})
     detached_roles: frozenset[str] = frozenset()
+    shared_fcs: tuple[str, ...] = ()
 
     @property
     def knows_locations(self) -> bool:

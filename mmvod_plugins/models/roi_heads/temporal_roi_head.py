@@ -19,6 +19,10 @@ from mmvod_plugins.models.detection_options import DetectionOptions, select_dete
 from mmvod_plugins.structures import ObjectFeatures
 
 from .aggregator import Aggregated, Aggregator, References
+from .temporal_roi_align import TemporalRoIAlign
+
+#: Feature maps of a frame, (1, C, H, W) for every level.
+Maps = tuple[Tensor, ...]
 
 
 @MODELS.register_module()
@@ -31,19 +35,32 @@ class TemporalRoIHead(StandardRoIHead):
     Args:
         embedding: Config of the layer from pooled features to embeddings.
         aggregator: Config of an :class:`Aggregator`.
+        temporal_roi_align: Config of a :class:`TemporalRoIAlign` that enhances the pooled
+            features of key frames, not of references; None for plain RoI features.
         **kwargs: As mmdet's standard head; ``bbox_head`` is a box head on embeddings, mmdet's
             ``BBoxHead`` with ``roi_feat_size=1``.
     """
 
     aggregator: Aggregator
+    temporal_roi_align: TemporalRoIAlign | None
 
-    def __init__(self, embedding: dict, aggregator: dict, **kwargs: Any) -> None:  # noqa: ANN401 - mmdet's
+    def __init__(self,
+                 embedding: dict,
+                 aggregator: dict,
+                 temporal_roi_align: dict | None = None,
+                 **kwargs: Any) -> None:  # noqa: ANN401 - mmdet's
         super().__init__(**kwargs)
         if self.with_mask:
             raise ValueError('TemporalRoIHead detects boxes alone: leave mask_head away')
         self.embedding = MODELS.build(embedding)
         self.aggregator = MODELS.build(aggregator)
-        self._register_load_state_dict_pre_hook(_rename_single_frame_fc)
+        self.temporal_roi_align = MODELS.build(temporal_roi_align) if temporal_roi_align else None
+        self._register_load_state_dict_pre_hook(self._rename_single_frame_fcs)
+
+    @property
+    def needs_maps(self) -> bool:
+        """Whether key frames need the feature maps of their references."""
+        return self.temporal_roi_align is not None
 
     def init_memory(self) -> object:
         """The memory of a new video."""
@@ -66,6 +83,19 @@ class TemporalRoIHead(StandardRoIHead):
             for part, feat, result, frame_id in zip(
                 boxes, feats, proposals, frame_ids, strict=True)
         ]
+
+    def align(self, key: ObjectFeatures, x: tuple[Tensor, ...],
+              reference_maps: Sequence[Maps]) -> ObjectFeatures:
+        """The key objects with embeddings of temporally aligned RoI features.
+
+        In its role as a reference a frame keeps the plain ones that :meth:`embed` gave.
+
+        Args:
+            key: Objects of the key frame.
+            x: Feature maps of the key frame, (1, C, H, W) each.
+            reference_maps: Feature maps of every reference frame, in any order.
+        """
+        return key.with_feats(self._embed(x, bbox2roi([key.boxes]), [reference_maps]))
 
     def detect(self,
                key: ObjectFeatures,
@@ -101,7 +131,8 @@ class TemporalRoIHead(StandardRoIHead):
              x: tuple[Tensor, ...],
              rpn_results_list: list[InstanceData],
              batch_data_samples: list[DetDataSample],
-             references: Sequence[References] | None = None) -> dict[str, Tensor]:
+             references: Sequence[References] | None = None,
+             reference_maps: Sequence[Sequence[Maps]] | None = None) -> dict[str, Tensor]:
         """Losses of the key frames.
 
         Args:
@@ -109,10 +140,12 @@ class TemporalRoIHead(StandardRoIHead):
             rpn_results_list: Proposals of the key frames.
             batch_data_samples: Key frames with ground truth.
             references: Objects by role for every key frame; None without references.
+            reference_maps: Maps of the references of every key frame, if :attr:`needs_maps`.
         """
         sampling = self._sample(x, rpn_results_list, batch_data_samples)
         rois = bbox2roi([result.priors for result in sampling])
-        feats = self._embed(x, rois).split([len(result.priors) for result in sampling])
+        feats = self._embed(x, rois, reference_maps)
+        feats = feats.split([len(result.priors) for result in sampling])
         references = references or [{} for _ in sampling]
         enhanced = []
         for result, feat, roles in zip(sampling, feats, references, strict=True):
@@ -153,12 +186,42 @@ class TemporalRoIHead(StandardRoIHead):
             rcnn_test_cfg=test_cfg,
             rescale=rescale)[0]
 
-    def _embed(self, x: tuple[Tensor, ...], rois: Tensor) -> Tensor:
-        """Embeddings (N, D) of RoIs (N, 5)."""
+    def _embed(self, x: tuple[Tensor, ...], rois: Tensor,
+               reference_maps: Sequence[Sequence[Maps]] | None = None) -> Tensor:
+        """Embeddings (N, D) of RoIs (N, 5), with the references of every frame if there are."""
         feats = self.bbox_roi_extractor(x[:self.bbox_roi_extractor.num_inputs], rois)
+        if self.temporal_roi_align is not None and reference_maps is not None:
+            feats = self._align(feats, rois, reference_maps)
         if self.with_shared_head:
             feats = self.shared_head(feats)
         return self.embedding(feats)
+
+    def _align(self, feats: Tensor, rois: Tensor,
+               reference_maps: Sequence[Sequence[Maps]]) -> Tensor:
+        """Pooled features (N, C, h, w), temporally aligned.
+
+        In a pyramid a RoI looks at the level of the references that it is itself pooled from.
+        """
+        extractor = self.bbox_roi_extractor
+        levels = torch.zeros(len(rois), dtype=torch.long, device=rois.device)
+        if extractor.num_inputs > 1:
+            levels = extractor.map_roi_levels(rois, extractor.num_inputs)
+        aligned = feats.clone()
+        for frame, frames_maps in enumerate(reference_maps):
+            for level in range(extractor.num_inputs if frames_maps else 0):
+                rows = ((rois[:, 0] == frame) & (levels == level)).nonzero()[:, 0]
+                maps = torch.cat([maps[level] for maps in frames_maps])
+                aligned[rows] = self.temporal_roi_align(feats[rows], maps).to(feats.dtype)
+        return aligned
+
+    def _rename_single_frame_fcs(self, state_dict: dict, prefix: str, *_: object) -> None:
+        """Let the first layers of a single-frame box head start embedding and aggregator."""
+        layers = ['embedding.fc', *(f'aggregator.{fc}' for fc in self.aggregator.shared_fcs)]
+        for i, layer in enumerate(layers):
+            for name in ('weight', 'bias'):
+                old = f'{prefix}bbox_head.shared_fcs.{i}.{name}'
+                if old in state_dict and f'{prefix}{layer}.{name}' not in state_dict:
+                    state_dict[f'{prefix}{layer}.{name}'] = state_dict.pop(old)
 
     def _sample(self, x: tuple[Tensor, ...], proposals: list[InstanceData],
                 samples: list[DetDataSample]) -> list[SamplingResult]:
@@ -172,11 +235,3 @@ class TemporalRoIHead(StandardRoIHead):
                 self.bbox_sampler.sample(
                     assigned, priors, sample.gt_instances, feats=[feat[i][None] for feat in x]))
         return results
-
-
-def _rename_single_frame_fc(state_dict: dict, prefix: str, *_: object) -> None:
-    """Let the first layer of a single-frame box head start the embedding."""
-    for name in ('weight', 'bias'):
-        old, new = f'{prefix}bbox_head.shared_fcs.0.{name}', f'{prefix}embedding.fc.{name}'
-        if old in state_dict and new not in state_dict:
-            state_dict[new] = state_dict.pop(old)

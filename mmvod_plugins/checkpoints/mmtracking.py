@@ -1,0 +1,93 @@
+"""Checkpoints of MMTracking's video detectors, 0.x and 1.x: SELSA and SELSA + Temporal RoI Align.
+
+Both versions have the same names (the published files come from 0.x). Classes and box coding are
+mmdet's, so no tensor changes its shape.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from .conversion import Conversion
+
+_HEAD = 'detector.roi_head.'
+_ATTENTION = {'fc_embed': 'query', 'ref_fc_embed': 'key', 'ref_fc': 'value', 'fc': 'out'}
+
+#: Name of the method by keys that only its files have, first match first.
+SIGNATURES = (('FGFA', r'aggregator\.embed_convs\.'), ('DFF', r'motion\.'),
+              ('SELSA + Temporal RoI Align',
+               r'detector\.roi_head\.bbox_roi_extractor\.embed_network\.'),
+              ('SELSA', r'detector\.roi_head\.bbox_head\.aggregator\.'))
+#: Signs in a model's own names, for the methods that can be loaded.
+_OWN_SIGNS = {'SELSA': f'{_HEAD}aggregator.attentions.',
+              'SELSA + Temporal RoI Align': f'{_HEAD}temporal_roi_align.embed.'}
+DROPPED = ((r'data_preprocessor\.(mean|std)', 'normalisation comes from the config'), )
+
+
+def is_mmtracking(state_dict: Mapping[str, Tensor]) -> bool:
+    """Whether a state dict has the names of one of MMTracking's video detectors."""
+    return _method(state_dict) is not None
+
+
+def convert_mmtracking(state_dict: Mapping[str, Tensor]) -> Conversion:
+    """Translate a state dict of MMTracking.
+
+    Raises:
+        ValueError: If the file is of another method, or has a key that is not known.
+    """
+    method = _method(state_dict)
+    if method not in _OWN_SIGNS:
+        raise ValueError(f'a checkpoint of MMTracking with {method or "no known method"}: not '
+                         f'yet supported, only those of {" and ".join(_OWN_SIGNS)} can be loaded '
+                         'so far')
+    conversion = Conversion(method)
+    for key, value in state_dict.items():
+        reason = next((why for pattern, why in DROPPED if re.fullmatch(pattern, key)), None)
+        if reason is not None:
+            conversion.dropped[key] = reason
+            continue
+        name = _translate(key)
+        conversion.mapped[key] = name
+        conversion.state_dict[name] = value
+    return conversion
+
+
+def check_model(method: str, own: Mapping[str, Tensor]) -> None:
+    """Refuse a model of another method than the file's.
+
+    Raises:
+        ValueError: With the method of the file, and what the model is.
+    """
+    fits = [name for name, sign in _OWN_SIGNS.items() if any(key.startswith(sign) for key in own)]
+    if method == (fits[-1] if fits else None):
+        return
+    temporal = any(key.startswith(f'{_HEAD}aggregator.') for key in own)
+    found = 'another temporal method' if temporal else 'a single-frame detector'
+    raise ValueError(f'the checkpoint holds {method} of MMTracking, but the model is '
+                     f'{fits[-1] if fits else found}: use a config of {method}')
+
+
+def _method(state_dict: Mapping[str, Tensor]) -> str | None:
+    return next((name for name, pattern in SIGNATURES
+                 if any(re.match(pattern, key) for key in state_dict)), None)
+
+
+def _translate(key: str) -> str:
+    """Our name for one of their keys."""
+    if re.match(r'detector\.(backbone|neck|rpn_head)\.|'
+                r'detector\.roi_head\.bbox_head\.fc_(cls|reg)\.', key):
+        return key
+    if match := re.fullmatch(r'.*\.bbox_head\.shared_fcs\.(\d+)\.(.*)', key):
+        index = int(match[1])
+        layer = f'aggregator.fcs.{index - 1}' if index else 'embedding.fc'
+        return f'{_HEAD}{layer}.{match[2]}'
+    if match := re.fullmatch(r'.*\.bbox_head\.aggregator\.(\d+)\.(\w+)\.(.*)', key):
+        if match[2] in _ATTENTION:
+            return f'{_HEAD}aggregator.attentions.{match[1]}.{_ATTENTION[match[2]]}.{match[3]}'
+    if match := re.fullmatch(r'.*\.bbox_roi_extractor\.embed_network\.conv\.(.*)', key):
+        return f'{_HEAD}temporal_roi_align.embed.{match[1]}'
+    raise ValueError(f'the checkpoint looks like one of MMTracking but its key {key!r} is not '
+                     'known; is it of a changed version?')

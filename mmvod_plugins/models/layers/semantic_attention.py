@@ -1,0 +1,57 @@
+"""Attention between objects by appearance alone (SELSA)."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class SemanticAttention(BaseModule):
+    """Multi-head attention from objects to reference objects, with an output layer.
+
+    SELSA (eq. 2-4) weights reference proposals by the similarity of embedded features. This is
+    its published form: 16 heads, scaled by the root of their width, softmax over the references.
+
+    Args:
+        channels: Width of the features.
+        num_heads: Heads, MMTracking's ``num_attention_blocks``.
+        init_cfg: Initial weights; torch's by default.
+    """
+
+    def __init__(self,
+                 channels: int = 1024,
+                 num_heads: int = 16,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        if channels % num_heads:
+            raise ValueError(f'channels must be a multiple of num_heads, got {channels} and '
+                             f'{num_heads}')
+        self.num_heads = num_heads
+        self.query = nn.Linear(channels, channels)
+        self.key = nn.Linear(channels, channels)
+        self.value = nn.Linear(channels, channels)
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, feats: Tensor, references: Tensor) -> Tensor:
+        """What the references add to the objects.
+
+        Args:
+            feats: Objects, (N, C).
+            references: Reference objects, (M, C); their order does not matter.
+
+        Returns:
+            (N, C), to be added to ``feats`` by the caller; zeros without references.
+        """
+        if not len(feats) or not len(references):
+            # a share in every parameter: distributed training wants a gradient from each process
+            return torch.zeros_like(feats) + 0 * sum(p.sum() for p in self.parameters())
+        added = functional.scaled_dot_product_attention(
+            self._heads(self.query(feats)), self._heads(self.key(references)),
+            self._heads(self.value(references)))
+        return self.out(added[0].transpose(0, 1).flatten(1))
+
+    def _heads(self, feats: Tensor) -> Tensor:
+        """Split (N, C) into (1, heads, N, C / heads)."""
+        return feats.view(len(feats), self.num_heads, -1).transpose(0, 1)[None]

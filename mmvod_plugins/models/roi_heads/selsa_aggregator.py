@@ -1,0 +1,73 @@
+"""SELSA: sequence level semantics aggregation (Wu et al., ICCV 2019)."""
+
+from __future__ import annotations
+
+from mmdet.registry import MODELS
+from torch import nn
+
+from mmvod_plugins.models.layers import SemanticAttention
+from mmvod_plugins.structures import ObjectFeatures
+
+from .aggregator import Aggregated, Aggregator, References
+
+
+@MODELS.register_module()
+class SELSAAggregator(Aggregator):
+    """Key objects attend to the objects of all references, once after every shared layer.
+
+    With x the key and r the reference objects, as the RoI embedding (the first shared layer,
+    *without* activation) gives them, for every stage::
+
+        x, r = fc(x), fc(r)          (not in the first stage: the embedding did it)
+        x = relu(x + A(x, r))        r = relu(r)          A sees both before the ReLU
+
+    The references form one set: neither their roles, their order nor their frames matter. A
+    frame that is named twice counts twice in every softmax.
+
+    Roles: ``local`` (a window) and ``global`` (frames spread over the video). The key frame is
+    one of the references while testing (the policy names it), and is not while training.
+
+    Args:
+        channels: Width of the embeddings.
+        num_heads: Heads of every attention.
+        num_stages: Shared layers, the embedding being the first one (SELSA 2, with Temporal RoI
+            Align 3).
+        reference_topk: Objects of a reference frame.
+        init_cfg: Initial weights; by default as a shared layer of mmdet's box heads.
+    """
+
+    roles = frozenset({'local', 'global'})
+
+    def __init__(self,
+                 channels: int = 1024,
+                 num_heads: int = 16,
+                 *,
+                 num_stages: int = 2,
+                 reference_topk: int = 300,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg or dict(
+            type='Xavier', distribution='uniform', override=dict(name='fcs')))
+        if num_stages < 1:
+            raise ValueError(f'num_stages must be at least 1, got {num_stages}')
+        self.out_channels = channels
+        self.reference_topk = reference_topk
+        self.fcs = nn.ModuleList(nn.Linear(channels, channels) for _ in range(num_stages - 1))
+        self.attentions = nn.ModuleList(
+            SemanticAttention(channels, num_heads) for _ in range(num_stages))
+
+    @property
+    def shared_fcs(self) -> tuple[str, ...]:
+        """The shared layers after the embedding."""
+        return tuple(f'fcs.{i}' for i in range(len(self.fcs)))
+
+    def forward(self, key: ObjectFeatures, references: References, memory: object) -> Aggregated:
+        """Enhance the key objects, see :class:`Aggregator`."""
+        frames = [frame for role in sorted(references) for frame in references[role]] or [key]
+        reference = ObjectFeatures.cat([frame.top(self.reference_topk) for frame in frames]).feats
+        feats = key.feats
+        for stage, attention in enumerate(self.attentions):
+            if stage:
+                fc = self.fcs[stage - 1]
+                feats, reference = fc(feats), fc(reference)
+            feats, reference = (feats + attention(feats, reference)).relu(), reference.relu()
+        return Aggregated(feats)

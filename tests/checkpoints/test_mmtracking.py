@@ -1,0 +1,146 @@
+"""MMTracking's checkpoints in every model that they may meet."""
+
+import json
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.runner.checkpoint import load_checkpoint, load_state_dict
+
+from mmvod_plugins.checkpoints import convert_mmtracking
+
+from ..models.tiny import selsa_config, tiny_model
+from ..parity import golden
+
+HEAD = 'detector.roi_head.'
+BOX = f'{HEAD}bbox_head.'
+TROI = 'SELSA + Temporal RoI Align'
+NAMES = {'query': 'fc_embed', 'key': 'ref_fc_embed', 'value': 'ref_fc', 'out': 'fc'}
+METHODS = {'selsa': 'SELSA', 'selsa-troialign': TROI}
+every_method = pytest.mark.parametrize('name', METHODS)
+
+
+def model_of(name, seed=0):
+    torch.manual_seed(seed)
+    model = MODELS.build(selsa_config(name))
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    return model
+
+
+def published(model):
+    """A model's weights as MMTracking would have stored them."""
+    weights = {}
+    for key, value in model.state_dict().items():
+        key = key.replace(f'{HEAD}embedding.fc', f'{BOX}shared_fcs.0')
+        key = key.replace(f'{HEAD}temporal_roi_align.embed',
+                          f'{HEAD}bbox_roi_extractor.embed_network.conv')
+        if key.startswith(f'{HEAD}aggregator.fcs.'):
+            index, leaf = key.removeprefix(f'{HEAD}aggregator.fcs.').split('.')
+            key = f'{BOX}shared_fcs.{int(index) + 1}.{leaf}'
+        elif key.startswith(f'{HEAD}aggregator.attentions.'):
+            index, part, leaf = key.removeprefix(f'{HEAD}aggregator.attentions.').split('.')
+            key = f'{BOX}aggregator.{index}.{NAMES[part]}.{leaf}'
+        weights[key] = value
+    return weights
+
+
+def version_0(weights):
+    """As the published files are."""
+    return dict(meta=dict(mmtrack_version='0.5.3', CLASSES=('airplane', )), state_dict=weights,
+                optimizer=dict(state={}))
+
+
+def version_1(weights):
+    """As a 1.x runner stores it, normalisation included."""
+    stored = {'data_preprocessor.mean': torch.zeros(3, 1, 1), **weights}
+    return dict(meta=dict(epoch=7), state_dict=stored, message_hub={}, param_schedulers=[])
+
+
+def file_of(content, folder):
+    path = folder / 'checkpoint.pth'
+    torch.save(content, path)
+    return str(path)
+
+
+@every_method
+@pytest.mark.parametrize('wrap', [dict, version_0, version_1])
+def test_a_published_file_loads_completely(name, wrap, tmp_path):
+    source, model = model_of(name), model_of(name, seed=1)
+    load_checkpoint(model, file_of(wrap(published(source)), tmp_path), strict=True)
+    expected = source.state_dict()
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, expected[key]), key
+
+
+@every_method
+def test_every_key_is_mapped_or_dropped_with_a_reason(name):
+    weights = version_1(published(model_of(name)))['state_dict']
+    conversion = convert_mmtracking(weights)
+    assert conversion.method == METHODS[name]
+    assert conversion.mapped.keys() | conversion.dropped.keys() == weights.keys()
+    assert conversion.dropped == {
+        'data_preprocessor.mean': 'normalisation comes from the config'}
+    assert len(set(conversion.mapped.values())) == len(conversion.mapped)
+
+
+@pytest.mark.parametrize('path', golden.cases('selsa*.keys.json'))
+def test_every_published_key_is_accounted_for(path):
+    shapes = json.loads(path.read_text())['shapes']
+    weights = {key: torch.zeros(shape, device='meta') for key, shape in shapes.items()}
+    conversion = convert_mmtracking(weights)
+    assert conversion.method == (TROI if 'troi' in path.name else 'SELSA')
+    assert conversion.mapped.keys() == weights.keys()
+    assert len(conversion.state_dict) == len(weights)
+
+
+OTHERS = {
+    'FGFA': ['aggregator.embed_convs.0.conv.weight', 'motion.conv1.0.conv.weight'],
+    'DFF': ['motion.conv1.0.conv.weight', f'{BOX}shared_fcs.0.weight'],
+}
+
+
+@pytest.mark.parametrize(('method', 'keys'), OTHERS.items(), ids=OTHERS)
+@pytest.mark.parametrize('name', ['single', 'mega', 'selsa'])
+def test_methods_that_are_not_there_yet_are_refused_by_name(method, keys, name, tmp_path):
+    model = model_of(name) if name in METHODS else tiny_model(name)
+    path = file_of(version_0(dict.fromkeys(keys, torch.zeros(1))), tmp_path)
+    with pytest.raises(ValueError, match=f'MMTracking with {method}: not yet supported'):
+        load_checkpoint(model, path)
+
+
+@pytest.mark.parametrize(('held', 'name', 'found'), [
+    ('selsa', 'single', 'a single-frame detector'),
+    ('selsa', 'mega', 'another temporal method'),
+    ('selsa', 'selsa-troialign', r'SELSA \+ Temporal RoI Align'),
+    ('selsa-troialign', 'selsa', 'SELSA'),
+    ('selsa-troialign', 'single', 'a single-frame detector'),
+])
+def test_a_model_of_another_method_is_refused(held, name, found):
+    model = model_of(name) if name in METHODS else tiny_model(name)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    method = METHODS[held].replace('+', r'\+')
+    with pytest.raises(ValueError, match=f'holds {method} of MMTracking, but the model is {found}:'
+                       f' use a config of {method}'):
+        load_state_dict(model, published(model_of(held)))
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_our_own_selsa_is_refused_by_mega_by_name():
+    with pytest.raises(ValueError, match='the checkpoint holds SELSA'):
+        load_state_dict(tiny_model(), model_of('selsa').state_dict())
+
+
+@every_method
+def test_our_own_checkpoint_loads(name):
+    source, model = model_of(name), model_of(name, seed=1)
+    load_state_dict(model, source.state_dict(), strict=True)
+    assert torch.equal(model.roi_head.embedding.fc.weight, source.roi_head.embedding.fc.weight)
+
+
+@pytest.mark.parametrize('key', [f'{BOX}aggregator.0.fc_extra.weight', f'{HEAD}extra.weight',
+                                 'extra.weight'])
+def test_an_unknown_key_is_refused(key):
+    weights = published(model_of('selsa')) | {key: torch.zeros(1)}
+    with pytest.raises(ValueError, match=f"key '{key}' is not known"):
+        convert_mmtracking(weights)

@@ -1,0 +1,247 @@
+"""Run our models as MMTracking's golden runs did."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmdet.structures.bbox import bbox_overlaps
+from mmengine.config import Config
+from mmengine.runner.checkpoint import load_state_dict
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmvod_plugins.models import VideoDetector
+from mmvod_plugins.references import LocalWindow, ReferencePolicy, UniformStride
+from mmvod_plugins.structures import FrameRecord
+
+from .golden import helper, load
+from .mega_runs import BASES, without_pretrained
+
+#: Model configs by the name of the published model.
+CONFIGS = {
+    'selsa_r50_dc5': 'selsa_faster-rcnn_r50-dc5',
+    'selsa_troi_r50_dc5': 'selsa-troialign_faster-rcnn_r50-dc5'
+}
+Arrays = dict[str, np.ndarray]
+
+
+class ReferenceLoop(ReferencePolicy):
+    """The window of MMTracking's test loop with a fixed stride.
+
+    It writes a key frame between two strides into the middle slot of its memory and leaves it
+    there, so that later windows hold such frames on their left. Without that it is LocalWindow.
+    """
+
+    lookahead = None
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.before, self.after, self.stride = before, after, stride
+
+    def sample(self, key_id, video_length, rng):
+        return {'local': []}
+
+    def references(self, key_id, video_length, video_id=0):
+        last = video_length - 1
+        slots = [0] * (self.before + 1)
+        slots += [min(i * self.stride, last) for i in range(1, self.after + 1)]
+        for t in range(1, key_id + 1):
+            if t % self.stride:
+                slots[self.before] = t
+            else:
+                slots = [*slots[1:], min(t + self.after * self.stride, last)]
+        return {'local': slots}
+
+
+def policy_of(sampler: dict[str, Any]) -> ReferencePolicy:
+    """Our policy for a sampler of a golden run; the loop's own only where it differs."""
+    if sampler['method'] == 'test_with_adaptive_stride':
+        return UniformStride(sampler['num_ref_imgs'], append_key=True)
+    before, after = -sampler['frame_range'][0], sampler['frame_range'][1]
+    if sampler['stride'] > 1:
+        return ReferenceLoop(before, after, sampler['stride'])
+    return LocalWindow((before, after))
+
+
+@lru_cache(maxsize=4)
+def facts(path: Path) -> dict[str, Any]:
+    """What a run says about itself."""
+    return json.loads(str(load(path)['meta']))
+
+
+@lru_cache(maxsize=2)
+def _weights(folder: Path, model: str, seed: int) -> dict[str, Tensor]:
+    shapes = json.loads((folder / f'{model}.keys.json').read_text())['shapes']
+    counters = [name for name in shapes if name.endswith('num_batches_tracked')]
+    made = helper('weights').make_weights(
+        {name: shape for name, shape in shapes.items() if name not in counters}, seed)
+    weights = {name: torch.from_numpy(array) for name, array in made.items()}
+    return weights | {name: torch.tensor(0) for name in counters}
+
+
+def build(folder: Path, model: str, seed: int,
+          references: ReferencePolicy | None = None) -> VideoDetector:
+    """A published model with its weights, loaded as a published file would be."""
+    config = Config.fromfile(BASES / f'{CONFIGS[model]}.py').model
+    config = without_pretrained(config)
+    if references is not None:
+        config.references = references
+    detector = MODELS.build(config)
+    load_state_dict(detector, dict(_weights(folder, model, seed)), strict=True)
+    return detector.eval()
+
+
+def build_for(path: Path) -> VideoDetector:
+    """The model of a golden run."""
+    run = facts(path)
+    model = build(path.parent, run['model'], run['weights_seed'], policy_of(run['sampler']))
+    for part, settings in (run.get('test_cfg') or {}).items():
+        model.detector.test_cfg[part].update(settings)
+    return model
+
+
+def frames_of(path: Path) -> np.ndarray:
+    """Frames of a run, (L, H, W, 3) BGR uint8."""
+    run = facts(path)
+    name = 'video' if run['video'] == 'a' else f'video_{run["video"]}'
+    frames = load(path.parent / f'{name}.npz')['frames_bgr'][:run['num_video_frames']]
+    assert list(frames.shape[1:3]) == run['image_size']
+    return frames
+
+
+def batch(frames: np.ndarray, frame_id: int) -> dict[str, Any]:
+    """A batch of one frame as the data loader gives it."""
+    image = torch.from_numpy(frames[frame_id].copy()).permute(2, 0, 1)[None]
+    shape = tuple(image.shape[-2:])
+    clip = TrackDataSample()
+    clip.video_data_samples = [
+        DetDataSample(metainfo=dict(
+            video_id=0, frame_id=frame_id, ori_video_length=len(frames), img_id=frame_id,
+            img_shape=shape, ori_shape=shape, scale_factor=(1.0, 1.0)))
+    ]
+    return dict(inputs=[image], data_samples=[clip])
+
+
+class Recorder:
+    """Notes what passes RPN and box head of a model, call by call."""
+
+    def __init__(self, model: VideoDetector) -> None:
+        self.model = model
+        self.feats: list[Tensor] = []
+        self.rpn: list[tuple[Tensor, Tensor]] = []
+        self.box: list[tuple[Tensor, Tensor]] = []
+        self.keys: list[Tensor] = []
+
+    def __enter__(self) -> Recorder:
+        detector = self.model.detector
+        self._hooks = [
+            detector.rpn_head.register_forward_hook(self._note_rpn),
+            detector.roi_head.bbox_head.register_forward_hook(
+                lambda _, __, out: self.box.append(out)),
+        ]
+        classify = detector.roi_head._classify
+
+        def noting(key, *args):
+            self.keys.append(key.boxes)
+            return classify(key, *args)
+
+        detector.roi_head._classify = noting
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        del self.model.detector.roi_head._classify
+
+    def _note_rpn(self, _: Any, args: tuple, out: tuple) -> None:
+        self.feats.append(args[0][0][0])
+        self.rpn.append((out[0][0][0], out[1][0][0]))
+
+
+@torch.no_grad()
+def run(model: VideoDetector, frames: np.ndarray, num_steps: int) -> list[Arrays]:
+    """Detect through the stream; arrays in the layout of the golden runs, by frame."""
+    results: list[Arrays] = []
+    loaded: dict[int, int] = {}
+    with Recorder(model) as noted:
+        for frame_id in model.references.schedule(len(frames), 0):
+            loaded[frame_id] = len(loaded)
+            for result in model.test_step(batch(frames, frame_id)):
+                if isinstance(result, TrackDataSample) and len(results) < num_steps:
+                    t = result[0].frame_id
+                    row = loaded[t]
+                    logits, deltas = noted.box[len(results)]
+                    results.append(dict(
+                        feat=noted.feats[row].numpy(), rpn_cls=noted.rpn[row][0].numpy(),
+                        rpn_reg=noted.rpn[row][1].numpy(), cls_logits=logits.numpy(),
+                        box_deltas=deltas.numpy(), boxes=noted.keys[len(results)].numpy(),
+                        det=detections(result[0].pred_instances)))
+            if len(results) >= num_steps:
+                break
+    model.streams._streams.clear()
+    return results
+
+
+def detections(instances: InstanceData) -> np.ndarray:
+    """(N, 6) as the golden ``det``."""
+    return torch.cat([instances.bboxes, instances.scores[:, None],
+                      instances.labels[:, None].float()], dim=1).numpy()
+
+
+class RecordedProposals:
+    """Runs the RoI head of a model on recorded proposals."""
+
+    def __init__(self, model: VideoDetector, frames: np.ndarray) -> None:
+        self.model, self.frames = model, frames
+        self._feats: dict[int, tuple] = {}
+        self._objects: dict[int, tuple] = {}
+
+    def record(self, frame_id: int, proposals: np.ndarray) -> FrameRecord:
+        """A frame's record with these proposals (N, 5)."""
+        if frame_id not in self._feats:
+            data = self.model.data_preprocessor(batch(self.frames, frame_id), training=False)
+            sample = data['data_samples'][0][0]
+            self._feats[frame_id] = sample, self.model.detector.extract_feat(data['inputs'][:, 0])
+        sample, feats = self._feats[frame_id]
+        known, objects = self._objects.get(frame_id, (None, None))
+        if known is None or not np.array_equal(known, proposals):
+            found = InstanceData(bboxes=torch.from_numpy(proposals[:, :4]),
+                                 scores=torch.from_numpy(proposals[:, 4]))
+            objects = self.model.roi_head.embed(feats, [found], [frame_id])[0]
+            self._objects[frame_id] = proposals, objects
+        return FrameRecord(frame_id, sample, feats, objects)
+
+    @torch.no_grad()
+    def detect(self, recorded: Arrays, t: int, slots: list[int]) -> Arrays:
+        """The key frame ``t`` with the recorded references."""
+        arrays = {name: recorded[f'f{t:02}.{name}']
+                  for name in ('proposals', 'ref_proposals', 'ref_counts')}
+        references = [
+            self.record(frame_id, proposals[:count]) for frame_id, proposals, count in zip(
+                slots, arrays['ref_proposals'], arrays['ref_counts'], strict=True)
+        ]
+        key = self.record(t, arrays['proposals'])
+        aligned: list[Tensor] = []
+        hook = self.model.roi_head.embedding.register_forward_hook(
+            lambda _, args, __: aligned.append(args[0]))
+        with Recorder(self.model) as noted:
+            sample = self.model.detect(key, {'local': references}, self.model.init_memory())
+        hook.remove()
+        logits, deltas = noted.box[0]
+        found = dict(cls_logits=logits.numpy(), box_deltas=deltas.numpy(),
+                     det=detections(sample.pred_instances))
+        return found | ({'roi_feats': aligned[0][:8].numpy()} if aligned else {})
+
+
+def best_match(boxes: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For every box the best IoU among others (in double precision) and whose it is."""
+    overlaps = bbox_overlaps(torch.from_numpy(boxes).double(), torch.from_numpy(others).double())
+    best, index = overlaps.max(1)
+    return best.numpy(), index.numpy()
