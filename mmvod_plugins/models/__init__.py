@@ -1,11 +1,18 @@
 """Models: the video detector and its temporal parts."""
 
 from .necks import TemporalNeck
-from .roi_heads import Aggregator, Conv5RoIExtractor, MEGAAggregator, RoIEmbedding, TemporalRoIHead
+from .roi_heads import (
+    Aggregator,
+    Conv5RoIExtractor,
+    MEGAAggregator,
+    RDNAggregator,
+    RoIEmbedding,
+    TemporalRoIHead,
+)
 from .task_modules import InclusiveBoxCoder, RoundedAnchorGenerator
 from .video_detector import VideoDetector
 
 __all__ = [
-    'Aggregator', 'Conv5RoIExtractor', 'InclusiveBoxCoder', 'MEGAAggregator', 'RoIEmbedding',
-    'RoundedAnchorGenerator', 'TemporalNeck', 'TemporalRoIHead', 'VideoDetector'
+    'Aggregator', 'Conv5RoIExtractor', 'InclusiveBoxCoder', 'MEGAAggregator', 'RDNAggregator',
+    'RoIEmbedding', 'RoundedAnchorGenerator', 'TemporalNeck', 'TemporalRoIHead', 'VideoDetector'
 ]

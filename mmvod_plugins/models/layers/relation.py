@@ -61,8 +61,10 @@ class RelationModule(BaseModule):
             (N, C), to be added to ``feats`` by the caller; zeros without references.
         """
         if not len(feats) or not len(references):
-            # a share in every parameter: distributed training wants a gradient from each process
-            return torch.zeros_like(feats) + 0 * sum(p.sum() for p in self.parameters())
+            # a share in every parameter, and in those that made the references: distributed
+            # training wants a gradient from each process
+            parts = [references, *self.parameters()]
+            return torch.zeros_like(feats) + 0 * sum(part.sum() for part in parts)
         query = self._query(feats)
         bias = None
         if self.location is not None:

@@ -3,10 +3,11 @@
 from .aggregator import Aggregated, Aggregator
 from .conv5_roi_extractor import Conv5RoIExtractor
 from .mega_aggregator import MEGAAggregator
+from .rdn_aggregator import RDNAggregator
 from .roi_embedding import RoIEmbedding
 from .temporal_roi_head import TemporalRoIHead
 
 __all__ = [
-    'Aggregated', 'Aggregator', 'Conv5RoIExtractor', 'MEGAAggregator', 'RoIEmbedding',
-    'TemporalRoIHead'
+    'Aggregated', 'Aggregator', 'Conv5RoIExtractor', 'MEGAAggregator', 'RDNAggregator',
+    'RoIEmbedding', 'TemporalRoIHead'
 ]

@@ -1,0 +1,48 @@
+"""The small steps that relation methods are made of, on objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mmvod_plugins.models.layers import RelationModule
+from mmvod_plugins.structures import ObjectFeatures
+
+
+def make_relations(count: int, channels: int, num_heads: int, *, location: bool = True,
+                   key_bias: bool = True) -> nn.ModuleList:
+    """A list of relation modules; the arguments are those of :class:`RelationModule`."""
+    return nn.ModuleList(
+        RelationModule(channels, num_heads, location=location, key_bias=key_bias)
+        for _ in range(count))
+
+
+def make_transforms(count: int, channels: int) -> nn.ModuleList:
+    """A list of linear layers for :func:`transform`."""
+    return nn.ModuleList(nn.Linear(channels, channels) for _ in range(count))
+
+
+def relate(relation: RelationModule, objects: ObjectFeatures,
+           reference: ObjectFeatures) -> ObjectFeatures:
+    """Add what the references say (MEGA, equation 2 without h; RDN, equation 2)."""
+    added = relation(objects.feats, reference.feats, objects.boxes, reference.boxes)
+    return objects.with_feats(objects.feats + added)
+
+
+def transform(linear: nn.Linear, objects: ObjectFeatures) -> ObjectFeatures:
+    """A linear layer and ReLU: MEGA's h, and what stands between RDN's stages."""
+    feats: Tensor = linear(objects.feats).relu()
+    return objects.with_feats(feats)
+
+
+def best(frames: Sequence[ObjectFeatures], topk: int) -> list[ObjectFeatures]:
+    """The best objects of every frame."""
+    return [frame.top(topk) for frame in frames]
+
+
+def split(objects: ObjectFeatures, frames: Sequence[ObjectFeatures]) -> list[ObjectFeatures]:
+    """Cut objects into frames of the same sizes as others."""
+    ends = torch.tensor([len(frame) for frame in frames]).cumsum(0).tolist()
+    return [objects[end - len(frame):end] for end, frame in zip(ends, frames, strict=True)]
