@@ -2,6 +2,10 @@
 
 from .adapt import adapt_state_dict
 from .conversion import Conversion
+from .formats import FORMATS, Format, convert, recognise
 from .mega_pytorch import convert_mega_pytorch
 
-__all__ = ['Conversion', 'adapt_state_dict', 'convert_mega_pytorch']
+__all__ = [
+    'FORMATS', 'Conversion', 'Format', 'adapt_state_dict', 'convert', 'convert_mega_pytorch',
+    'recognise'
+]
