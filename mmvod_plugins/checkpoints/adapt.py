@@ -52,9 +52,9 @@ def _check_method(weights: dict[str, Tensor], own: dict[str, Tensor], published:
                           'keep their initial weights and need training', stacklevel=2)
         return
     if (held, wanted) in STARTS:
-        initial = sorted({key.rsplit('.', 2)[0] for key in ours - theirs})
+        parts = {'.'.join(key.removeprefix(AGGREGATOR).split('.')[:2]) for key in ours - theirs}
         warnings.warn(f'the checkpoint holds {held}, the model is {wanted}: these modules keep '
-                      f'their initial weights and need training: {initial}', stacklevel=2)
+                      f'their initial weights and need training: {sorted(parts)}', stacklevel=2)
     elif held != wanted or not theirs & ours:
         raise ValueError(f'the checkpoint holds {held} (it has {min(theirs)!r}), but the model is '
                          f'{wanted or "a single-frame detector"}: use a config of {held}')
