@@ -5,7 +5,8 @@
 The sizes are those of MEGA's first local stage in steady state: 300 key objects and 15 of each of
 25 window frames, against 75 objects of each window frame and of each of 25 memory frames.
 Consecutive key frames are timed by processor time; each program runs in a process of its own,
-whose resident memory above that of inputs and weights is its peak.
+whose resident memory above that of inputs and weights is its peak. The package keeps the location
+bias of frames that stay, as MEGA's memory does; ``--program anew`` computes all of it every time.
 """
 
 from __future__ import annotations
@@ -17,17 +18,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from plain_relation import plain_relation
 from torch import Tensor
 
-from mmvod_plugins.models.layers import RelationModule
+from mmvod_plugins.models.layers import KeptBias, RelationModule
+from mmvod_plugins.models.roi_heads.relation_steps import best, relate_frames
+from mmvod_plugins.structures import ObjectFeatures
 
-PROGRAMS: dict[str, Callable[..., Tensor]] = {
-    'literal': plain_relation,
-    'package': RelationModule.__call__,
-}
 #: (width, height) of the images, in pixels.
 SCALE = (1000, 600)
 
@@ -41,28 +41,67 @@ def make_module(channels: int, num_heads: int) -> RelationModule:
     return module.eval()
 
 
-def frame(index: int, count: int, channels: int) -> tuple[Tensor, Tensor]:
-    """Features (N, C) and boxes (N, 4) of a frame's proposals."""
+def frame(index: int, count: int, channels: int) -> ObjectFeatures:
+    """Proposals of a frame."""
     generator = torch.Generator().manual_seed(index)
     corner = torch.rand(count, 2, generator=generator) * torch.tensor(SCALE) * 0.8
     side = 16 + 300 * torch.rand(count, 2, generator=generator)
     feats = torch.randn(count, channels, generator=generator).relu()
-    return feats, torch.cat([corner, corner + side], dim=1)
+    return ObjectFeatures(torch.cat([corner, corner + side], dim=1), feats, torch.zeros(count),
+                          torch.full((count, ), index))
 
 
-def steps(args: argparse.Namespace) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Queries, references and their boxes of consecutive key frames; the window moves by one."""
+@dataclass
+class Step:
+    """The objects of one key frame.
+
+    Attributes:
+        key: Of the key frame.
+        frames: Best ones of every window frame.
+        references: Those of every window frame, then of every memory frame.
+    """
+
+    key: ObjectFeatures
+    frames: list[ObjectFeatures]
+    references: list[ObjectFeatures]
+
+
+def steps(args: argparse.Namespace) -> Iterator[Step]:
+    """Consecutive key frames; the window moves by one."""
     for key in range(args.steps + 1):
         window = [frame(key + i, args.topk, args.channels) for i in range(args.frames)]
         memory = [frame(key - 1 - i, args.topk, args.channels) for i in range(args.memory)]
-        middle = frame(key + args.frames // 2, args.proposals, args.channels)
-        queries = [middle, *((feats[:args.distilled], boxes[:args.distilled])
-                             for feats, boxes in window)]
-        yield _cat(queries, 0), _cat(window + memory, 0), _cat(queries, 1), _cat(window + memory, 1)
+        yield Step(frame(key + args.frames // 2, args.proposals, args.channels),
+                   best(window, args.distilled), window + memory)
 
 
-def _cat(parts: Sequence[tuple[Tensor, Tensor]], index: int) -> Tensor:
-    return torch.cat([part[index] for part in parts])
+def run_plain(call: Callable[..., Tensor], module: RelationModule, step: Step) -> Tensor:
+    """All queries and references at once."""
+    queries = ObjectFeatures.cat([step.key, *step.frames])
+    references = ObjectFeatures.cat(step.references)
+    return queries.feats + call(
+        module, queries.feats, references.feats, queries.boxes, references.boxes)
+
+
+def literal(module: RelationModule, step: Step, kept: None) -> tuple[Tensor, None]:
+    """As the papers write it."""
+    return run_plain(plain_relation, module, step), kept
+
+
+def anew(module: RelationModule, step: Step, kept: None) -> tuple[Tensor, None]:
+    """The package's module without anything of the step before."""
+    return run_plain(RelationModule.__call__, module, step), kept
+
+
+def package(module: RelationModule, step: Step,
+            kept: KeptBias | None) -> tuple[Tensor, KeptBias | None]:
+    """As MEGA's local stage calls it in a stream."""
+    objects, kept = relate_frames(module, step.key, step.frames, step.references, kept)
+    return objects.feats, kept
+
+
+PROGRAMS: dict[str, Callable[..., tuple[Tensor, KeptBias | None]]] = {
+    'literal': literal, 'package': package, 'anew': anew}
 
 
 def megabytes() -> float:
@@ -75,13 +114,13 @@ def megabytes() -> float:
 def measure(name: str, args: argparse.Namespace) -> dict[str, float | list[float]]:
     """Seconds of every step but the first, memory in megabytes, and some of the results."""
     call, module = PROGRAMS[name], make_module(args.channels, args.heads)
-    feats, boxes = frame(0, 4, args.channels)
-    call(module, feats, feats, boxes, boxes)
-    before, seconds, out = None, [], None
-    for inputs in steps(args):
+    small = frame(0, 4, args.channels)
+    call(module, Step(small, [small], [small]), None)
+    before, seconds, out, kept = None, [], None, None
+    for step in steps(args):
         before = megabytes() if before is None else before
         start = time.process_time()
-        out = call(module, *inputs)
+        out, kept = call(module, step, kept)
         seconds.append(time.process_time() - start)
     return dict(seconds=seconds[1:], memory=megabytes() - before, out=out[::50].flatten().tolist())
 
@@ -110,6 +149,8 @@ def parse_args(arguments: Sequence[str]) -> argparse.Namespace:
             ('heads', 16, 'heads of the attention')):
         parser.add_argument(f'--{name}', type=int, default=default,
                             help=f'{text} (default: {default})')
+    parser.add_argument('--program', choices=('package', 'anew'), default='package',
+                        help='what is compared with the literal form (default: package)')
     parser.add_argument('--only', choices=PROGRAMS, help='measure one program, print numbers')
     return parser.parse_args(arguments)
 
@@ -125,15 +166,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     references = (args.frames + args.memory) * args.topk
     print(f'{queries} queries, {references} references, {args.channels} channels, {args.heads} '
           f'heads, {torch.get_num_threads()} threads, torch {torch.__version__}')
-    found = {name: run_alone(name, arguments) for name in PROGRAMS}
-    best = {name: min(numbers['seconds']) for name, numbers in found.items()}
+    found = {name: run_alone(name, arguments) for name in ('literal', args.program)}
+    fastest = {name: min(numbers['seconds']) for name, numbers in found.items()}
     for name, numbers in found.items():
-        print(f'{name}: {best[name]:.3f} s per key frame, {numbers["memory"]:.0f} MB')
-    literal, package = (torch.tensor(found[name]['out']) for name in PROGRAMS)
-    error = float((literal - package).abs().max() / literal.abs().max())
-    memory = found['literal']['memory'] / max(found['package']['memory'], 1)
-    print(f'{best["literal"] / best["package"]:.1f} times faster; {memory:.1f} times less memory; '
-          f'largest difference {error:.1e} of the largest value')
+        print(f'{name}: {fastest[name]:.3f} s per key frame, {numbers["memory"]:.0f} MB')
+    theirs, ours = (torch.tensor(numbers['out']) for numbers in found.values())
+    error = float((theirs - ours).abs().max() / theirs.abs().max())
+    speed = fastest['literal'] / fastest[args.program]
+    memory = found['literal']['memory'] / max(found[args.program]['memory'], 1)
+    print(f'{speed:.1f} times faster; {memory:.1f} times less memory; largest difference '
+          f'{error:.1e} of the largest value')
     return 0
 
 

@@ -1,6 +1,9 @@
 """Layers of the temporal modules, one per file."""
 
+from .kept_bias import FrameBoxes, KeptBias, move_bias
 from .position_embedding import location_terms, sine_embedding
 from .relation import RelationModule
 
-__all__ = ['RelationModule', 'location_terms', 'sine_embedding']
+__all__ = [
+    'FrameBoxes', 'KeptBias', 'RelationModule', 'location_terms', 'move_bias', 'sine_embedding'
+]

@@ -65,13 +65,21 @@ class RelationModule(BaseModule):
             # training wants a gradient from each process
             parts = [references, *self.parameters()]
             return torch.zeros_like(feats) + 0 * sum(part.sum() for part in parts)
-        query = self._query(feats)
         bias = None
         if self.location is not None:
-            bias = self.location_bias(boxes, reference_boxes).to(query.dtype)[None]
+            bias = self.location_bias(boxes, reference_boxes)
+        return self.attend(feats, self.project(references), bias)
+
+    def project(self, references: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values (1, heads, M, C / heads) of references (M, C)."""
+        return self._heads(self.key(references)), self._heads(self.value(references))
+
+    def attend(self, feats: Tensor, projected: tuple[Tensor, Tensor],
+               bias: Tensor | None) -> Tensor:
+        """What references add to objects (N, C), by their projections and bias (heads, N, M)."""
+        query = self._query(feats)
         out = functional.scaled_dot_product_attention(
-            query, self._heads(self.key(references)), self._heads(self.value(references)),
-            attn_mask=bias)
+            query, *projected, attn_mask=None if bias is None else bias.to(query.dtype)[None])
         return out[0].transpose(0, 1).flatten(1)
 
     def weights(self, feats: Tensor, references: Tensor, boxes: Tensor | None = None,

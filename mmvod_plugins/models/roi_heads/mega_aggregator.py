@@ -7,11 +7,20 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from torch import nn
 
+from mmvod_plugins.models.layers import KeptBias
 from mmvod_plugins.models.memories import LongRangeMemory
 from mmvod_plugins.structures import ObjectFeatures
 
 from .aggregator import Aggregated, Aggregator, References, RelationStage
-from .relation_steps import best, make_relations, make_transforms, relate, split, transform
+from .relation_steps import (
+    best,
+    make_relations,
+    make_transforms,
+    relate,
+    relate_frames,
+    split,
+    transform,
+)
 
 
 @MODELS.register_module()
@@ -93,20 +102,21 @@ class MEGAAggregator(Aggregator):
             memory = self._remember(references['memory'], pool)
         key = self._global_stage(key, pool, self.global_relations)
         levels: list[list[ObjectFeatures]] = []
+        biases: list[KeptBias | None] = []
         stage = None
         if self.local_relations:
             window = self._per_frame(window, pool)
             remembered = memory.read(0) if memory is not None else []
             stage = RelationStage(self.local_relations[0], key, [*window, *remembered])
-            key, levels = self._local_stage(key, window, memory)
+            key, levels, biases = self._local_stage(key, window, memory)
         key = self._global_stage(key, pool, self.result_relations)
-        return Aggregated(key.feats, [level[0] for level in levels], stage)
+        return Aggregated(key.feats, ([level[0] for level in levels], biases), stage)
 
     def write(self, memory: LongRangeMemory | None, aggregated: Aggregated,
               detections: DetDataSample) -> None:
         """Remember the oldest frame of the window at every level."""
         if memory is not None:
-            memory.write(aggregated.to_memory)
+            memory.write(*aggregated.to_memory)
 
     @torch.no_grad()
     def _remember(self, frames: list[ObjectFeatures],
@@ -116,7 +126,7 @@ class MEGAAggregator(Aggregator):
         if memory is None:
             return None
         window = self._per_frame(best(frames, self.reference_topk), pool)
-        _, levels = self._local_stage(window[0][:0], window, None)
+        _, levels, _ = self._local_stage(window[0][:0], window, None)
         for entry in zip(*levels, strict=True):
             memory.write(entry)
         return memory
@@ -141,23 +151,32 @@ class MEGAAggregator(Aggregator):
 
     def _local_stage(
         self, key: ObjectFeatures, window: list[ObjectFeatures], memory: LongRangeMemory | None
-    ) -> tuple[ObjectFeatures, list[list[ObjectFeatures]]]:
+    ) -> tuple[ObjectFeatures, list[list[ObjectFeatures]], list[KeptBias | None]]:
         """Equation 8: refine key and local objects, level by level.
 
         Returns:
-            The key objects, and for every level the local objects (by frame) that it referred to.
+            The key objects; for every level the local objects (by frame) that it referred to, and
+            the location bias that the next step can use.
         """
         distilled = best(window, self.distilled_topk)
-        last = len(self.local_relations) - 1
-        levels = []
-        for level, relation in enumerate(self.local_relations):
+        # On a GPU sines are cheap, and asking which frames stayed makes it wait.
+        keeps = bool(memory) and not torch.is_grad_enabled() and not key.boxes.is_cuda
+        *refining, last = self.local_relations
+        levels, biases = [], []
+        for level, relation in enumerate(refining):
             levels.append(window)
-            remembered = memory.read(level) if memory is not None else []
-            reference = ObjectFeatures.cat([*window, *remembered])
-            if level == last:
-                return relate(relation, key, reference), levels
-            query = relate(relation, ObjectFeatures.cat([key, *distilled]), reference)
+            references = [*window, *(memory.read(level) if memory is not None else [])]
+            if keeps:
+                query, bias = relate_frames(relation, key, distilled, references,
+                                            memory.bias(level))
+            else:
+                query = relate(relation, ObjectFeatures.cat([key, *distilled]),
+                               ObjectFeatures.cat(references))
+                bias = None
+            biases.append(bias)
             query = transform(self.local_transforms[level], query)
             key = query[:len(key)]
             window = distilled = split(query[len(key):], distilled)
-        return key, levels
+        remembered = memory.read(len(refining)) if memory is not None else []
+        key = relate(last, key, ObjectFeatures.cat([*window, *remembered]))
+        return key, [*levels, window], [*biases, None]

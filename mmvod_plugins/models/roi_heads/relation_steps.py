@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mmvod_plugins.models.layers import RelationModule
+from mmvod_plugins.models.layers import FrameBoxes, KeptBias, RelationModule, move_bias
 from mmvod_plugins.structures import ObjectFeatures
 
 
@@ -29,6 +29,40 @@ def relate(relation: RelationModule, objects: ObjectFeatures,
     """Add what the references say (MEGA, equation 2 without h; RDN, equation 2)."""
     added = relation(objects.feats, reference.feats, objects.boxes, reference.boxes)
     return objects.with_feats(objects.feats + added)
+
+
+def relate_frames(
+    relation: RelationModule, key: ObjectFeatures, frames: Sequence[ObjectFeatures],
+    references: Sequence[ObjectFeatures], kept: KeptBias | None
+) -> tuple[ObjectFeatures, KeptBias | None]:
+    """:func:`relate` for key objects and those of frames, most of which were there a step before.
+
+    Args:
+        relation: A module with locations.
+        key: Objects of the key frame; their location bias is new at every step.
+        frames: Further objects by frame; their bias is kept while both frames of a pair stay.
+        references: Reference objects by frame.
+        kept: The bias of the step before.
+
+    Returns:
+        The key objects with those of the frames behind, and the bias for the next step.
+    """
+    reference, others = ObjectFeatures.cat(references), ObjectFeatures.cat(frames)
+    if not len(reference) or not len(key) or not len(others):
+        return relate(relation, ObjectFeatures.cat([key, others]), reference), None
+    kept = move_bias(relation, _boxes_of(frames), _boxes_of(references), kept)
+    projected = relation.project(reference.feats)
+    added = torch.cat([
+        relation.attend(key.feats, projected, relation.location_bias(key.boxes, reference.boxes)),
+        relation.attend(others.feats, projected, kept.bias)])
+    objects = ObjectFeatures.cat([key, others])
+    return objects.with_feats(objects.feats + added), kept
+
+
+def _boxes_of(frames: Sequence[ObjectFeatures]) -> FrameBoxes:
+    return FrameBoxes([int(frame.frame_ids[0]) if len(frame) else -1 for frame in frames],
+                      [len(frame) for frame in frames],
+                      torch.cat([frame.boxes for frame in frames]))
 
 
 def transform(linear: nn.Linear, objects: ObjectFeatures) -> ObjectFeatures:
