@@ -7,10 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .mega_pytorch import convert_mega_pytorch, is_mega_pytorch
-from .mmtracking import check_model, convert_mmtracking, is_mmtracking
+from .formats import recognise, unwrap
+from .methods import AGGREGATOR, STARTS, method_of
 
-_AGGREGATOR = 'detector.roi_head.aggregator.'
 _LAST_LAYERS = ('.fc_cls.', '.fc_reg.', '.rpn_cls.', '.rpn_reg.', '.retina_cls.', '.conv_cls.')
 
 
@@ -28,57 +27,37 @@ def adapt_state_dict(state_dict: dict[str, Any], model: nn.Module) -> None:
         ValueError: If the file holds another method, with its name, another architecture, with
             the first tensor that differs, or nothing of this model.
     """
-    weights = _unwrap(state_dict)
+    weights = unwrap(state_dict)
     own = model.state_dict()
-    if is_mega_pytorch(weights):
-        conversion = convert_mega_pytorch(weights)
-        _check_method(conversion.method, own)
-        weights = conversion.state_dict
-    elif is_mmtracking(weights):
-        conversion = convert_mmtracking(weights)
-        check_model(conversion.method, own)
-        weights = conversion.state_dict
+    published = recognise(weights)
+    if published is not None:
+        weights = published.convert(weights).state_dict
     elif not any(key.startswith('detector.') for key in weights):
         weights = {f'detector.{key}': value for key, value in weights.items()}
-    _check_aggregator(weights, own)
+    _check_method(weights, own, published is not None)
     _drop_last_layers(weights, own)
     _check_architecture(weights, own)
     state_dict.clear()
     state_dict.update(weights)
 
 
-def _unwrap(state_dict: dict[str, Any]) -> dict[str, Tensor]:
-    """The weights in a training checkpoint, without the prefix of a wrapper."""
-    weights = state_dict
-    for name in ('model', 'state_dict'):
-        if isinstance(weights.get(name), dict):
-            weights = weights[name]
-    return {key.removeprefix('module.'): value for key, value in weights.items()}
-
-
-def _check_method(method: str, own: dict[str, Tensor]) -> None:
-    temporal = any(key.startswith(_AGGREGATOR) for key in own)
-    mega = any(key.startswith(f'{_AGGREGATOR}local_relations') for key in own) or any(
-        key.startswith(f'{_AGGREGATOR}global_relations') for key in own)
-    if method == 'MEGA' and not mega:
-        raise ValueError('the checkpoint holds MEGA, but the model is '
-                         f'{"another temporal method" if temporal else "a single-frame detector"}: '
-                         'use a config of MEGA')
-    if method == 'single frame' and temporal:
-        warnings.warn('the checkpoint holds a single-frame detector: the temporal modules keep '
-                      'their initial weights and need training', stacklevel=2)
-
-
-def _check_aggregator(weights: dict[str, Tensor], own: dict[str, Tensor]) -> None:
-    """Refuse the temporal modules of another method."""
-    theirs = {key for key in weights if key.startswith(_AGGREGATOR)}
-    ours = {key for key in own if key.startswith(_AGGREGATOR)}
-    if theirs and not theirs & ours:
-        example = sorted(theirs)[0]
-        kind = ('MEGA' if '_relations.' in example else
-                'SELSA' if '.attentions.' in example else 'another temporal method')
-        raise ValueError(f'the checkpoint holds {kind} (it has {example!r}), which this model is '
-                         'not: use the config that it was trained with')
+def _check_method(weights: dict[str, Tensor], own: dict[str, Tensor], published: bool) -> None:
+    """Refuse the temporal modules of another method, and say which ones a file does not have."""
+    theirs = {key for key in weights if key.startswith(AGGREGATOR)}
+    ours = {key for key in own if key.startswith(AGGREGATOR)}
+    held, wanted = method_of(weights), method_of(own)
+    if held is None:
+        if published and wanted is not None:
+            warnings.warn('the checkpoint holds a single-frame detector: the temporal modules '
+                          'keep their initial weights and need training', stacklevel=2)
+        return
+    if (held, wanted) in STARTS:
+        parts = {'.'.join(key.removeprefix(AGGREGATOR).split('.')[:2]) for key in ours - theirs}
+        warnings.warn(f'the checkpoint holds {held}, the model is {wanted}: these modules keep '
+                      f'their initial weights and need training: {sorted(parts)}', stacklevel=2)
+    elif held != wanted or not theirs & ours:
+        raise ValueError(f'the checkpoint holds {held} (it has {min(theirs)!r}), but the model is '
+                         f'{wanted or "a single-frame detector"}: use a config of {held}')
 
 
 def _drop_last_layers(weights: dict[str, Tensor], own: dict[str, Tensor]) -> None:

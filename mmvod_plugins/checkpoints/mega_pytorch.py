@@ -1,4 +1,4 @@
-"""Checkpoints of mega.pytorch: single frame and MEGA."""
+"""Checkpoints of mega.pytorch: single frame, RDN-base, RDN and MEGA."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from .conversion import Conversion
 #: Name of the method by keys that only its files have, first match first.
 SIGNATURES = (('FGFA', r'embednet\.'), ('DFF', r'flownet\.'), ('MEGA', r'\.l_fcs\.'),
               ('RDN', r'\.Wgs\.2\.'), ('RDN-base', r'\.Wgs\.'), ('single frame', r'\.fc6\.'))
+#: Those that can be translated.
+METHODS = ('MEGA', 'RDN', 'RDN-base', 'single frame')
+#: Relation modules of RDN's basic stage in every published model.
+RDN_BASE_STAGES = 2
 
 _BOX = r'roi_heads\.box\.feature_extractor\.'
 _HEAD = 'detector.roi_head.'
@@ -57,6 +61,22 @@ def _local_relation(match: re.Match) -> str:
     return f'{_HEAD}aggregator.local_relations.{match[2]}.{_PARTS[match[1]]}.{match[3]}'
 
 
+def _rdn_fc(match: re.Match) -> str:
+    index = int(match[1])
+    if index == 0:
+        return f'{_HEAD}embedding.fc.{match[2]}'
+    stage = (f'base_transforms.{index - 1}' if index < RDN_BASE_STAGES else
+             f'advanced_transforms.{index - RDN_BASE_STAGES}')
+    return f'{_HEAD}aggregator.{stage}.{match[2]}'
+
+
+def _rdn_relation(match: re.Match) -> str:
+    part, index, leaf = _PARTS[match[1]], int(match[2]), match[3]
+    stage = (f'base_relations.{index}' if index < RDN_BASE_STAGES else
+             f'advanced_relations.{index - RDN_BASE_STAGES}')
+    return f'{_HEAD}aggregator.{stage}.{part}.{leaf}'
+
+
 #: (pattern of their key, our key)
 NAMES: tuple[tuple[str, str | Callable[[re.Match], str]], ...] = (
     (r'backbone\.body\.stem\.(.*)', r'detector.backbone.\1'),
@@ -72,6 +92,8 @@ NAMES: tuple[tuple[str, str | Callable[[re.Match], str]], ...] = (
     (_BOX + r'l_us\.(\d)', _HEAD + r'aggregator.local_relations.\1.key_bias'),
     (_BOX + r'g_(W[gqkv]s)\.(\d)\.(.*)', _global_relation),
     (_BOX + r'g_us\.(\d)', _global_key_bias),
+    (_BOX + r'fcs\.(\d)\.(.*)', _rdn_fc),
+    (_BOX + r'(W[gqkv]s)\.(\d)\.(.*)', _rdn_relation),
     (r'roi_heads\.box\.predictor\.cls_score\.(.*)', _HEAD + r'bbox_head.fc_cls.\1'),
     (r'roi_heads\.box\.predictor\.bbox_pred\.(.*)', _HEAD + r'bbox_head.fc_reg.\1'),
 )
@@ -94,9 +116,9 @@ def convert_mega_pytorch(state_dict: Mapping[str, Tensor]) -> Conversion:
     """
     method = next((name for name, pattern in SIGNATURES
                    if any(re.search(pattern, key) for key in state_dict)), None)
-    if method not in ('MEGA', 'single frame'):
+    if method not in METHODS:
         raise ValueError(f'a checkpoint of mega.pytorch with {method or "no known method"}: only '
-                         'those of MEGA and of the single frame can be loaded so far')
+                         f'those of {", ".join(METHODS)} can be loaded so far')
     conversion = Conversion(method)
     for key, value in state_dict.items():
         reason = next((why for pattern, why in DROPPED if re.fullmatch(pattern, key)), None)

@@ -21,9 +21,8 @@ SIGNATURES = (('FGFA', r'aggregator\.embed_convs\.'), ('DFF', r'motion\.'),
               ('SELSA + Temporal RoI Align',
                r'detector\.roi_head\.bbox_roi_extractor\.embed_network\.'),
               ('SELSA', r'detector\.roi_head\.bbox_head\.aggregator\.'))
-#: Signs in a model's own names, for the methods that can be loaded.
-_OWN_SIGNS = {'SELSA': f'{_HEAD}aggregator.attentions.',
-              'SELSA + Temporal RoI Align': f'{_HEAD}temporal_roi_align.embed.'}
+#: The methods that can be loaded.
+LOADED = ('SELSA', 'SELSA + Temporal RoI Align')
 DROPPED = ((r'data_preprocessor\.(mean|std)', 'normalisation comes from the config'), )
 
 
@@ -39,9 +38,9 @@ def convert_mmtracking(state_dict: Mapping[str, Tensor]) -> Conversion:
         ValueError: If the file is of another method, or has a key that is not known.
     """
     method = _method(state_dict)
-    if method not in _OWN_SIGNS:
+    if method not in LOADED:
         raise ValueError(f'a checkpoint of MMTracking with {method or "no known method"}: not '
-                         f'yet supported, only those of {" and ".join(_OWN_SIGNS)} can be loaded '
+                         f'yet supported, only those of {" and ".join(LOADED)} can be loaded '
                          'so far')
     conversion = Conversion(method)
     for key, value in state_dict.items():
@@ -53,21 +52,6 @@ def convert_mmtracking(state_dict: Mapping[str, Tensor]) -> Conversion:
         conversion.mapped[key] = name
         conversion.state_dict[name] = value
     return conversion
-
-
-def check_model(method: str, own: Mapping[str, Tensor]) -> None:
-    """Refuse a model of another method than the file's.
-
-    Raises:
-        ValueError: With the method of the file, and what the model is.
-    """
-    fits = [name for name, sign in _OWN_SIGNS.items() if any(key.startswith(sign) for key in own)]
-    if method == (fits[-1] if fits else None):
-        return
-    temporal = any(key.startswith(f'{_HEAD}aggregator.') for key in own)
-    found = 'another temporal method' if temporal else 'a single-frame detector'
-    raise ValueError(f'the checkpoint holds {method} of MMTracking, but the model is '
-                     f'{fits[-1] if fits else found}: use a config of {method}')
 
 
 def _method(state_dict: Mapping[str, Tensor]) -> str | None:

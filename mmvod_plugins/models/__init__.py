@@ -5,6 +5,7 @@ from .roi_heads import (
     Aggregator,
     Conv5RoIExtractor,
     MEGAAggregator,
+    RDNAggregator,
     RoIEmbedding,
     SELSAAggregator,
     TemporalRoIAlign,
@@ -14,7 +15,7 @@ from .task_modules import InclusiveBoxCoder, RoundedAnchorGenerator
 from .video_detector import VideoDetector
 
 __all__ = [
-    'Aggregator', 'Conv5RoIExtractor', 'InclusiveBoxCoder', 'MEGAAggregator', 'RoIEmbedding',
-    'RoundedAnchorGenerator', 'SELSAAggregator', 'TemporalNeck', 'TemporalRoIAlign',
-    'TemporalRoIHead', 'VideoDetector'
+    'Aggregator', 'Conv5RoIExtractor', 'InclusiveBoxCoder', 'MEGAAggregator', 'RDNAggregator',
+    'RoIEmbedding', 'RoundedAnchorGenerator', 'SELSAAggregator', 'TemporalNeck',
+    'TemporalRoIAlign', 'TemporalRoIHead', 'VideoDetector'
 ]

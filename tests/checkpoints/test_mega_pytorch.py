@@ -11,8 +11,9 @@ from mmengine.config import ConfigDict
 from mmengine.runner.checkpoint import load_checkpoint, load_state_dict
 
 from mmvod_plugins.checkpoints import convert_mega_pytorch
+from mmvod_plugins.models import RDNAggregator
 
-from ..models.tiny import tiny_config, tiny_model
+from ..models.tiny import MEGA, WINDOW, tiny_config, tiny_model
 from ..parity import golden
 
 BOX = 'roi_heads.box.feature_extractor.'
@@ -22,8 +23,8 @@ LETTERS = {'location': 'g', 'query': 'q', 'key': 'k', 'value': 'v'}
 # A published file made from a tiny model ---------------------------------------------------------
 
 
-def published_name(name):
-    """The name of one of our weights in a file of mega.pytorch, or None for counters."""
+def published_name(name, rdn=False):
+    """The name of one of our weights in a file of mega.pytorch."""
     table = [
         (r'detector\.backbone\.(conv1|bn1)\.', r'backbone.body.stem.\1.'),
         (r'detector\.backbone\.layer', r'backbone.body.layer'),
@@ -36,13 +37,17 @@ def published_name(name):
         (r'detector\.roi_head\.bbox_head\.fc_reg', 'roi_heads.box.predictor.bbox_pred'),
         (r'detector\.roi_head\.bbox_head\.shared_fcs\.0', BOX + 'fc6'),
         (r'detector\.roi_head\.bbox_head\.shared_fcs\.1', BOX + 'fc7'),
-        (r'detector\.roi_head\.embedding\.fc', BOX + 'l_fcs.0'),
+        (r'detector\.roi_head\.embedding\.fc', BOX + ('fcs.0' if rdn else 'l_fcs.0')),
     ]
     for ours, theirs in table:
         if re.match(ours, name):
             return re.sub(ours, theirs, name)
     match = re.match(r'detector\.roi_head\.aggregator\.(\w+?)_(\w+)\.(\d)\.(\w+)(\.\w+)?', name)
     stage, kind, index, part, leaf = match.groups()
+    if rdn:  # two basic stages come first
+        index = int(index) + 2 * (stage == 'advanced')
+        return BOX + (f'fcs.{index + (stage == "base")}.{part}' if kind == 'transforms' else
+                      f'W{LETTERS[part]}s.{index}{leaf}')
     if kind == 'transforms':
         return f'{BOX}l_fcs.{int(index) + 1}.{part}'
     letter = 'l' if stage == 'local' else 'g'
@@ -54,10 +59,11 @@ def published_name(name):
 def published(model):
     """A model's weights as mega.pytorch would have stored them: background first."""
     weights = {'rpn.anchor_generator.cell_anchors.0': torch.zeros(6, 4)}
+    rdn = isinstance(model.roi_head and model.roi_head.aggregator, RDNAggregator)
     for name, value in model.state_dict().items():
         if name.endswith('num_batches_tracked'):
             continue
-        theirs = published_name(name)
+        theirs = published_name(name, rdn)
         if 'cls_score' in theirs:
             value = torch.cat([value[-1:], value[:-1]])
         elif 'predictor.bbox_pred' in theirs:
@@ -82,6 +88,10 @@ def file_of(content, folder):
     return str(path)
 
 
+def references_of(method):
+    return MEGA if method == 'mega' else WINDOW
+
+
 def assert_equal_weights(model, other):
     theirs = other.state_dict()
     for name, value in model.state_dict().items():
@@ -91,10 +101,12 @@ def assert_equal_weights(model, other):
 
 @pytest.mark.parametrize(('method', 'settings'), [
     ('single', {}), ('mega', {}), ('mega', dict(num_result_stages=1)),
-    ('mega', dict(num_local_stages=4)), ('mega', dict(num_global_stages=0))])
+    ('mega', dict(num_local_stages=4)), ('mega', dict(num_global_stages=0)),
+    ('rdn-base', {}), ('rdn', {}), ('rdn', dict(num_advanced_stages=2))])
 @pytest.mark.parametrize('wrap', [dict, wrapped], ids=['bare', 'wrapped'])
 def test_a_published_file_loads_completely(method, settings, wrap, tmp_path):
-    source, model = (tiny_model(method, seed=seed, **settings) for seed in (0, 1))
+    source, model = (tiny_model(method, references_of(method), seed=seed, **settings)
+                     for seed in (0, 1))
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         load_checkpoint(model, file_of(wrap(published(source)), tmp_path), strict=True)
@@ -136,8 +148,6 @@ def test_a_file_stays_as_it_is():
 OTHERS = {
     'FGFA': ['embednet.embed_conv1.weight', 'flownet.conv1.weight', f'{BOX}fc6.weight'],
     'DFF': ['flownet.conv1.weight', f'{BOX}fc6.weight'],
-    'RDN': [f'{BOX}fcs.0.weight', f'{BOX}Wgs.0.weight', f'{BOX}Wgs.2.weight'],
-    'RDN-base': [f'{BOX}fcs.0.weight', f'{BOX}Wgs.0.weight'],
     'no known method': [f'{BOX}conv.weight'],
 }
 
@@ -156,13 +166,42 @@ def test_an_unknown_key_is_refused():
         convert_mega_pytorch(weights)
 
 
-def test_mega_is_refused_by_a_single_frame_model(tmp_path):
-    path = file_of(wrapped(published(tiny_model())), tmp_path)
-    model = tiny_model('single', seed=1)
+@pytest.mark.parametrize(('held', 'name', 'wanted', 'says'), [
+    ('mega', 'MEGA', 'single', 'a single-frame detector'),
+    ('mega', 'MEGA', 'rdn', 'RDN'),
+    ('mega', 'MEGA', 'rdn-base', 'RDN-base'),
+    ('rdn', 'RDN', 'single', 'a single-frame detector'),
+    ('rdn', 'RDN', 'mega', 'MEGA'),
+    ('rdn', 'RDN', 'rdn-base', 'RDN-base'),
+    ('rdn-base', 'RDN-base', 'mega', 'MEGA'),
+])
+@pytest.mark.parametrize('content', [lambda model: wrapped(published(model)),
+                                     lambda model: model.state_dict()], ids=['published', 'own'])
+def test_another_method_is_refused_with_the_name_of_the_one_held(held, name, wanted, says, content,
+                                                                 tmp_path):
+    path = file_of(content(tiny_model(held, references_of(held))), tmp_path)
+    model = tiny_model(wanted, references_of(wanted), seed=1)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    with pytest.raises(ValueError, match=r'holds MEGA, but .* a single-frame detector: use a conf'):
+    with pytest.raises(ValueError, match=rf"holds {name} \(it has 'detector.*, but the model is "
+                       rf'{says}: use a config of {name}$'):
         load_checkpoint(model, path)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize('content', [published, lambda model: model.state_dict()],
+                         ids=['published', 'own'])
+def test_rdn_starts_from_rdn_base_and_says_what_stays_initial(content, tmp_path):
+    """Stage 1 and stage 2 of the recipe."""
+    source, model = tiny_model('rdn-base', WINDOW), tiny_model('rdn', WINDOW, seed=1)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    parts = ['advanced_relations.0', 'advanced_relations.1', 'advanced_transforms.0']
+    with pytest.warns(UserWarning, match='holds RDN-base, the model is RDN: these modules keep '
+                      f'their initial weights and need training: {re.escape(str(parts))}$'):
+        load_checkpoint(model, file_of(content(source), tmp_path))
+    theirs = source.state_dict()
+    for name, value in model.state_dict().items():
+        expected = before[name] if 'advanced' in name else theirs[name]
+        assert 'num_batches_tracked' in name or torch.equal(value, expected), name
 
 
 # Classes, and checkpoints of our own -------------------------------------------------------------
@@ -236,12 +275,6 @@ def test_a_plain_mmdet_checkpoint_fits_the_single_frame_model(tmp_path):
     assert_equal_weights(model.detector, plain)
 
 
-def test_own_mega_checkpoint_is_refused_by_a_single_frame_model(tmp_path):
-    path = file_of(dict(state_dict=tiny_model().state_dict()), tmp_path)
-    with pytest.raises(ValueError, match=r"holds MEGA \(it has 'detector.roi_head.aggregator"):
-        load_checkpoint(tiny_model('single'), path)
-
-
 # The published key lists --------------------------------------------------------------------------
 
 
@@ -257,21 +290,25 @@ def shapes_of(path):
     return json.loads(path.read_text())['shapes']
 
 
-@pytest.mark.parametrize('path', key_lists(['base', 'mega', 'mega_res1', 'mega_r101']))
+#: The method of every published key list that can be translated.
+LISTS = {'base': 'single frame', 'mega': 'MEGA', 'mega_res1': 'MEGA', 'mega_r101': 'MEGA',
+         'rdn_base': 'RDN-base', 'rdn': 'RDN', 'rdn_r101': 'RDN'}
+
+
+@pytest.mark.parametrize('path', key_lists(LISTS))
 def test_every_published_key_is_accounted_for(path):
     weights = {key: torch.zeros(shape, device='meta') for key, shape in shapes_of(path).items()}
     conversion = convert_mega_pytorch(weights)
-    assert conversion.method == ('single frame' if path.stem.startswith('base') else 'MEGA')
+    assert conversion.method == LISTS[path.name.split('.')[0]]
     assert conversion.mapped.keys() | conversion.dropped.keys() == weights.keys()
     assert not conversion.mapped.keys() & conversion.dropped.keys()
     assert all('cell_anchors' in key for key in conversion.dropped)
     assert len(set(conversion.mapped.values())) == len(conversion.mapped)
 
 
-@pytest.mark.parametrize('path', key_lists(['rdn', 'rdn_r101', 'rdn_base', 'fgfa', 'dff']))
+@pytest.mark.parametrize('path', key_lists(['fgfa', 'dff']))
 def test_published_files_of_other_methods_are_refused(path):
-    name = path.name.split('.')[0]
-    method = {'rdn_base': 'RDN-base', 'rdn_r101': 'RDN'}.get(name, name.upper())
+    method = path.name.split('.')[0].upper()
     weights = {key: torch.zeros(shape, device='meta') for key, shape in shapes_of(path).items()}
     with pytest.raises(ValueError, match=f' {method}: only'):
         convert_mega_pytorch(weights)

@@ -29,6 +29,8 @@ SHIPPED = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.
 NAMES = {path.stem: path for path in SHIPPED}
 IMAGENET = {name: path for name, path in NAMES.items() if name.endswith('_imagenetvid')}
 MEGA = 'mega_faster-rcnn_{}-conv4-dc5{}_4xb1-120k_imagenetvid'
+RDN_BASE = 'rdn-base_faster-rcnn_{}-conv4-dc5{}_4xb1-120k_imagenetvid'
+RDN = 'rdn_faster-rcnn_{}-conv4-dc5_4xb1-60k_imagenetvid'
 #: One of each kind; `make test-all` runs every config.
 TYPICAL = {
     'faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid', MEGA.format('r50', ''),
@@ -37,6 +39,7 @@ TYPICAL = {
     MEGA.format('r101', '-online'),
     'selsa_faster-rcnn_r50-dc5_8xb1-7e_imagenetvid',
     'selsa-troialign_faster-rcnn_x101-dc5_8xb1-7e_imagenetvid',
+    RDN_BASE.format('r50', ''), RDN.format('r101')
 }
 CLASSES = 4
 
@@ -216,6 +219,9 @@ def published_shapes(model):
     ('mega_r101', MEGA.format('r101', '')),
     ('selsa_r50_dc5', 'selsa_faster-rcnn_r50-dc5_8xb1-7e_imagenetvid'),
     ('selsa_troi_r50_dc5', 'selsa-troialign_faster-rcnn_r50-dc5_8xb1-7e_imagenetvid'),
+    ('rdn_base', RDN_BASE.format('r50', '')),
+    ('rdn', RDN.format('r50')),
+    ('rdn_r101', RDN.format('r101')),
 ])
 def test_parameters_are_those_of_the_published_model(published, name):
     expected = published_shapes(published)
@@ -283,6 +289,37 @@ def test_seven_epochs_are_those_of_mmtracking(name):
 def test_auto_scale_lr_is_ready(name):
     clips = 8 if '_8xb1-' in name else 4
     assert parsed(name).auto_scale_lr == dict(enable=False, base_batch_size=clips)
+
+
+@pytest.mark.parametrize(('backbone', 'variant'), [
+    ('r50', '-no-reduction'), ('r101', ''), ('x101-32x4d', '')])
+def test_rdn_s_second_stage_starts_from_the_first_and_is_half_as_long(backbone, variant):
+    first, second = parsed(RDN_BASE.format(backbone, variant)), parsed(RDN.format(backbone))
+    assert second.load_from == f'work_dirs/{RDN_BASE.format(backbone, variant)}/iter_120000.pth'
+    assert (first.train_cfg.max_iters, second.train_cfg.max_iters) == (120000, 60000)
+    assert second.param_scheduler[0] == first.param_scheduler[0]
+    assert second.param_scheduler[1] == {
+        **first.param_scheduler[1], 'end': 60000, 'milestones': [40000]}
+    assert second.optim_wrapper == first.optim_wrapper
+    stages = [config.model.detector.roi_head.aggregator.num_advanced_stages
+              for config in (first, second)]
+    assert stages == [0, 1]
+    with torch.device('meta'):
+        one, two = (MODELS.build(config.model).state_dict() for config in (first, second))
+    assert {name: value.shape for name, value in one.items()}.items() <= {
+        name: value.shape for name, value in two.items()}.items()
+    assert all('.aggregator.advanced_' in name for name in two.keys() - one.keys())
+
+
+def test_rdn_looks_18_frames_to_both_sides():
+    policy = build_references(parsed(RDN.format('r101')).model.references)
+    assert policy.references(100, 300) == {'local': list(range(82, 119))}
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        key, *drawn = policy.sample(100, 300, rng)['local']
+        assert key == 100
+        assert len(set(drawn)) == 2
+        assert all(82 <= t <= 118 for t in drawn)
 
 
 # The runtime ------------------------------------------------------------------------------------

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor
 
 from mmvod_plugins.models.layers import RelationModule
-from mmvod_plugins.models.roi_heads import MEGAAggregator
+from mmvod_plugins.models.roi_heads import MEGAAggregator, RDNAggregator
 from mmvod_plugins.structures import ObjectFeatures
+
+
+def tool(name: str) -> ModuleType:
+    """A file of tools/analysis_tools, where the benchmarks keep their plain transcriptions."""
+    path = Path(__file__).resolve().parents[2] / 'tools' / 'analysis_tools' / f'{name}.py'
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+plain_relation = tool('plain_relation')
+#: Equation 1: average the full features, project them last.
+relation = plain_relation.plain_relation
 
 
 def embed_pair(box: Sequence[float], reference: Sequence[float]) -> list[float]:
@@ -26,33 +43,6 @@ def embed_pair(box: Sequence[float], reference: Sequence[float]) -> list[float]:
         angles = [100 * term / 1000**(k / 8) for k in range(8)]
         embedding += [math.sin(angle) for angle in angles] + [math.cos(angle) for angle in angles]
     return embedding
-
-
-def relation(module: RelationModule, feats: Tensor, references: Tensor, boxes: Tensor,
-             reference_boxes: Tensor) -> Tensor:
-    """Equation 1, head by head: average the full features, project them last."""
-    if not len(feats) or not len(references):
-        return torch.zeros_like(feats)
-    width = feats.shape[1] // module.num_heads
-    query, key = module.query(feats), module.key(references)
-    embedding = None
-    if module.location is not None:
-        pairs = [[embed_pair(box, other) for other in reference_boxes.tolist()]
-                 for box in boxes.tolist()]
-        embedding = feats.new_tensor(pairs)
-    heads = []
-    for m in range(module.num_heads):
-        rows = slice(m * width, (m + 1) * width)
-        logits = query[:, rows] @ key[:, rows].T
-        if module.key_bias is not None:
-            logits = logits + module.key_bias[rows] @ key[:, rows].T
-        logits = logits / math.sqrt(width)
-        if embedding is not None:
-            location = embedding @ module.location.weight[m] + module.location.bias[m]
-            logits = logits + torch.log(location.relu() + 1e-6)
-        average = logits.softmax(dim=1) @ references
-        heads.append(average @ module.value.weight[rows].T + module.value.bias[rows])
-    return torch.cat(heads, dim=1)
 
 
 def enhance(module: RelationModule, objects: ObjectFeatures,
@@ -148,3 +138,19 @@ class InferenceSteps:
             kept = [*self.memory[k], frames[0].detach()]
             self.memory[k] = kept[-self.mega.memory_size:] if self.mega.memory_size else []
         return out.feats
+
+
+def rdn(module: RDNAggregator, key: ObjectFeatures, window: list[ObjectFeatures]) -> Tensor:
+    """RDN's basic and advanced stage; the window's objects stay as they are."""
+    frames = [frame.top(module.reference_topk) for frame in window or [key]]
+    support = ObjectFeatures.cat(frames)
+    for i, relation_module in enumerate(module.base_relations):
+        key = fc_relu(module.base_transforms[i - 1], key) if i else key
+        key = enhance(relation_module, key, support)
+    if not module.num_advanced_stages:
+        return key.feats
+    best = ObjectFeatures.cat([frame.top(module.distilled_topk) for frame in frames])
+    for i in range(module.num_advanced_stages):
+        best = fc_relu(module.advanced_transforms[i],
+                       enhance(module.advanced_relations[i], best, support))
+    return enhance(module.advanced_relations[module.num_advanced_stages], key, best).feats

@@ -28,6 +28,7 @@ CHANNELS = 16
 SETTINGS = {
     'MEGAAggregator': dict(channels=CHANNELS, num_heads=4, num_global_stages=2,
                            num_result_stages=1, reference_topk=5, distilled_topk=2, memory_size=3),
+    'RDNAggregator': dict(channels=CHANNELS, num_heads=4, reference_topk=5, distilled_topk=2),
     'SELSAAggregator': dict(channels=CHANNELS, num_heads=4, num_stages=3, reference_topk=5),
 }
 #: Methods that set a module up.

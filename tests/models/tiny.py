@@ -59,6 +59,8 @@ def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> Conf
         if aggregator.type == 'MEGAAggregator':
             aggregator.update(num_heads=4, reference_topk=8, distilled_topk=3,
                               memory_size=min(aggregator.memory_size, 4))
+        elif aggregator.type == 'RDNAggregator':
+            aggregator.update(num_heads=4, reference_topk=8, distilled_topk=3)
         head.bbox_head.in_channels = channels
     else:
         head.bbox_head.update(in_channels=pooled, fc_out_channels=channels)
@@ -99,11 +101,13 @@ def selsa_config(name: str = 'selsa') -> ConfigDict:
 
 def tiny_config(method: str = 'mega', references: dict | None = MEGA,
                 **aggregator: Any) -> ConfigDict:
-    """Config of a tiny model; ``method`` is ``'mega'`` or ``'single'``."""
-    name = 'mega_faster-rcnn' if method == 'mega' else 'faster-rcnn'
+    """Config of a tiny model; ``method`` is ``'mega'``, ``'rdn'``, ``'rdn-base'``, ``'single'``."""
+    name = {'single': '', 'rdn': 'rdn-base_'}.get(method, f'{method}_') + 'faster-rcnn'
     config = shrink(Config.fromfile(BASES / f'{name}_r50-conv4-dc5.py').model)
-    if method == 'mega':
+    if method != 'single':
         config.references = references
+        if method == 'rdn':
+            config.detector.roi_head.aggregator.num_advanced_stages = 1
         config.detector.roi_head.aggregator.update(aggregator)
     return config
 

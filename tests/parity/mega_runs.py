@@ -20,6 +20,11 @@ from mmvod_plugins.references import ComposedReferences, GlobalShuffle, LocalWin
 from .golden import ROOT, load, meta, published_weights
 
 BASES = ROOT / 'configs' / '_base_' / 'models'
+#: The shipped config of every published model of RDN.
+RDN = {
+    'rdn_base': 'rdn-base_faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid.py',
+    'rdn': 'rdn_faster-rcnn_r50-conv4-dc5_4xb1-60k_imagenetvid.py',
+}
 
 
 class RecordedShuffle(GlobalShuffle):
@@ -66,6 +71,8 @@ def without_pretrained(config: Any) -> Any:
 
 def model_config(model: str) -> Any:
     """Config of one of our models by the name of the published one."""
+    if model in RDN:
+        return without_pretrained(Config.fromfile(ROOT / 'configs' / 'rdn' / RDN[model]).model)
     name = 'faster-rcnn' if model == 'base' else 'mega_faster-rcnn'
     config = Config.fromfile(BASES / f'{name}_r50-conv4-dc5.py').model
     if model == 'mega_res1':
@@ -80,7 +87,7 @@ def build(path: Path) -> VideoDetector:
     model = facts['models'][run]
     config = model_config(model)
     weights = published_weights(path.parent, model, facts['weight_seed'])
-    if model != 'base':
+    if model.startswith('mega'):
         aggregator = config.detector.roi_head.aggregator
         policies: list[ReferencePolicy] = [LocalWindow(12)]
         if run == 'mega_noglobal':

@@ -1,4 +1,4 @@
-"""From frames to detections as mega.pytorch: single frame and MEGA."""
+"""From frames to detections as mega.pytorch: single frame, RDN and MEGA."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,9 @@ from mmvod_plugins.models import VideoDetector
 from . import golden, mega_runs
 
 #: Methods whose models exist; the others' cases are skipped by name.
-METHODS = ('base', 'mega')
+METHODS = ('base', 'rdn', 'mega')
+#: Radius of the recorded windows.
+RADII = {'mega': 12, 'rdn': 18}
 LATER = 'the published model {} is not part of the package yet'
 CASES = golden.cases('e2e_*.npz')
 
@@ -82,11 +84,12 @@ def check_memory(mine, recorded):
 def test_reference_frames_agree(path):
     """Window and global set of every step are those that were recorded."""
     recorded = golden.load(path)
-    if not method_of(path).startswith('mega'):
+    radius = RADII.get(method_of(path).partition('_')[0])
+    if radius is None:
         pytest.skip('no schedule of references' if method_of(path) == 'base' else
                     LATER.format(method_of(path)))
     length = len(recorded['prop_count'])
-    local = mega_runs.LocalWindow(12)
+    local = mega_runs.LocalWindow(radius)
     shuffle = mega_runs.RecordedShuffle(recorded['perm']) if 'perm' in recorded else None
     # the loader's fault shows another frame in the place of frame 0
     first = int(recorded.get('cur_frame_at_0', 0))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 #: Embedded values held at once by :func:`projected_embedding`: few enough to stay in a cache.
-CHUNK = 2**19
+CHUNK = 2**16
 #: Settings of the published programs: scale of the terms, ratio of the waves, added distance.
 SCALE, WAVE_LENGTH, EPS = 100.0, 1000.0, 1e-3
 
@@ -62,7 +61,7 @@ def projected_embedding(boxes: Tensor, references: Tensor, weight: Tensor,
 
     The same function as ``linear(sine_embedding(location_terms(...)))``, for inference. The terms
     ``log(w / w')`` split by angle addition into parts of the box and of the reference, so they
-    become a matrix product; the distances are embedded a few rows at a time.
+    become a matrix product; the distances, embedded a few rows at a time, join that product.
 
     Args:
         boxes: (N, 4).
@@ -79,21 +78,30 @@ def projected_embedding(boxes: Tensor, references: Tensor, weight: Tensor,
     frequencies = SCALE / torch.pow(WAVE_LENGTH, powers)
 
     shape, ref_shape = (part[:, 2:] - part[:, :2] + 1 for part in (boxes, references))
-    angle = (shape.log()[..., None] * frequencies).flatten(1)
+    angle = (shape.log()[..., None] * frequencies).flatten(1)[:, None]
     ref_angle = (ref_shape.log()[..., None] * frequencies).flatten(1)
-    sine, cosine = (weights[:, 2:, i].flatten(1)[:, None] for i in (0, 1))
-    left = torch.cat([sine * angle.sin() + cosine * angle.cos(),
-                      cosine * angle.sin() - sine * angle.cos()], dim=-1)
-    right = torch.cat([ref_angle.cos(), ref_angle.sin()], dim=-1)
-    out = left @ right.T + bias[:, None, None]
+    sine, cosine = (weights[:, 2:, i].flatten(1) for i in (0, 1))
+    left = torch.cat([weights[:, :2].transpose(1, 2).flatten(1).expand(len(boxes), -1, -1),
+                      sine * angle.sin() + cosine * angle.cos(),
+                      cosine * angle.sin() - sine * angle.cos(),
+                      bias[:, None].expand(len(boxes), -1, -1)], dim=2)
+    fixed = torch.cat([ref_angle.cos(), ref_angle.sin(), torch.ones_like(ref_angle[:, :1])], 1).T
 
-    sine, cosine = (weights[:, :2, i].flatten(1) for i in (0, 1))
+    # One small buffer is used again and again: on a CPU, fresh memory costs more than the sines.
     center, ref_center = (0.5 * (part[:, :2] + part[:, 2:]) for part in (boxes, references))
-    rows = max(1, CHUNK // (len(references) * 2 * waves))
+    rows = max(1, CHUNK // (len(references) * 4 * waves))
+    right = fixed.new_empty(min(rows, len(boxes)), 4 * waves + len(fixed), len(references))
+    right[:, 4 * waves:] = fixed
+    sines, cosines = right[:, :2 * waves], right[:, 2 * waves:4 * waves]
+    out = boxes.new_empty(len(boxes), len(weight), len(references))
     for start in range(0, len(boxes), rows):
-        part = slice(start, start + rows)
-        distance = (center[part, None] - ref_center).abs() / shape[part, None]
-        angle = (torch.log(distance + EPS)[..., None] * frequencies).flatten(2).flatten(0, 1)
-        embedded = functional.linear(sine, angle.sin()) + functional.linear(cosine, angle.cos())
-        out[:, part] += embedded.view(len(weight), -1, len(references))
-    return out
+        part = slice(start, min(start + rows, len(boxes)))
+        count = part.stop - start
+        distance = (center[part, :, None] - ref_center.T).abs_().div_(shape[part, :, None])
+        terms = distance.add_(EPS).log_()
+        angles = cosines[:count]
+        torch.mul(terms[:, :, None], frequencies[:, None], out=angles.unflatten(1, (2, waves)))
+        torch.sin(angles, out=sines[:count])
+        angles.cos_()
+        torch.bmm(left[part], right[:count], out=out[part])
+    return out.transpose(0, 1)

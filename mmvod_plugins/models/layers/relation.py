@@ -61,15 +61,25 @@ class RelationModule(BaseModule):
             (N, C), to be added to ``feats`` by the caller; zeros without references.
         """
         if not len(feats) or not len(references):
-            # a share in every parameter: distributed training wants a gradient from each process
-            return torch.zeros_like(feats) + 0 * sum(p.sum() for p in self.parameters())
-        query = self._query(feats)
+            # a share in every parameter, and in those that made the references: distributed
+            # training wants a gradient from each process
+            parts = [references, *self.parameters()]
+            return torch.zeros_like(feats) + 0 * sum(part.sum() for part in parts)
         bias = None
         if self.location is not None:
-            bias = self.location_bias(boxes, reference_boxes).to(query.dtype)[None]
+            bias = self.location_bias(boxes, reference_boxes)
+        return self.attend(feats, self.project(references), bias)
+
+    def project(self, references: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values (1, heads, M, C / heads) of references (M, C)."""
+        return self._heads(self.key(references)), self._heads(self.value(references))
+
+    def attend(self, feats: Tensor, projected: tuple[Tensor, Tensor],
+               bias: Tensor | None) -> Tensor:
+        """What references add to objects (N, C), by their projections and bias (heads, N, M)."""
+        query = self._query(feats)
         out = functional.scaled_dot_product_attention(
-            query, self._heads(self.key(references)), self._heads(self.value(references)),
-            attn_mask=bias)
+            query, *projected, attn_mask=None if bias is None else bias.to(query.dtype)[None])
         return out[0].transpose(0, 1).flatten(1)
 
     def weights(self, feats: Tensor, references: Tensor, boxes: Tensor | None = None,

@@ -5,13 +5,22 @@ from __future__ import annotations
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
-from torch import Tensor, nn
+from torch import nn
 
-from mmvod_plugins.models.layers import RelationModule
+from mmvod_plugins.models.layers import KeptBias
 from mmvod_plugins.models.memories import LongRangeMemory
 from mmvod_plugins.structures import ObjectFeatures
 
 from .aggregator import Aggregated, Aggregator, References, RelationStage
+from .relation_steps import (
+    best,
+    make_relations,
+    make_transforms,
+    relate,
+    relate_frames,
+    split,
+    transform,
+)
 
 
 @MODELS.register_module()
@@ -65,18 +74,12 @@ class MEGAAggregator(Aggregator):
         self.distilled_topk = distilled_topk
         self.memory_size = memory_size
 
-        def relations(count: int, location: bool) -> nn.ModuleList:
-            return nn.ModuleList(
-                RelationModule(channels, num_heads, location=location) for _ in range(count))
-
-        def transforms(count: int) -> nn.ModuleList:
-            return nn.ModuleList(nn.Linear(channels, channels) for _ in range(count - 1))
-
-        self.global_relations = relations(num_global_stages, global_location)
-        self.global_transforms = transforms(num_global_stages)
-        self.local_relations = relations(num_local_stages, True)
-        self.local_transforms = transforms(num_local_stages)
-        self.result_relations = relations(num_result_stages, global_location)
+        size = channels, num_heads
+        self.global_relations = make_relations(num_global_stages, *size, location=global_location)
+        self.global_transforms = make_transforms(num_global_stages - 1, channels)
+        self.local_relations = make_relations(num_local_stages, *size)
+        self.local_transforms = make_transforms(num_local_stages - 1, channels)
+        self.result_relations = make_relations(num_result_stages, *size, location=global_location)
 
     @property
     def knows_locations(self) -> bool:
@@ -92,27 +95,28 @@ class MEGAAggregator(Aggregator):
     def forward(self, key: ObjectFeatures, references: References,
                 memory: LongRangeMemory | None) -> Aggregated:
         """Enhance the key objects, see :class:`Aggregator`."""
-        window = self._best(references.get('local', []), self.reference_topk)
+        window = best(references.get('local', []), self.reference_topk)
         window = window or [key.top(self.reference_topk)]
-        pool = self._best(references.get('global', []), self.reference_topk)
+        pool = best(references.get('global', []), self.reference_topk)
         if references.get('memory'):
             memory = self._remember(references['memory'], pool)
         key = self._global_stage(key, pool, self.global_relations)
         levels: list[list[ObjectFeatures]] = []
+        biases: list[KeptBias | None] = []
         stage = None
         if self.local_relations:
             window = self._per_frame(window, pool)
             remembered = memory.read(0) if memory is not None else []
             stage = RelationStage(self.local_relations[0], key, [*window, *remembered])
-            key, levels = self._local_stage(key, window, memory)
+            key, levels, biases = self._local_stage(key, window, memory)
         key = self._global_stage(key, pool, self.result_relations)
-        return Aggregated(key.feats, [level[0] for level in levels], stage)
+        return Aggregated(key.feats, ([level[0] for level in levels], biases), stage)
 
     def write(self, memory: LongRangeMemory | None, aggregated: Aggregated,
               detections: DetDataSample) -> None:
         """Remember the oldest frame of the window at every level."""
         if memory is not None:
-            memory.write(aggregated.to_memory)
+            memory.write(*aggregated.to_memory)
 
     @torch.no_grad()
     def _remember(self, frames: list[ObjectFeatures],
@@ -121,8 +125,8 @@ class MEGAAggregator(Aggregator):
         memory = self.init_memory()
         if memory is None:
             return None
-        window = self._per_frame(self._best(frames, self.reference_topk), pool)
-        _, levels = self._local_stage(window[0][:0], window, None)
+        window = self._per_frame(best(frames, self.reference_topk), pool)
+        _, levels, _ = self._local_stage(window[0][:0], window, None)
         for entry in zip(*levels, strict=True):
             memory.write(entry)
         return memory
@@ -135,58 +139,44 @@ class MEGAAggregator(Aggregator):
         reference = ObjectFeatures.cat(pool)
         for stage, relation in enumerate(relations):
             if stage:
-                objects = _transform(self.global_transforms[stage - 1], objects)
-            objects = _relate(relation, objects, reference)
+                objects = transform(self.global_transforms[stage - 1], objects)
+            objects = relate(relation, objects, reference)
         return objects
 
     def _per_frame(self, frames: list[ObjectFeatures],
                    pool: list[ObjectFeatures]) -> list[ObjectFeatures]:
         """The global stage on several frames at once."""
         objects = self._global_stage(ObjectFeatures.cat(frames), pool, self.global_relations)
-        return _split(objects, frames)
+        return split(objects, frames)
 
     def _local_stage(
         self, key: ObjectFeatures, window: list[ObjectFeatures], memory: LongRangeMemory | None
-    ) -> tuple[ObjectFeatures, list[list[ObjectFeatures]]]:
+    ) -> tuple[ObjectFeatures, list[list[ObjectFeatures]], list[KeptBias | None]]:
         """Equation 8: refine key and local objects, level by level.
 
         Returns:
-            The key objects, and for every level the local objects (by frame) that it referred to.
+            The key objects; for every level the local objects (by frame) that it referred to, and
+            the location bias that the next step can use.
         """
-        distilled = self._best(window, self.distilled_topk)
-        last = len(self.local_relations) - 1
-        levels = []
-        for level, relation in enumerate(self.local_relations):
+        distilled = best(window, self.distilled_topk)
+        # On a GPU sines are cheap, and asking which frames stayed makes it wait.
+        keeps = bool(memory) and not torch.is_grad_enabled() and not key.boxes.is_cuda
+        *refining, last = self.local_relations
+        levels, biases = [], []
+        for level, relation in enumerate(refining):
             levels.append(window)
-            remembered = memory.read(level) if memory is not None else []
-            reference = ObjectFeatures.cat([*window, *remembered])
-            if level == last:
-                return _relate(relation, key, reference), levels
-            query = _relate(relation, ObjectFeatures.cat([key, *distilled]), reference)
-            query = _transform(self.local_transforms[level], query)
+            references = [*window, *(memory.read(level) if memory is not None else [])]
+            if keeps:
+                query, bias = relate_frames(relation, key, distilled, references,
+                                            memory.bias(level))
+            else:
+                query = relate(relation, ObjectFeatures.cat([key, *distilled]),
+                               ObjectFeatures.cat(references))
+                bias = None
+            biases.append(bias)
+            query = transform(self.local_transforms[level], query)
             key = query[:len(key)]
-            window = distilled = _split(query[len(key):], distilled)
-        return key, levels
-
-    @staticmethod
-    def _best(frames: list[ObjectFeatures], topk: int) -> list[ObjectFeatures]:
-        return [frame.top(topk) for frame in frames]
-
-
-def _relate(relation: RelationModule, objects: ObjectFeatures,
-            reference: ObjectFeatures) -> ObjectFeatures:
-    """Equation 2 without h: add what the references say."""
-    added = relation(objects.feats, reference.feats, objects.boxes, reference.boxes)
-    return objects.with_feats(objects.feats + added)
-
-
-def _transform(linear: nn.Linear, objects: ObjectFeatures) -> ObjectFeatures:
-    """The paper's h: a linear layer and ReLU."""
-    feats: Tensor = linear(objects.feats).relu()
-    return objects.with_feats(feats)
-
-
-def _split(objects: ObjectFeatures, frames: list[ObjectFeatures]) -> list[ObjectFeatures]:
-    """Cut objects into frames of the same sizes as others."""
-    ends = torch.tensor([len(frame) for frame in frames]).cumsum(0).tolist()
-    return [objects[end - len(frame):end] for end, frame in zip(ends, frames, strict=True)]
+            window = distilled = split(query[len(key):], distilled)
+        remembered = memory.read(len(refining)) if memory is not None else []
+        key = relate(last, key, ObjectFeatures.cat([*window, *remembered]))
+        return key, [*levels, window], [*biases, None]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +14,7 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox2roi, get_box_tensor
 from mmengine.config import ConfigDict
+from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -30,7 +33,7 @@ class TemporalRoIHead(StandardRoIHead):
     """Embeds proposals once per frame, enhances the key frame's by an aggregator, classifies them.
 
     It fits any two-stage detector in place of :class:`StandardRoIHead`; without references (a
-    plain mmdet detector) each frame is its own reference.
+    plain mmdet detector) each frame is its own reference, which the log says once.
 
     Args:
         embedding: Config of the layer from pooled features to embeddings.
@@ -117,7 +120,7 @@ class TemporalRoIHead(StandardRoIHead):
         Returns:
             The detections, and what :meth:`write` needs.
         """
-        aggregated = self.aggregator(key, references, memory)
+        aggregated = self._aggregate(key, references, memory)
         if options is None or options.default:
             return self._classify(key, aggregated, img_meta, self.test_cfg, rescale), aggregated
         raw = self._classify(key, aggregated, img_meta, None, rescale)
@@ -152,7 +155,7 @@ class TemporalRoIHead(StandardRoIHead):
             key = ObjectFeatures(
                 get_box_tensor(result.priors), feat, feat.new_zeros(len(feat)),
                 torch.zeros(len(feat), dtype=torch.long, device=feat.device))
-            enhanced.append(self.aggregator(key, roles, None).feats)
+            enhanced.append(self._aggregate(key, roles, None).feats)
         cls_score, bbox_pred = self.bbox_head(torch.cat(enhanced))
         return self.bbox_head.loss_and_target(
             cls_score=cls_score,
@@ -170,9 +173,16 @@ class TemporalRoIHead(StandardRoIHead):
         """Detect without references, as a plain mmdet detector does; see mmdet for arguments."""
         objects = self.embed(x, rpn_results_list, [0] * len(rpn_results_list))
         return [
-            self._classify(key, self.aggregator(key, {}, None), meta, rcnn_test_cfg, rescale)
+            self._classify(key, self._aggregate(key, {}, None), meta, rcnn_test_cfg, rescale)
             for key, meta in zip(objects, batch_img_metas, strict=True)
         ]
+
+    def _aggregate(self, key: ObjectFeatures, references: References,
+                   memory: object) -> Aggregated:
+        """Enhance the key objects; the log says when there is nothing to enhance them with."""
+        if not any(references.values()):
+            _say_without_references(type(self.aggregator).__name__)
+        return self.aggregator(key, references, memory)
 
     def _classify(self, key: ObjectFeatures, aggregated: Aggregated, img_meta: dict,
                   test_cfg: ConfigDict | None, rescale: bool) -> InstanceData:
@@ -235,3 +245,11 @@ class TemporalRoIHead(StandardRoIHead):
                 self.bbox_sampler.sample(
                     assigned, priors, sample.gt_instances, feats=[feat[i][None] for feat in x]))
         return results
+
+
+@functools.cache
+def _say_without_references(aggregator: str) -> None:
+    """Once per kind of aggregator and process."""
+    print_log(f'{aggregator} gets no reference frames: each frame is its own reference. In a '
+              'VideoDetector, `references` says which frames a key frame looks at.',
+              logger='current', level=logging.WARNING)

@@ -69,13 +69,23 @@ def test_chunks_give_the_whole(chunk, monkeypatch):
 
 @torch.no_grad()
 def test_chunks_hold_no_more_than_the_limit(monkeypatch):
-    module, sizes = module_of(), []
-    original = position_embedding.functional.linear
-    monkeypatch.setattr(position_embedding, 'CHUNK', 16 * 7 * 2)
-    monkeypatch.setattr(position_embedding.functional, 'linear',
-                        lambda *args: (sizes.append(args[1].numel()), original(*args))[1])
+    """Two rows of 7 references, with 32 embedded values of the distances for each pair."""
+    module, rows = module_of(), []
+    original = torch.bmm
+    monkeypatch.setattr(position_embedding, 'CHUNK', 32 * 7 * 2 + 1)
+    monkeypatch.setattr(torch, 'bmm',
+                        lambda *args, **kw: (rows.append(len(args[1])), original(*args, **kw))[1])
     module.location_bias(objects(5)[0], objects(7)[0])
-    assert max(sizes) == 16 * 7 * 2
+    assert rows == [2, 2, 1]
+
+
+def test_the_plain_embedding_is_the_papers():
+    """What the benchmark takes as the literal form, against pairs written out one by one."""
+    boxes, others = objects(5)[0], objects(7, seed=1)[0]
+    pairs = [[literal.embed_pair(box, other) for other in others.tolist()]
+             for box in boxes.tolist()]
+    torch.testing.assert_close(literal.plain_relation.embed_pairs(boxes, others),
+                               boxes.new_tensor(pairs), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(('num_boxes', 'num_references'), [(5, 7), (1, 1), (9, 2)])

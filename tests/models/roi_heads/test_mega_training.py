@@ -328,6 +328,34 @@ def test_memory_has_the_paper_s_levels_and_sizes():
 
 
 @torch.no_grad()
+def test_the_bias_of_frames_that_stayed_is_kept(monkeypatch):
+    """A stream computes fewer pairs than one that forgets the bias, and detects the same."""
+    mega = mega_of({})
+    pairs, original = [], type(mega.local_relations[0]).location_bias
+
+    def location_bias(self, boxes, references):
+        pairs.append(len(boxes) * len(references))
+        return original(self, boxes, references)
+
+    monkeypatch.setattr(type(mega.local_relations[0]), 'location_bias', location_bias)
+    found, kept, counts = [], [], []
+    for forget in (False, True):
+        pairs.clear()
+        found.append([])
+        for *_, aggregated, memory in run_stream(mega):
+            if forget:
+                aggregated.to_memory[1][:] = [None] * 3
+            found[-1].append(aggregated.feats)
+            # the first step has no memory yet; the last level has key rows alone
+            kept.append([memory.bias(level) is not None for level in range(3)])
+        counts.append(sum(pairs))
+    assert kept == [[False] * 3] * 2 + [[True, True, False]] * 7 + [[False] * 3] * 9
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, **EXACT)
+    assert counts[0] < 0.9 * counts[1]
+
+
+@torch.no_grad()
 def test_memory_at_the_start_repeats_the_first_frame():
     """As the published program: its edge copies are entries of their own."""
     seen = [[int(entry.frame_ids[0]) for entry in memory.read(2)]

@@ -1,0 +1,7 @@
+_base_ = './rdn-base_faster-rcnn_r101-conv4-dc5_4xb1-120k_imagenetvid.py'
+# Stage 2: 81.8 mAP (83.8 with BLR) in the paper; from the weights of stage 1.
+load_from = ('work_dirs/rdn-base_faster-rcnn_r101-conv4-dc5_4xb1-120k_imagenetvid/'
+             'iter_120000.pth')
+model = dict(detector=dict(roi_head=dict(aggregator=dict(num_advanced_stages=1))))
+train_cfg = dict(max_iters=60000, val_interval=20000)
+_base_.param_scheduler[1].update(end=60000, milestones=[40000])

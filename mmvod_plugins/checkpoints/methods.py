@@ -1,0 +1,32 @@
+"""Which method weights under our names are of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+#: Keys of the temporal modules on objects.
+AGGREGATOR = 'detector.roi_head.aggregator.'
+#: Keys of the part that aligns RoI features.
+ALIGN = 'detector.roi_head.temporal_roi_align.'
+#: Name of the method by the aggregator's keys that only its weights have, first match first.
+METHODS = (
+    ('MEGA', r'(local|global)_relations\.'),
+    ('RDN', r'advanced_relations\.'),
+    ('RDN-base', r'base_relations\.'),
+    ('SELSA', r'attentions\.'),
+)
+#: (method of a file, method of a model) that may differ: the file starts the model's training.
+STARTS = (('RDN-base', 'RDN'), )
+OTHER = 'another temporal method'
+
+
+def method_of(keys: Collection[str]) -> str | None:
+    """The method of weights by their names, None for a detector of single frames."""
+    own = [key.removeprefix(AGGREGATOR) for key in keys if key.startswith(AGGREGATOR)]
+    if not own:
+        return None
+    method = next((name for name, pattern in METHODS
+                   if any(re.match(pattern, key) for key in own)), OTHER)
+    aligned = any(key.startswith(ALIGN) for key in keys)
+    return f'{method} + Temporal RoI Align' if aligned else method
