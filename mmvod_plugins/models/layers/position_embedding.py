@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -56,7 +58,8 @@ def sine_embedding(terms: Tensor,
 
 
 def projected_embedding(boxes: Tensor, references: Tensor, weight: Tensor,
-                        bias: Tensor) -> Tensor:
+                        bias: Tensor,
+                        finish: Callable[[Tensor], object] | None = None) -> Tensor:
     """A linear layer on the sine embedding of location terms, without the embedding in memory.
 
     The same function as ``linear(sine_embedding(location_terms(...)))``, for inference. The terms
@@ -68,6 +71,7 @@ def projected_embedding(boxes: Tensor, references: Tensor, weight: Tensor,
         references: (M, 4).
         weight: (heads, E), on the embedding of :func:`sine_embedding` with E numbers.
         bias: (heads,).
+        finish: Changes results in place, some rows at a time while they are in the cache.
 
     Returns:
         (heads, N, M).
@@ -104,4 +108,6 @@ def projected_embedding(boxes: Tensor, references: Tensor, weight: Tensor,
         torch.sin(angles, out=sines[:count])
         angles.cos_()
         torch.bmm(left[part], right[:count], out=out[part])
+        if finish is not None:
+            finish(out[part])
     return out.transpose(0, 1)

@@ -96,9 +96,8 @@ class RelationModule(BaseModule):
         if torch.is_grad_enabled():
             embedding = sine_embedding(location_terms(boxes, references), self.embed_dim)
             return self.bias_of(self.location(embedding).permute(2, 0, 1))
-        projected = projected_embedding(boxes, references, self.location.weight,
-                                        self.location.bias)
-        return projected.relu_().add_(1e-6).log_()
+        return projected_embedding(boxes, references, self.location.weight, self.location.bias,
+                                   lambda rows: rows.relu_().add_(1e-6).log_())
 
     @staticmethod
     def bias_of(projected: Tensor) -> Tensor:
