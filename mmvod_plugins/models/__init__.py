@@ -7,6 +7,7 @@ from .roi_heads import (
     MEGAAggregator,
     RoIEmbedding,
     SELSAAggregator,
+    TemporalCascadeRoIHead,
     TemporalRoIAlign,
     TemporalRoIHead,
 )
@@ -15,6 +16,6 @@ from .video_detector import VideoDetector
 
 __all__ = [
     'Aggregator', 'Conv5RoIExtractor', 'InclusiveBoxCoder', 'MEGAAggregator', 'RoIEmbedding',
-    'RoundedAnchorGenerator', 'SELSAAggregator', 'TemporalNeck', 'TemporalRoIAlign',
-    'TemporalRoIHead', 'VideoDetector'
+    'RoundedAnchorGenerator', 'SELSAAggregator', 'TemporalCascadeRoIHead', 'TemporalNeck',
+    'TemporalRoIAlign', 'TemporalRoIHead', 'VideoDetector'
 ]
