@@ -21,8 +21,20 @@ roi_head = dict(
         type='RoIEmbedding', in_channels=256, roi_feat_size=7, out_channels=1024,
         activation=False),
     aggregator=dict(
-        type='SELSAAggregator', channels=1024, num_heads=16, num_stages=2, reference_topk=300))
-for bbox_head in _base_.model.detector.roi_head.bbox_head:
-    bbox_head.update(type='BBoxHead', in_channels=1024, roi_feat_size=1)
-    bbox_head.pop('fc_out_channels')
+        type='SELSAAggregator', channels=1024, num_heads=16, num_stages=2, reference_topk=300),
+    bbox_head=[
+        dict(
+            type='BBoxHead',
+            in_channels=1024,
+            roi_feat_size=1,
+            num_classes=30,
+            bbox_coder=dict(
+                type='DeltaXYWHBBoxCoder',
+                target_means=[0.0, 0.0, 0.0, 0.0],
+                target_stds=stds),
+            reg_class_agnostic=True,
+            loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
+            loss_bbox=dict(type='SmoothL1Loss', beta=1.0, loss_weight=1.0))
+        for stds in ([0.1, 0.1, 0.2, 0.2], [0.05, 0.05, 0.1, 0.1], [0.033, 0.033, 0.067, 0.067])
+    ])
 model = dict(references=references, detector=dict(roi_head=roi_head))

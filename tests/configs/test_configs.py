@@ -146,10 +146,10 @@ def test_a_config_trains_a_step_and_detects_in_a_video(name, tiny_json):
     optimizer = build_optim_wrapper(model, config.optim_wrapper)
     train = Runner.build_dataloader(on_tiny_video(config.train_dataloader, tiny_json), seed=0)
     model.train()
-    missing = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    for name, parameter in model.named_parameters():
+    missing = {key for key, parameter in model.named_parameters() if parameter.requires_grad}
+    for key, parameter in model.named_parameters():
         if parameter.requires_grad:
-            parameter.register_hook(lambda _, name=name: missing.discard(name))
+            parameter.register_hook(lambda _, key=key: missing.discard(key))
     losses = model.train_step(next(iter(train)), optimizer)
     stages = ['s0.', 's1.', 's2.'] if '_cascade-' in name else ['']
     assert {'loss_rpn_cls', 'loss_rpn_bbox',

@@ -11,8 +11,9 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox2roi, get_box_tensor
 from mmengine.config import ConfigDict
+from mmengine.model import ModuleList
 from mmengine.structures import InstanceData
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmvod_plugins.structures import ObjectFeatures
 
@@ -44,8 +45,8 @@ class TemporalCascadeRoIHead(BaseTemporalRoIHead, CascadeRoIHead):
         if self.with_mask:
             raise ValueError('TemporalCascadeRoIHead detects boxes alone: leave mask_head away')
         stages = range(self.num_stages)
-        self.embedding = nn.ModuleList(MODELS.build(embedding) for _ in stages)
-        self.aggregator = nn.ModuleList(MODELS.build(aggregator) for _ in stages)
+        self.embedding = ModuleList(MODELS.build(embedding) for _ in stages)
+        self.aggregator = ModuleList(MODELS.build(aggregator) for _ in stages)
         self._register_load_state_dict_pre_hook(self._rename_single_frame_fcs)
 
     @property
