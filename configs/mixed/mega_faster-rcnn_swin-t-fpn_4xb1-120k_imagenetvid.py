@@ -1,6 +1,6 @@
 _base_ = './mega_faster-rcnn_r50-fpn_4xb1-120k_imagenetvid.py'
 # Another backbone is the backbone alone: mmdet's Swin-T and the widths that the FPN reads.
-checkpoint = 'https://github.com/SwinTransformer/storage/releases/download/v1.0.0/swin_tiny_patch4_window7_224.pth'  # noqa: E501
+checkpoint = 'https://github.com/SwinTransformer/storage/releases/download/v1.0.0/swin_tiny_patch4_window7_224.pth'
 backbone = dict(
     _delete_=True,
     type='SwinTransformer',

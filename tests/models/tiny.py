@@ -107,12 +107,15 @@ def shrink_fpn(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> 
     detector.rpn_head.update(in_channels=16, feat_channels=16)
     detector.rpn_head.anchor_generator.scales = [4]
     head.bbox_roi_extractor.update(out_channels=16, finest_scale=14)
-    head.embedding.update(in_channels=16, out_channels=channels)
-    head.aggregator.update(channels=channels, num_heads=4, reference_topk=20)
-    if head.aggregator.type == 'MEGAAggregator':
-        head.aggregator.update(reference_topk=8, distilled_topk=3, memory_size=4)
+    widths = dict(in_channels=16, fc_out_channels=channels)
+    if 'embedding' in head:
+        widths = dict(in_channels=channels)
+        head.embedding.update(in_channels=16, out_channels=channels)
+        head.aggregator.update(channels=channels, num_heads=4, reference_topk=20)
+        if head.aggregator.type == 'MEGAAggregator':
+            head.aggregator.update(reference_topk=8, distilled_topk=3, memory_size=4)
     for bbox_head in head.bbox_head if isinstance(head.bbox_head, list) else [head.bbox_head]:
-        bbox_head.update(in_channels=channels, num_classes=num_classes)
+        bbox_head.update(num_classes=num_classes, **widths)
     for rpn in (detector.test_cfg.rpn, detector.train_cfg.rpn_proposal):
         rpn.update(nms_pre=100, max_per_img=20)
     stages = detector.train_cfg.rcnn

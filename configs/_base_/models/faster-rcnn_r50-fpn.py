@@ -1,5 +1,5 @@
-# mmdet's Faster R-CNN with R-50 and FPN, as a video detector for the 30 classes of ImageNet VID. RGB
-# scaled by its standard deviation, as the backbones of torchvision and timm want it.
+# mmdet's Faster R-CNN with R-50 and FPN, as a video detector for the 30 classes of ImageNet VID.
+# RGB scaled by its standard deviation, as the backbones of torchvision and of Swin want it.
 model = dict(
     type='VideoDetector',
     data_preprocessor=dict(
