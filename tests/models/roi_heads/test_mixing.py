@@ -73,9 +73,13 @@ def scene(length=6):
 
 
 def train(model, iterations, repeat=False):
-    """The losses of some iterations on clips of one video, or on one clip that is repeated."""
+    """The losses of some iterations on clips of one video.
+
+    Or on one clip, with ``repeat``: then the RoI head learns alone, and proposals stay the same.
+    """
     model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    learning = model.roi_head if repeat else model
+    optimizer = torch.optim.AdamW(learning.parameters(), lr=1e-3)
     rng, frames, history = np.random.default_rng(0), scene(), []
     for iteration in range(iterations):
         key_id = 2 if repeat else iteration % len(frames)
@@ -83,7 +87,7 @@ def train(model, iterations, repeat=False):
             key_id, len(frames), np.random.default_rng(0) if repeat else rng)
         clips = model.data_preprocessor(training_batch(frames, key_id, roles), training=True)
         loss, values = model.parse_losses(model(**clips, mode='loss'))
-        optimizer.zero_grad()
+        model.zero_grad()
         loss.backward()
         optimizer.step()
         history.append({key: value.item() for key, value in values.items()})
