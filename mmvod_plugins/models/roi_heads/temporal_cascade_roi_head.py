@@ -98,7 +98,7 @@ class TemporalCascadeRoIHead(BaseTemporalRoIHead, CascadeRoIHead):
             if stage < self.num_stages - 1:
                 with torch.no_grad():
                     refined = head.refine_bboxes(sampling, results, metas)
-                # without a RoI the later stages still run, as distributed training wants
+                # without a RoI (None) the later stages still run: processes keep the same graph
                 proposals = refined or [part[:0] for part in proposals]
         return losses
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.structures import InstanceData
 
 from mmvod_plugins.models import TemporalCascadeRoIHead
 from mmvod_plugins.models.detection_options import DetectionOptions
@@ -265,6 +266,30 @@ def test_no_proposals_give_no_detections(options):
         key.objects[:0], {'global': [key.objects]}, model.roi_head.init_memory(),
         key.sample.metainfo, options=options, maps=key.feats)
     assert len(found) == 0
+
+
+def test_without_a_roi_every_stage_still_runs():
+    """Neither proposals nor ground truth in a frame."""
+    head = model_of(CASCADE).train().roi_head
+    maps = tuple(torch.rand(1, 16, 16 // 2**i, 24 // 2**i) for i in range(4))
+    sample = sample_of(0, 1)
+    sample.gt_instances = sample.gt_instances[:0]
+    empty = InstanceData(bboxes=torch.zeros(0, 4), scores=torch.zeros(0))
+    losses = head.loss(maps, [empty], [sample])
+    assert {'s0.loss_bbox', 's1.loss_bbox', 's2.loss_bbox'} <= set(losses)
+    total = sum(value.sum() for key, value in losses.items() if 'loss' in key)
+    assert total.isfinite()
+    total.backward()
+    missing = {key for key, parameter in head.named_parameters() if parameter.grad is None}
+    # mmdet's box heads leave loss_cls out, with one stage as with three
+    assert missing == {f'bbox_head.{i}.fc_cls.{part}' for i in range(3) for part in ('weight', 'bias')}
+
+
+def test_objects_may_be_kept_in_half_precision():
+    exact = numbers(detect(model_of(CASCADE), video(2)))
+    half = numbers(detect(model_of(CASCADE, keep_objects=dict(dtype='float16')), video(2)))
+    assert len(exact[0]) == len(half[0])
+    torch.testing.assert_close(half[0][:, 4], exact[0][:, 4], rtol=0, atol=2e-2)
 
 
 def test_details_of_detections():
