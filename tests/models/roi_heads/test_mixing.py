@@ -282,7 +282,8 @@ def test_without_a_roi_every_stage_still_runs():
     total.backward()
     missing = {key for key, parameter in head.named_parameters() if parameter.grad is None}
     # mmdet's box heads leave loss_cls out, with one stage as with three
-    assert missing == {f'bbox_head.{i}.fc_cls.{part}' for i in range(3) for part in ('weight', 'bias')}
+    assert missing == {f'bbox_head.{stage}.fc_cls.{part}'
+                       for stage in range(3) for part in ('weight', 'bias')}
 
 
 def test_objects_may_be_kept_in_half_precision():
