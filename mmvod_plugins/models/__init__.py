@@ -8,6 +8,7 @@ from .roi_heads import (
     RDNAggregator,
     RoIEmbedding,
     SELSAAggregator,
+    TemporalCascadeRoIHead,
     TemporalRoIAlign,
     TemporalRoIHead,
 )
@@ -16,6 +17,7 @@ from .video_detector import VideoDetector
 
 __all__ = [
     'Aggregator', 'Conv5RoIExtractor', 'InclusiveBoxCoder', 'MEGAAggregator', 'RDNAggregator',
-    'RoIEmbedding', 'RoundedAnchorGenerator', 'SELSAAggregator', 'TemporalNeck',
+    'RoIEmbedding', 'RoundedAnchorGenerator', 'SELSAAggregator', 'TemporalCascadeRoIHead',
+    'TemporalNeck',
     'TemporalRoIAlign', 'TemporalRoIHead', 'VideoDetector'
 ]

@@ -16,7 +16,7 @@ from mmvod_plugins.structures import FrameRecord
 
 from .clip import Clip
 from .detection_options import DetectionOptions
-from .roi_heads import TemporalRoIHead
+from .roi_heads import BaseTemporalRoIHead
 
 
 def check_detector(detector: BaseDetector) -> None:
@@ -45,7 +45,7 @@ def check_roles(policy: ReferencePolicy, parts: Sequence[Any]) -> None:
 
 
 def check_detections(options: DetectionOptions, detector: BaseDetector,
-                     roi_head: TemporalRoIHead | None) -> None:
+                     roi_head: BaseTemporalRoIHead | None) -> None:
     """Refuse details of detections that a detector does not have.
 
     Raises:
@@ -60,7 +60,7 @@ def check_detections(options: DetectionOptions, detector: BaseDetector,
         if 'cfg' not in known:
             raise ValueError(f'detections are not possible with {type(detector.bbox_head).__name__}'
                              ': its predict_by_feat takes no cfg; leave them away')
-    if options.relations and (roi_head is None or not roi_head.aggregator.knows_locations):
+    if options.relations and (roi_head is None or not roi_head.knows_locations):
         raise ValueError(
             'detections.relations needs a TemporalRoIHead whose aggregator relates objects by '
             f'location (MEGA, RDN), got {type(getattr(detector, "roi_head", detector)).__name__}: '

@@ -22,7 +22,7 @@ from mmvod_plugins.structures import FrameRecord, ObjectFeatures, ObjectStorage
 from . import checks, detector_steps
 from .clip import ClipBatch, gather_clips
 from .detection_options import DetectionOptions
-from .roi_heads import TemporalRoIHead
+from .roi_heads import BaseTemporalRoIHead
 
 
 @dataclass
@@ -50,7 +50,7 @@ class VideoDetector(BaseModel):
 
     Args:
         detector: Config of an mmdet detector with one or two stages; its RoI head may be a
-            :class:`TemporalRoIHead`.
+            :class:`TemporalRoIHead` or :class:`TemporalCascadeRoIHead`.
         references: Config of a reference policy; None for single frames.
         temporal_neck: Config of a :class:`TemporalNeck`.
         data_preprocessor: ``TrackDataPreprocessor`` by default, with the settings of the
@@ -96,10 +96,10 @@ class VideoDetector(BaseModel):
         self._register_load_state_dict_pre_hook(self._adapt_checkpoint)
 
     @property
-    def roi_head(self) -> TemporalRoIHead | None:
+    def roi_head(self) -> BaseTemporalRoIHead | None:
         """The detector's temporal RoI head, if it has one."""
         head = getattr(self.detector, 'roi_head', None)
-        return head if isinstance(head, TemporalRoIHead) else None
+        return head if isinstance(head, BaseTemporalRoIHead) else None
 
     def init_memory(self) -> DetectorMemory:
         """The memory of a new video."""
@@ -234,7 +234,7 @@ class VideoDetector(BaseModel):
             objects = self.storage.load(objects, like=next(self.roi_head.embedding.parameters()))
             if self.roi_head.needs_maps:
                 objects = self.roi_head.align(objects, feats, _maps_of(references))
-            topk = self.roi_head.aggregator.reference_topk
+            topk = self.roi_head.reference_topk
             roles = {
                 role: [
                     self.storage.load(part.top(topk), like=objects.feats)
@@ -243,7 +243,8 @@ class VideoDetector(BaseModel):
                 for role, records in references.items()
             }
             sample.pred_instances, aggregated = self.roi_head.detect(
-                objects, roles, memory.roi_head, sample.metainfo, rescale, self.detections)
+                objects, roles, memory.roi_head, sample.metainfo, rescale, self.detections,
+                feats if self.roi_head.needs_key_maps else None)
             if self.detections.relations:
                 sample.relations = aggregated.relation_stage.weights_to(key.frame_id + 1)
         if enhanced is not None:
@@ -252,6 +253,8 @@ class VideoDetector(BaseModel):
             self.roi_head.write(memory.roi_head, aggregated, sample)
             if key.objects is not None:  # from now on it is a reference, which has fewer objects
                 key.objects = key.objects.top(topk).clone()
+            if not self._keeps_reference_maps():
+                key.feats = None
         return sample
 
     # Training -----------------------------------------------------------------------------------
@@ -318,7 +321,7 @@ class VideoDetector(BaseModel):
         if self.roi_head is not None and rows:
             objects = self._objects(
                 _rows(feats, rows), [samples[row] for row in rows],
-                self.roi_head.aggregator.reference_topk)
+                self.roi_head.reference_topk)
             for row, part in zip(rows, objects, strict=True):
                 records[row].objects = part
         return records
@@ -353,7 +356,7 @@ class VideoDetector(BaseModel):
             for i, objects in zip(subset, parts, strict=True):
                 objects = objects.clone() if len(parts) > 1 else objects
                 records[rows[i]].objects = self.storage.store(objects)
-        if self.temporal_neck is not None or self.roi_head is None or self.roi_head.needs_maps:
+        if self._keeps_reference_maps() or self.roi_head is None or self.roi_head.needs_key_maps:
             for i, row in enumerate(rows):
                 records[row].feats = _rows(feats, [i]) if len(rows) > 1 else feats
 
@@ -367,8 +370,12 @@ class VideoDetector(BaseModel):
 
     def _parts(self) -> list[Any]:
         """The temporal parts, which declare the roles that they know."""
+        return [part for part in (self.temporal_neck, self.roi_head) if part is not None]
+
+    def _keeps_reference_maps(self) -> bool:
+        """Whether key frames look at the maps of their references."""
         head = self.roi_head
-        return [part for part in (self.temporal_neck, head and head.aggregator) if part]
+        return self.temporal_neck is not None or (head is not None and head.needs_maps)
 
     def _detached_roles(self) -> frozenset[str]:
         """Roles that no temporal part wants a gradient for."""

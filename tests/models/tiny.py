@@ -30,11 +30,13 @@ ONLINE = dict(
 
 
 def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> ConfigDict:
-    """Narrow a conv4-DC5 model in place: an eighth of the width, few blocks, few proposals.
+    """Narrow a model in place: an eighth of the width, few blocks, few proposals.
 
     What distinguishes the models stays: the kind of residual blocks, the reduction of channels or
     none, the stages of the aggregator, a memory or none.
     """
+    if config.detector.get('neck', {}).get('type') == 'FPN':
+        return shrink_fpn(config, channels, num_classes)
     if 'neck' in config.detector:
         return shrink_dc5(config, channels, num_classes)
     detector = without_pretrained(config).detector
@@ -91,6 +93,36 @@ def shrink_dc5(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> 
     for rpn in (detector.test_cfg.rpn, detector.train_cfg.rpn_proposal):
         rpn.update(nms_pre=100, max_per_img=20)
     detector.train_cfg.rcnn.sampler.num = 16
+    return config
+
+
+def shrink_fpn(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> ConfigDict:
+    """Narrow a model with a pyramid in place, as :func:`shrink`: one stage or a cascade."""
+    detector = without_pretrained(config).detector
+    head = detector.roi_head
+    if detector.backbone.type == 'SwinTransformer':
+        detector.backbone.update(embed_dims=8, depths=[2, 2, 2, 2], num_heads=[1, 2, 4, 8],
+                                 window_size=4, drop_path_rate=0.0, convert_weights=False)
+    else:
+        detector.backbone.update(frozen_stages=0, depth=18, base_channels=8)
+    detector.neck.update(in_channels=[8, 16, 32, 64], out_channels=16)
+    detector.rpn_head.update(in_channels=16, feat_channels=16)
+    detector.rpn_head.anchor_generator.scales = [4]
+    head.bbox_roi_extractor.update(out_channels=16, finest_scale=14)
+    widths = dict(in_channels=16, fc_out_channels=channels)
+    if 'embedding' in head:
+        widths = dict(in_channels=channels)
+        head.embedding.update(in_channels=16, out_channels=channels)
+        head.aggregator.update(channels=channels, num_heads=4, reference_topk=20)
+        if head.aggregator.type == 'MEGAAggregator':
+            head.aggregator.update(reference_topk=8, distilled_topk=3, memory_size=4)
+    for bbox_head in head.bbox_head if isinstance(head.bbox_head, list) else [head.bbox_head]:
+        bbox_head.update(num_classes=num_classes, **widths)
+    for rpn in (detector.test_cfg.rpn, detector.train_cfg.rpn_proposal):
+        rpn.update(nms_pre=100, max_per_img=20)
+    stages = detector.train_cfg.rcnn
+    for stage in stages if isinstance(stages, list) else [stages]:
+        stage.sampler.num = 16
     return config
 
 

@@ -8,7 +8,7 @@ from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 
 from mmvod_plugins.models import RDNAggregator
-from mmvod_plugins.models.roi_heads import temporal_roi_head
+from mmvod_plugins.models.roi_heads import base_temporal_roi_head
 from mmvod_plugins.structures import ObjectFeatures
 
 from .. import literal
@@ -184,11 +184,11 @@ def test_a_batch_of_clips_trains():
 def lines(monkeypatch):
     """What the log of a new process would say."""
     found = []
-    monkeypatch.setattr(temporal_roi_head, 'print_log',
+    monkeypatch.setattr(base_temporal_roi_head, 'print_log',
                         lambda text, level=logging.INFO, **_: found.append((level, text)))
-    temporal_roi_head._say_without_references.cache_clear()
+    base_temporal_roi_head._say_without_references.cache_clear()
     yield found
-    temporal_roi_head._say_without_references.cache_clear()
+    base_temporal_roi_head._say_without_references.cache_clear()
 
 
 @pytest.mark.parametrize(('method', 'name'), [('rdn', 'RDN'), ('mega', 'MEGA')])

@@ -1,0 +1,329 @@
+"""Temporal RoI heads in pyramids, a cascade and a transformer: the configs of configs/mixed."""
+
+import copy
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.structures import InstanceData
+
+from mmvod_plugins.models import TemporalCascadeRoIHead
+from mmvod_plugins.models.detection_options import DetectionOptions
+from mmvod_plugins.models.roi_heads import base_temporal_roi_head
+
+from ..tiny import (
+    batch,
+    clip_of,
+    detect,
+    numbers,
+    sample_of,
+    shrink,
+    training_batch,
+    video,
+)
+
+FOLDER = Path(__file__).resolve().parents[3] / 'configs' / 'mixed'
+CONFIGS = {path.stem: path for path in FOLDER.glob('*.py')}
+CASCADE = 'selsa_cascade-rcnn_r50-fpn_8xb1-7e_imagenetvid'
+MEGA = 'mega_faster-rcnn_r50-fpn_4xb1-120k_imagenetvid'
+every_config = pytest.mark.parametrize('name', sorted(CONFIGS))
+#: The references of the papers, for a video of some frames.
+WINDOW = dict(type='LocalWindow', radius=2, num_samples=2, sample_key=True)
+REFERENCES = {
+    'mega': dict(
+        type='ComposedReferences',
+        policies=[WINDOW, dict(type='PrecedingWindow', distance=5, radius=2, num_samples=2),
+                  dict(type='GlobalShuffle', num_frames=2, num_samples=1)]),
+    'selsa': dict(
+        type='TrainTestReferences',
+        training=dict(type='LocalWindow', radius=2, num_samples=2, bilateral=True),
+        testing=dict(type='UniformStride', num_frames=3, append_key=True)),
+}
+
+
+def config_of(name, **settings):
+    config = shrink(Config.fromfile(CONFIGS[name]).model)
+    config.references = REFERENCES[name.split('_')[0]]
+    for key, value in settings.items():
+        config[key] = value  # update() would merge dicts
+    return config
+
+
+def model_of(name, config=None, spread=True, **settings):
+    """A tiny model; ``spread`` weights make references matter without training."""
+    torch.manual_seed(0)
+    model = MODELS.build(config or config_of(name, **settings))
+    model.init_weights()
+    for key, parameter in model.named_parameters() if spread else ():
+        if parameter.dim() > 1 and 'roi_head' in key:
+            std = 0.1 if key.endswith('fc_reg.weight') else 1.0
+            torch.nn.init.normal_(parameter, std=std / parameter[0].numel()**0.5)
+    return model.eval()
+
+
+def scene(length=6):
+    """Noise with a bright box where the ground truth of the samples is."""
+    frames = video(length) // 4
+    for t, frame in enumerate(frames):
+        frame[:, 10:44, 8 + t:40 + t] += 150
+    return frames
+
+
+def train(model, iterations, repeat=False):
+    """The losses of some iterations on clips of one video.
+
+    Or on one clip, with ``repeat``: then the RoI head learns alone, and proposals stay the same.
+    """
+    model.train()
+    learning = model.roi_head if repeat else model
+    optimizer = torch.optim.AdamW(learning.parameters(), lr=1e-3)
+    rng, frames, history = np.random.default_rng(0), scene(), []
+    for iteration in range(iterations):
+        key_id = 2 if repeat else iteration % len(frames)
+        roles = model.references.sample(
+            key_id, len(frames), np.random.default_rng(0) if repeat else rng)
+        clips = model.data_preprocessor(training_batch(frames, key_id, roles), training=True)
+        loss, values = model.parse_losses(model(**clips, mode='loss'))
+        model.zero_grad()
+        loss.backward()
+        optimizer.step()
+        history.append({key: value.item() for key, value in values.items()})
+    return history
+
+
+# Training ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@every_config
+def test_fifty_iterations_overfit_a_video(name):
+    total = [step['loss'] for step in train(model_of(name, spread=False), 50)]
+    assert np.mean(total[-5:]) < 0.4 * np.mean(total[:5])
+
+
+@every_config
+def test_the_loss_falls_and_every_parameter_has_a_gradient(name):
+    config = config_of(name)
+    stages = config.detector.train_cfg.rcnn
+    for part in (config.detector.train_cfg.rpn, *(stages if CASCADE == name else [stages])):
+        part.sampler.num = 10000  # all of them, so that nothing is drawn
+    model = model_of(name, config, spread=False)
+    total = [step['loss'] for step in train(model, 5, repeat=True)]
+    assert total[-1] < 0.95 * total[0]
+    assert [key for key, parameter in model.named_parameters()
+            if parameter.requires_grad and parameter.grad is None] == []
+
+
+# Detection ---------------------------------------------------------------------------------------
+
+
+@every_config
+def test_detections_change_with_the_references(name):
+    model, frames = model_of(name), video(6)
+    found = detect(model, frames)
+    assert [sample.frame_id for sample in found] == list(range(6))
+    assert torch.equal(numbers(detect(model, frames))[0], numbers(found)[0])
+    other = frames.clone()
+    other[1:] = video(5, seed=9)
+    before, after = numbers(found)[0], numbers(detect(model, other))[0]
+    assert before.shape != after.shape or not torch.allclose(before, after, atol=1e-3)
+
+
+@every_config
+def test_a_video_of_one_frame(name):
+    [found] = detect(model_of(name), video(1))
+    assert len(found.pred_instances)
+    assert torch.isfinite(numbers([found])[0]).all()
+
+
+@every_config
+@torch.no_grad()
+def test_without_references_it_is_a_stock_detector_that_says_so(name, monkeypatch):
+    lines = []
+    monkeypatch.setattr(base_temporal_roi_head, 'print_log', lambda line, **_: lines.append(line))
+    base_temporal_roi_head._say_without_references.cache_clear()
+    model, frames = model_of(name, references=None), video(2)
+    found = numbers(detect(model, frames))
+    [line] = lines
+    assert 'each frame is its own reference' in line
+    sample = sample_of(0, 2)
+    sample.set_metainfo(dict(batch_input_shape=(64, 96)))
+    data = dict(inputs=[frames[0][None]], data_samples=[clip_of([sample])])
+    inputs = model.data_preprocessor(data)['inputs'][:, 0]
+    assert torch.equal(numbers(model.detector.predict(inputs, [sample]))[0], found[0])
+
+
+def test_the_dcn_variant_of_the_readme_trains_a_step(tmp_path):
+    text = (FOLDER / 'README.md').read_text()
+    [block] = re.findall(r'^```python dcn config\n(.*?)^```', text, flags=re.MULTILINE | re.DOTALL)
+    path = tmp_path / 'dcn.py'
+    path.write_text(block.replace("'./", f"'{FOLDER}/"))
+    config = shrink(Config.fromfile(path).model)
+    config.references = REFERENCES['mega']
+    config.detector.backbone.update(depth=50, base_channels=2)  # mmdet's basic blocks have no DCN
+    model = model_of(MEGA, config)
+    assert type(model.detector.backbone.layer2[0].conv2).__name__ == 'ModulatedDeformConv2dPack'
+    assert np.isfinite(train(model, 1)[0]['loss'])
+
+
+# The cascade -------------------------------------------------------------------------------------
+
+
+def stock_and_silent():
+    """A stock Cascade R-CNN, and SELSA in it with the same weights and no attention."""
+    path = FOLDER.parent / '_base_' / 'models' / 'cascade-rcnn_r50-fpn.py'
+    stock = model_of(CASCADE, shrink(Config.fromfile(path).model))
+    silent = model_of(CASCADE, references=None)
+    left_out = silent.load_state_dict(stock.state_dict(), strict=False)
+    assert left_out.unexpected_keys == []
+    assert all('.attentions.' in key for key in left_out.missing_keys)
+    for aggregator in silent.roi_head.aggregator:
+        for attention in aggregator.attentions:
+            torch.nn.init.zeros_(attention.out.weight)
+            torch.nn.init.zeros_(attention.out.bias)
+    return stock, silent
+
+
+def test_without_attention_it_is_the_stock_cascade():
+    stock, silent = stock_and_silent()
+    for before, after in zip(numbers(detect(stock, video(2))), numbers(detect(silent, video(2))),
+                             strict=True):
+        assert len(before)
+        torch.testing.assert_close(after, before, rtol=0, atol=1e-5)
+
+
+def test_without_attention_the_losses_are_those_of_the_stock_cascade():
+    losses = []
+    for model in stock_and_silent():
+        model.train()
+        batch = model.data_preprocessor(training_batch(scene(), 2, {}), training=True)
+        torch.manual_seed(3)  # of the samplers
+        losses.append(model(**batch, mode='loss'))
+    assert {f's{stage}.{part}' for stage in range(3)
+            for part in ('loss_cls', 'loss_bbox', 'acc')} <= set(losses[0])
+    torch.testing.assert_close(dict(losses[1]), dict(losses[0]), rtol=0, atol=1e-5)
+
+
+def test_proposals_are_embedded_once_and_refined_boxes_anew():
+    model, calls = model_of(CASCADE), [0, 0, 0]
+
+    def count(stage):
+        def hook(*_):
+            calls[stage] += 1
+        return hook
+
+    for stage, embedding in enumerate(model.roi_head.embedding):
+        embedding.register_forward_hook(count(stage))
+    detect(model, video(6))
+    assert calls == [6, 12, 12]
+
+
+@torch.no_grad()
+def test_maps_are_kept_until_their_frame_is_detected():
+    model = model_of(CASCADE)
+    data = model.data_preprocessor(batch(video(2), [0, 1]))
+    records = list(model.encode_all(data['inputs'], data['data_samples']))
+    model.detect(records[0], {'global': records}, model.init_memory())
+    assert records[0].feats is None
+    assert records[1].feats is not None
+
+
+@torch.no_grad()
+def test_stages_read_their_own_embeddings():
+    model = model_of(CASCADE)
+    data = model.data_preprocessor(batch(video(2), [0, 1]))
+    key, reference = model.encode_all(data['inputs'], data['data_samples'])
+    assert key.objects.feats.shape[1] == 3 * 32
+
+    def scores(stage, value):
+        changed = copy.deepcopy(reference)
+        changed.objects.feats[:, 32 * stage:32 * (stage + 1)] += value
+        _, step = model.roi_head.detect(
+            key.objects, {'global': [changed.objects]}, model.roi_head.init_memory(),
+            key.sample.metainfo, maps=key.feats)
+        return [part.feats for part in step.to_memory]
+
+    plain = scores(0, 0.0)
+    for stage in range(3):
+        changed = scores(stage, 1.0)
+        same = [a.shape == b.shape and torch.equal(a, b)
+                for a, b in zip(plain, changed, strict=True)]
+        assert same[:stage] == [True] * stage
+        assert not same[stage]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('options', [None, DetectionOptions(nms=False, class_scores=True)])
+def test_no_proposals_give_no_detections(options):
+    model = model_of(CASCADE)
+    data = model.data_preprocessor(batch(video(1), [0]))
+    [key] = model.encode_all(data['inputs'], data['data_samples'])
+    found, _ = model.roi_head.detect(
+        key.objects[:0], {'global': [key.objects]}, model.roi_head.init_memory(),
+        key.sample.metainfo, options=options, maps=key.feats)
+    assert len(found) == 0
+
+
+def test_without_a_roi_every_stage_still_runs():
+    """Neither proposals nor ground truth in a frame."""
+    head = model_of(CASCADE).train().roi_head
+    maps = tuple(torch.rand(1, 16, 16 // 2**i, 24 // 2**i) for i in range(4))
+    sample = sample_of(0, 1)
+    sample.gt_instances = sample.gt_instances[:0]
+    empty = InstanceData(bboxes=torch.zeros(0, 4), scores=torch.zeros(0))
+    losses = head.loss(maps, [empty], [sample])
+    assert {'s0.loss_bbox', 's1.loss_bbox', 's2.loss_bbox'} <= set(losses)
+    total = sum(value.sum() for key, value in losses.items() if 'loss' in key)
+    assert total.isfinite()
+    total.backward()
+    missing = {key for key, parameter in head.named_parameters() if parameter.grad is None}
+    # mmdet's box heads leave loss_cls out, with one stage as with three
+    assert missing == {f'bbox_head.{stage}.fc_cls.{part}'
+                       for stage in range(3) for part in ('weight', 'bias')}
+
+
+def test_objects_may_be_kept_in_half_precision():
+    exact = numbers(detect(model_of(CASCADE), video(2)))
+    half = numbers(detect(model_of(CASCADE, keep_objects=dict(dtype='float16')), video(2)))
+    assert len(exact[0]) == len(half[0])
+    torch.testing.assert_close(half[0][:, 4], exact[0][:, 4], rtol=0, atol=2e-2)
+
+
+def test_details_of_detections():
+    plain = model_of(CASCADE)
+    detailed = model_of(CASCADE, detections=dict(class_scores=True))
+    for before, after in zip(detect(plain, video(3)), detect(detailed, video(3)), strict=True):
+        assert torch.equal(numbers([before])[0], numbers([after])[0])
+        rows = after.pred_instances
+        assert torch.equal(rows.class_scores.gather(1, rows.labels[:, None])[:, 0], rows.scores)
+    everything = model_of(
+        CASCADE, detections=dict(nms=False, score_thr=0.0, class_scores=True))
+    rows = detect(everything, video(2))[0].pred_instances
+    assert len(rows) == (int(rows.objects.max()) + 1) * 4
+    with pytest.raises(ValueError, match='relates objects by location'):
+        model_of(CASCADE, detections=dict(relations=True))
+
+
+def test_mega_in_the_cascade_has_a_memory_for_every_stage():
+    """Any aggregator fits any of the heads; relations are those of the proposals."""
+    config = config_of(CASCADE, references=REFERENCES['mega'], detections=dict(relations=True))
+    config.detector.roi_head.aggregator = dict(
+        type='MEGAAggregator', channels=32, num_heads=4, num_local_stages=2, reference_topk=8,
+        distilled_topk=3, memory_size=4)
+    model = model_of(CASCADE, config)
+    found = detect(model, video(6))
+    assert [sample.relations.shape[1] for sample in found] == [8] * 5 + [0]
+    assert [len(part) for part in model.roi_head.init_memory()] == [0, 0, 0]
+    assert np.isfinite(train(model, 2)[-1]['loss'])
+
+
+def test_masks_are_refused():
+    settings = config_of(CASCADE).detector.roi_head
+    settings.update(mask_roi_extractor=settings.bbox_roi_extractor,
+                    mask_head=dict(type='FCNMaskHead', in_channels=16, num_convs=1))
+    with pytest.raises(ValueError, match='leave mask_head away'):
+        TemporalCascadeRoIHead(**{k: v for k, v in settings.items() if k != 'type'})
