@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .formats import recognise, unwrap
-from .methods import AGGREGATOR, STARTS, method_of
+from .methods import AGGREGATOR, STAGE, STARTS, method_of
 
 _LAST_LAYERS = ('.fc_cls.', '.fc_reg.', '.rpn_cls.', '.rpn_reg.', '.retina_cls.', '.conv_cls.')
 
@@ -52,10 +52,15 @@ def _check_method(weights: dict[str, Tensor], own: dict[str, Tensor], published:
                           'keep their initial weights and need training', stacklevel=2)
         return
     if (held, wanted) in STARTS:
-        parts = {'.'.join(key.removeprefix(AGGREGATOR).split('.')[:2]) for key in ours - theirs}
+        parts = {'.'.join(STAGE.sub('', key.removeprefix(AGGREGATOR)).split('.')[:2])
+                 for key in ours - theirs}
         warnings.warn(f'the checkpoint holds {held}, the model is {wanted}: these modules keep '
                       f'their initial weights and need training: {sorted(parts)}', stacklevel=2)
-    elif held != wanted or not theirs & ours:
+    elif held == wanted and not theirs & ours:
+        raise ValueError(f'the checkpoint holds {held} (it has {min(theirs)!r}) and the model is '
+                         f'{held}, but one of the two is a cascade with an aggregator per stage: '
+                         'use the config that the file was trained with')
+    elif held != wanted:
         raise ValueError(f'the checkpoint holds {held} (it has {min(theirs)!r}), but the model is '
                          f'{wanted or "a single-frame detector"}: use a config of {held}')
 

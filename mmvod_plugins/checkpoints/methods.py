@@ -7,6 +7,8 @@ from collections.abc import Collection
 
 #: Keys of the temporal modules on objects.
 AGGREGATOR = 'detector.roi_head.aggregator.'
+#: In a cascade every stage has an aggregator.
+STAGE = re.compile(r'^\d+\.')
 #: Keys of the part that aligns RoI features.
 ALIGN = 'detector.roi_head.temporal_roi_align.'
 #: Name of the method by the aggregator's keys that only its weights have, first match first.
@@ -23,7 +25,8 @@ OTHER = 'another temporal method'
 
 def method_of(keys: Collection[str]) -> str | None:
     """The method of weights by their names, None for a detector of single frames."""
-    own = [key.removeprefix(AGGREGATOR) for key in keys if key.startswith(AGGREGATOR)]
+    own = [STAGE.sub('', key.removeprefix(AGGREGATOR)) for key in keys
+           if key.startswith(AGGREGATOR)]
     if not own:
         return None
     method = next((name for name, pattern in METHODS

@@ -191,6 +191,16 @@ def test_the_stock_runner_trains_validates_and_saves_by_iterations(tiny_json, tm
     assert 'coco/bbox_mAP_50' in runner.test()
 
 
+@pytest.mark.parametrize('name', [
+    'mega_faster-rcnn_r50-fpn_4xb1-120k_imagenetvid',
+    'mega_faster-rcnn_swin-t-fpn_4xb1-120k_imagenetvid',
+    'selsa_cascade-rcnn_r50-fpn_8xb1-7e_imagenetvid'])
+def test_the_stock_runner_tests_mixed_models(name, tiny_json, tmp_path):
+    config = under_the_runner(name, tiny_json, tmp_path)
+    config.update(train_cfg=None, train_dataloader=None, optim_wrapper=None, param_scheduler=None)
+    assert 'coco/bbox_mAP_50' in Runner.from_cfg(config).test()
+
+
 @pytest.mark.parametrize('place', ['train', 'val', 'test'])
 def test_the_stock_runner_refuses_two_policies(tiny_json, tmp_path, place):
     config = under_the_runner(MEGA.format('r50', ''), tiny_json, tmp_path)

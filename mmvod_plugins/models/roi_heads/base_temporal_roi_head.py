@@ -155,6 +155,17 @@ class BaseTemporalRoIHead(metaclass=ABCMeta):
         if not any(references.values()):
             _say_without_references(type(self._settings).__name__)
 
+    def _alone(self, aggregator: Aggregator, rois: Tensor, feats: Tensor) -> Tensor:
+        """Enhanced embeddings (N, C) of RoIs (N, 5), each image its own reference."""
+        self._say_if_alone({})
+        enhanced = feats.new_zeros(len(feats), aggregator.out_channels)
+        for image in rois[:, 0].unique():
+            rows = (rois[:, 0] == image).nonzero()[:, 0]
+            key = ObjectFeatures(rois[rows, 1:], feats[rows], feats.new_zeros(len(rows)),
+                                 torch.zeros_like(rows))
+            enhanced[rows] = aggregator(key, {}, None).feats
+        return enhanced
+
     def _enhance(self, aggregator: Aggregator, sampling: Sequence[SamplingResult], feats: Tensor,
                  references: Sequence[References]) -> Tensor:
         """Enhanced embeddings (N, C) of the training RoIs of all key frames."""

@@ -129,6 +129,12 @@ class TemporalCascadeRoIHead(BaseTemporalRoIHead, CascadeRoIHead):
             rescale=rescale)[0]
         return detections, Aggregated(steps[-1].feats, steps, steps[0].relation_stage)
 
+    def _bbox_forward(self, stage: int, x: tuple[Tensor, ...], rois: Tensor) -> dict[str, Tensor]:
+        """What mmdet's ``forward`` asks for: scores and deltas of RoIs without references."""
+        enhanced = self._alone(self.aggregator[stage], rois, self._embed_stage(stage, x, rois))
+        cls_score, bbox_pred = self.bbox_head[stage](enhanced)
+        return dict(cls_score=cls_score, bbox_pred=bbox_pred, bbox_feats=enhanced)
+
     def _refine(self, stage: int, boxes: Tensor, cls_score: Tensor, bbox_pred: Tensor,
                 img_meta: dict) -> Tensor:
         """Boxes (N, 4) of the next stage."""

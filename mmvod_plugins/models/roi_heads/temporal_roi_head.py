@@ -120,6 +120,12 @@ class TemporalRoIHead(BaseTemporalRoIHead, StandardRoIHead):
         aggregated = self.aggregator(key, references, memory)
         return self._classify(key, aggregated, img_meta, test_cfg, rescale), aggregated
 
+    def _bbox_forward(self, x: tuple[Tensor, ...], rois: Tensor) -> dict[str, Tensor]:
+        """What mmdet's ``forward`` asks for: scores and deltas of RoIs without references."""
+        enhanced = self._alone(self.aggregator, rois, self._embed(x, rois))
+        cls_score, bbox_pred = self.bbox_head(enhanced)
+        return dict(cls_score=cls_score, bbox_pred=bbox_pred, bbox_feats=enhanced)
+
     def _classify(self, key: ObjectFeatures, aggregated: Aggregated, img_meta: dict,
                   test_cfg: ConfigDict | None, rescale: bool) -> InstanceData:
         """Detections of one frame, or with no ``test_cfg`` boxes and scores of every object."""
@@ -154,8 +160,10 @@ class TemporalRoIHead(BaseTemporalRoIHead, StandardRoIHead):
             levels = extractor.map_roi_levels(rois, extractor.num_inputs)
         aligned = feats.clone()
         for frame, frames_maps in enumerate(reference_maps):
-            for level in range(extractor.num_inputs if frames_maps else 0):
+            for level in range(extractor.num_inputs):
                 rows = ((rois[:, 0] == frame) & (levels == level)).nonzero()[:, 0]
-                maps = torch.cat([maps[level] for maps in frames_maps])
+                # without references nothing is added, but the weights stay in the graph
+                maps = torch.cat([maps[level] for maps in frames_maps]) if frames_maps else \
+                    feats.new_zeros(0, *feats.shape[1:])
                 aligned[rows] = self.temporal_roi_align(feats[rows], maps).to(feats.dtype)
         return aligned

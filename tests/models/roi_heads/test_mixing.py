@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.runner.checkpoint import load_state_dict
 from mmengine.structures import InstanceData
 
 from mmvod_plugins.models import TemporalCascadeRoIHead
@@ -327,3 +328,31 @@ def test_masks_are_refused():
                     mask_head=dict(type='FCNMaskHead', in_channels=16, num_convs=1))
     with pytest.raises(ValueError, match='leave mask_head away'):
         TemporalCascadeRoIHead(**{k: v for k, v in settings.items() if k != 'type'})
+
+
+def tensors_of(parts):
+    if isinstance(parts, torch.Tensor):
+        return [parts]
+    return [part for item in parts for part in tensors_of(item)]
+
+
+@every_config
+def test_the_bare_detector_gives_scores_of_every_proposal(name):
+    model = model_of(name)
+    sample = sample_of(0, 1)
+    sample.set_metainfo(dict(batch_input_shape=(64, 96), pad_shape=(64, 96)))
+    *_, found = model(video(1)[None].float(), [clip_of([sample])], mode='tensor')
+    found = [part for part in tensors_of(found) if len(part)]
+    assert found
+    assert all(torch.isfinite(part).all() for part in found)
+
+
+def test_checkpoints_of_other_methods_and_forms_are_refused_by_a_cascade():
+    cascade, mega = model_of(CASCADE), model_of(MEGA)
+    with pytest.raises(ValueError, match=r'holds MEGA .* but the model is SELSA'):
+        load_state_dict(cascade, mega.state_dict())
+    single = {name.replace('aggregator.0.', 'aggregator.'): value
+              for name, value in cascade.state_dict().items()
+              if 'aggregator.1.' not in name and 'aggregator.2.' not in name}
+    with pytest.raises(ValueError, match='one of the two is a cascade'):
+        load_state_dict(cascade, single)
