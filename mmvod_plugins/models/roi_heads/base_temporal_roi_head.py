@@ -176,6 +176,10 @@ class BaseTemporalRoIHead(metaclass=ABCMeta):
             key = ObjectFeatures(
                 get_box_tensor(result.priors), feat, feat.new_zeros(len(feat)),
                 torch.zeros(len(feat), dtype=torch.long, device=feat.device))
+            if not any(roles.values()):
+                # Samplers put positives first: the best of the key objects would be the true ones.
+                order = torch.randperm(len(feat), device=feat.device)
+                roles = {'local': [key[order]]}
             enhanced.append(aggregator(key, roles, None).feats)
         return torch.cat(enhanced)
 
