@@ -161,9 +161,10 @@ def test_takes_suppressed_detections_when_forced():
 
 
 def test_does_not_guess_when_told_or_when_evidence_is_small():
-    SeqNMS()(suppressed_video().with_arrays(suppressed=False))
-    SeqNMS()(suppressed_video().frames_between(0, 4))
-    SeqNMS()(random_video(6, num_boxes=25).with_arrays(suppressed=None))
+    for video in (suppressed_video().with_arrays(suppressed=False),
+                  suppressed_video().frames_between(0, 4),
+                  random_video(6, num_boxes=25).with_arrays(suppressed=None)):
+        assert SeqNMS()(video).suppressed is True
 
 
 @pytest.mark.parametrize(('options', 'message'), [
