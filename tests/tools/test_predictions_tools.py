@@ -149,5 +149,5 @@ def test_a_video_is_drawn_over_time(run, files):
                f'one={files / "p.npz"}', f'two={files / "p.json"}', '--out', files / 'strip.png']
     run(*command, '--zoom', '1', '--video', 'video_1', '--frames', '0', '2', '3')
     picture = cv2.imread(str(files / 'strip.png'))
-    assert picture.shape == (3 * 48 + 2 * 4, 116 + 3 * 64 + 2 * 4, 3)
+    assert picture.shape == (3 * 48 + 2 * 4, 130 + 3 * 64 + 2 * 4, 3)
     assert 'is not in the video' in run(*command, '--frames', '9', code=1).stderr

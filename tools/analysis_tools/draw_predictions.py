@@ -26,7 +26,7 @@ from mmvod_plugins.evaluation.report import score_of_best
 from mmvod_plugins.visualization import contact_sheet, draw_detections
 
 GREEN = (0, 200, 0)
-TITLE_WIDTH = 116
+TITLE_WIDTH = 130
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
