@@ -1,0 +1,91 @@
+"""How a video detector is trained: losses of the key frames of clips."""
+
+from __future__ import annotations
+
+import torch
+from mmdet.structures import DetDataSample, TrackDataSample
+from torch import Tensor
+
+from mmvod_plugins.structures import FrameRecord
+
+from . import checks, detector_steps
+from .clip import ClipBatch, gather_clips
+from .video_encoding import VideoEncoding, maps_of, objects_of, rows_of
+
+
+class VideoTraining(VideoEncoding):
+    """The training step; it keeps nothing of a clip."""
+
+    def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
+        """Losses of the key frames of clips.
+
+        Args:
+            inputs: (B, T, C, H, W).
+            data_samples: B clips of T frames with roles and ground truth.
+
+        Raises:
+            FloatingPointError: If a loss is not finite, with the files of the clips.
+        """
+        batch = gather_clips(inputs, data_samples, self._detached_roles())
+        for clip in batch.clips:
+            drawn_by = batch.samples[clip.key].metainfo.get('references')
+            checks.check_clip(self.references, clip, drawn_by)
+        records = self._training_records(batch)
+        keys = [records[clip.key] for clip in batch.clips]
+        samples = [key.sample for key in keys]
+        roles = [{role: [records[row] for row in rows] for role, rows in clip.roles.items()}
+                 for clip in batch.clips]
+        maps = [key.feats for key in keys]
+        if self.temporal_neck is not None:
+            maps = [
+                self.temporal_neck(key, references, None).feats
+                for key, references in zip(keys, roles, strict=True)
+            ]
+        feats = tuple(torch.cat(level) for level in zip(*maps, strict=True))
+        roi_inputs = {}
+        if self.roi_head is not None:
+            roi_inputs['references'] = [{
+                role: objects_of(frames)
+                for role, frames in references.items()
+            } for references in roles]
+            if self.roi_head.needs_maps:
+                roi_inputs['reference_maps'] = [maps_of(references) for references in roles]
+        losses = detector_steps.loss(self.detector, feats, samples, roi_inputs)
+        checks.check_finite(losses, samples)
+        return losses
+
+    def _training_records(self, batch: ClipBatch) -> list[FrameRecord]:
+        """Records of every row of a batch, the last ones without gradient."""
+        wanted = {row for clip in batch.clips for rows in clip.roles.values() for row in rows}
+        records = self._records(batch.frames[:batch.num_grad], batch.samples[:batch.num_grad],
+                                wanted)
+        if batch.num_grad < len(batch.samples):
+            with torch.no_grad():
+                records += self._records(batch.frames[batch.num_grad:],
+                                         batch.samples[batch.num_grad:],
+                                         {row - batch.num_grad for row in wanted})
+        return records
+
+    def _records(self, frames: Tensor, samples: list[DetDataSample],
+                 references: set[int]) -> list[FrameRecord]:
+        """Records with maps of all frames, and objects of those that serve as references."""
+        feats = self.detector.extract_feat(frames)
+        records = [
+            FrameRecord(sample.metainfo.get('frame_id', 0), sample, rows_of(feats, [i]),
+                        extras={'image': frames[i:i + 1]}) for i, sample in enumerate(samples)
+        ]
+        rows = sorted(row for row in references if 0 <= row < len(samples))
+        if self.roi_head is not None and rows:
+            objects = self._objects(
+                rows_of(feats, rows), [samples[row] for row in rows],
+                self.roi_head.reference_topk)
+            for row, part in zip(rows, objects, strict=True):
+                records[row].objects = part
+        return records
+
+    def _detached_roles(self) -> frozenset[str]:
+        """Roles that no temporal part wants a gradient for."""
+        parts = self._parts()
+        roles = frozenset().union(*(part.roles for part in parts))
+        with_grad = frozenset().union(*(part.roles - part.detached_roles for part in parts))
+        return roles - with_grad
