@@ -4,6 +4,7 @@ from .base import KEY_ROLE, FrameInputs, KeyFrameOnly, ReferencePolicy, build_re
 from .causal import CausalWindow, GlobalReservoir
 from .composition import ComposedReferences
 from .global_shuffle import GlobalShuffle
+from .key_frame_interval import KeyFrameInterval
 from .local_window import LocalWindow
 from .preceding_window import PrecedingWindow
 from .train_test import TrainTestReferences
@@ -12,6 +13,6 @@ from .uniform_stride import UniformStride
 __all__ = [
     'KEY_ROLE',
     'CausalWindow', 'ComposedReferences', 'FrameInputs', 'GlobalReservoir', 'GlobalShuffle',
-    'KeyFrameOnly', 'LocalWindow', 'PrecedingWindow', 'ReferencePolicy',
+    'KeyFrameInterval', 'KeyFrameOnly', 'LocalWindow', 'PrecedingWindow', 'ReferencePolicy',
     'TrainTestReferences', 'UniformStride', 'build_references'
 ]

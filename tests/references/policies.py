@@ -5,6 +5,7 @@ from mmvod_plugins.references import (
                                       ComposedReferences,
                                       GlobalReservoir,
                                       GlobalShuffle,
+                                      KeyFrameInterval,
                                       KeyFrameOnly,
                                       LocalWindow,
                                       PrecedingWindow,
@@ -24,9 +25,11 @@ POLICIES = {
     'train_test': TrainTestReferences(LocalWindow(9, bilateral=True), UniformStride(3)),
     'train_test_window': TrainTestReferences(UniformStride(3), LocalWindow(2)),
     'causal': CausalWindow(4),
+    'interval': KeyFrameInterval(4),
+    'interval_around': KeyFrameInterval(3, sample_range=(-2, 5), sample_key=False),
     'reservoir': GlobalReservoir(3, seed=2),
     'mega': ComposedReferences([LocalWindow(2), GlobalShuffle(3), PrecedingWindow(4, 2)]),
     'online_mega': ComposedReferences([CausalWindow(5), GlobalReservoir(3), PrecedingWindow(4, 2)]),
 }
 LIVE = ('key_only', 'window', 'one_sided', 'preceding', 'bilateral', 'train_test_window',
-        'causal', 'reservoir', 'online_mega')
+        'causal', 'interval', 'interval_around', 'reservoir', 'online_mega')
