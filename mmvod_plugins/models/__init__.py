@@ -4,11 +4,13 @@ from .necks import TemporalNeck
 from .roi_heads import (
     Aggregator,
     Conv5RoIExtractor,
+    EmbeddingDoubleBBoxHead,
     MEGAAggregator,
     RDNAggregator,
     RoIEmbedding,
     SELSAAggregator,
     TemporalCascadeRoIHead,
+    TemporalDoubleHeadRoIHead,
     TemporalRoIAlign,
     TemporalRoIHead,
 )
@@ -16,8 +18,8 @@ from .task_modules import InclusiveBoxCoder, RoundedAnchorGenerator
 from .video_detector import VideoDetector
 
 __all__ = [
-    'Aggregator', 'Conv5RoIExtractor', 'InclusiveBoxCoder', 'MEGAAggregator', 'RDNAggregator',
-    'RoIEmbedding', 'RoundedAnchorGenerator', 'SELSAAggregator', 'TemporalCascadeRoIHead',
-    'TemporalNeck',
+    'Aggregator', 'Conv5RoIExtractor', 'EmbeddingDoubleBBoxHead', 'InclusiveBoxCoder',
+    'MEGAAggregator', 'RDNAggregator', 'RoIEmbedding', 'RoundedAnchorGenerator',
+    'SELSAAggregator', 'TemporalCascadeRoIHead', 'TemporalDoubleHeadRoIHead', 'TemporalNeck',
     'TemporalRoIAlign', 'TemporalRoIHead', 'VideoDetector'
 ]
