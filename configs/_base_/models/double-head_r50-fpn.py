@@ -1,4 +1,4 @@
-# mmdet's Double-Head R-CNN with R-50 and FPN: fully connected layers classify, convolutions localise.
+# mmdet's Double-Head R-CNN, R-50 and FPN: linear layers classify, convolutions localise.
 _base_ = ['./faster-rcnn_r50-fpn.py']
 
 model = dict(
