@@ -5,11 +5,13 @@ from .necks import DFFNeck, FGFANeck, TemporalNeck
 from .roi_heads import (
     Aggregator,
     Conv5RoIExtractor,
+    EmbeddingDoubleBBoxHead,
     MEGAAggregator,
     RDNAggregator,
     RoIEmbedding,
     SELSAAggregator,
     TemporalCascadeRoIHead,
+    TemporalDoubleHeadRoIHead,
     TemporalRoIAlign,
     TemporalRoIHead,
 )
@@ -17,9 +19,9 @@ from .task_modules import InclusiveBoxCoder, RoundedAnchorGenerator
 from .video_detector import VideoDetector
 
 __all__ = [
-    'Aggregator', 'Conv5RoIExtractor', 'DFFNeck', 'FGFANeck', 'FlowNetSimple',
-    'InclusiveBoxCoder', 'MEGAAggregator', 'RDNAggregator',
-    'RoIEmbedding', 'RoundedAnchorGenerator', 'SELSAAggregator', 'TemporalCascadeRoIHead',
-    'TemporalNeck',
-    'TemporalRoIAlign', 'TemporalRoIHead', 'VideoDetector'
+    'Aggregator', 'Conv5RoIExtractor', 'DFFNeck', 'EmbeddingDoubleBBoxHead', 'FGFANeck',
+    'FlowNetSimple', 'InclusiveBoxCoder', 'MEGAAggregator', 'RDNAggregator', 'RoIEmbedding',
+    'RoundedAnchorGenerator', 'SELSAAggregator', 'TemporalCascadeRoIHead',
+    'TemporalDoubleHeadRoIHead', 'TemporalNeck', 'TemporalRoIAlign', 'TemporalRoIHead',
+    'VideoDetector'
 ]
