@@ -1,6 +1,7 @@
 """Models: the video detector and its temporal parts."""
 
-from .necks import TemporalNeck
+from .layers import ConvGRUCell, STMMCell
+from .necks import STMMNeck, TemporalNeck
 from .roi_heads import (
     Aggregator,
     Conv5RoIExtractor,
@@ -16,8 +17,8 @@ from .task_modules import InclusiveBoxCoder, RoundedAnchorGenerator
 from .video_detector import VideoDetector
 
 __all__ = [
-    'Aggregator', 'Conv5RoIExtractor', 'InclusiveBoxCoder', 'MEGAAggregator', 'RDNAggregator',
-    'RoIEmbedding', 'RoundedAnchorGenerator', 'SELSAAggregator', 'TemporalCascadeRoIHead',
-    'TemporalNeck',
-    'TemporalRoIAlign', 'TemporalRoIHead', 'VideoDetector'
+    'Aggregator', 'Conv5RoIExtractor', 'ConvGRUCell', 'InclusiveBoxCoder', 'MEGAAggregator',
+    'RDNAggregator', 'RoIEmbedding', 'RoundedAnchorGenerator', 'SELSAAggregator', 'STMMCell',
+    'STMMNeck', 'TemporalCascadeRoIHead', 'TemporalNeck', 'TemporalRoIAlign', 'TemporalRoIHead',
+    'VideoDetector'
 ]

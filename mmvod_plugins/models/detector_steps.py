@@ -15,7 +15,7 @@ from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from .detection_options import DetectionOptions, select_detections
+from .detection_options import DetectionOptions, select_detections, suppress
 
 Feats = tuple[Tensor, ...]
 
@@ -49,6 +49,34 @@ def predict(detector: BaseDetector, feats: Feats, samples: list[DetDataSample], 
         return head.predict(feats, proposals, samples, rescale=rescale)
     raw = head.predict_bbox(feats, metas, proposals, rcnn_test_cfg=None, rescale=rescale)
     return [select_detections(frame, detector.test_cfg.rcnn, options) for frame in raw]
+
+
+def predict_raw(detector: BaseDetector, feats: Feats, samples: list[DetDataSample], rescale: bool,
+                options: DetectionOptions) -> list[InstanceData]:
+    """What :func:`select` makes detections of: the boxes of every frame before suppression."""
+    metas = [sample.metainfo for sample in samples]
+    if is_two_stage(detector):
+        proposals = propose(detector, feats, samples)
+        return detector.roi_head.predict_bbox(feats, metas, proposals, rcnn_test_cfg=None,
+                                              rescale=rescale)
+    head = detector.bbox_head
+    return head.predict_by_feat(*head(feats), batch_img_metas=metas, rescale=rescale,
+                                cfg=options.change(head.test_cfg), with_nms=False)
+
+
+def select(detector: BaseDetector, raw: list[InstanceData],
+           options: DetectionOptions) -> InstanceData:
+    """Detections of one frame from all that was found in it, suppressed once.
+
+    Args:
+        detector: With the thresholds.
+        raw: Boxes of one or several passes over the frame, from :func:`predict_raw`.
+        options: What is asked for.
+    """
+    pooled = InstanceData.cat([part for part in raw if len(part)] or raw[:1])
+    if is_two_stage(detector):
+        return select_detections(pooled, detector.test_cfg.rcnn, options)
+    return suppress(pooled, options.change(detector.bbox_head.test_cfg))
 
 
 def suppresses(detector: BaseDetector, options: DetectionOptions) -> bool:

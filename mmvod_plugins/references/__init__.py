@@ -4,6 +4,7 @@ from .base import KEY_ROLE, FrameInputs, KeyFrameOnly, ReferencePolicy, build_re
 from .causal import CausalWindow, GlobalReservoir
 from .composition import ComposedReferences
 from .global_shuffle import GlobalShuffle
+from .interleaved_windows import CentredWindow, InterleavedWindows
 from .local_window import LocalWindow
 from .preceding_window import PrecedingWindow
 from .train_test import TrainTestReferences
@@ -11,7 +12,8 @@ from .uniform_stride import UniformStride
 
 __all__ = [
     'KEY_ROLE',
-    'CausalWindow', 'ComposedReferences', 'FrameInputs', 'GlobalReservoir', 'GlobalShuffle',
-    'KeyFrameOnly', 'LocalWindow', 'PrecedingWindow', 'ReferencePolicy',
+    'CausalWindow', 'CentredWindow', 'ComposedReferences', 'FrameInputs', 'GlobalReservoir',
+    'GlobalShuffle', 'InterleavedWindows', 'KeyFrameOnly', 'LocalWindow',
+    'PrecedingWindow', 'ReferencePolicy',
     'TrainTestReferences', 'UniformStride', 'build_references'
 ]

@@ -30,6 +30,12 @@ SETTINGS = {
                            num_result_stages=1, reference_topk=5, distilled_topk=2, memory_size=3),
     'RDNAggregator': dict(channels=CHANNELS, num_heads=4, reference_topk=5, distilled_topk=2),
     'SELSAAggregator': dict(channels=CHANNELS, num_heads=4, num_stages=3, reference_topk=5),
+    'STMMNeck': dict(in_channels=CHANNELS, channels=8, replaces='detector.neck.last_conv.conv'),
+}
+#: Further settings of classes that are two things, by a name of their own.
+VARIANTS = {
+    'STMMNeck added to the maps': ('STMMNeck', dict(in_channels=CHANNELS, channels=8)),
+    'STMMNeck online': ('STMMNeck', dict(in_channels=CHANNELS, channels=8, bidirectional=False)),
 }
 #: Methods that set a module up.
 SETUP = {'__init__'}
@@ -67,13 +73,16 @@ def registered(kind):
 
 
 AGGREGATORS = registered(Aggregator)
-PARTS = [*AGGREGATORS, *registered(TemporalNeck), ExampleNeck]
-every_part = pytest.mark.parametrize('cls', PARTS, ids=lambda cls: cls.__name__)
+PARTS = [*AGGREGATORS, *registered(TemporalNeck), ExampleNeck, *VARIANTS]
+every_part = pytest.mark.parametrize('cls', PARTS, ids=lambda cls: getattr(cls, '__name__', cls))
 
 
 def build(cls):
     if cls is ExampleNeck:
         part = cls(CHANNELS)
+    elif cls in VARIANTS:
+        name, settings = VARIANTS[cls]
+        part = MODELS.get(name)(**copy.deepcopy(settings))
     elif cls.__name__ not in SETTINGS:
         pytest.fail(f'{cls.__name__} is registered but has no line in SETTINGS of this file')
     else:
@@ -102,12 +111,15 @@ def frame(part, frame_id):
 
 def clip(part, key_id, roles=None):
     """References of all roles that the part knows."""
-    return {role: [frame(part, (key_id + 3 * i + j) % 9) for j in range(3)]
+    first = key_id - 2 if getattr(part, 'causal', False) else key_id
+    return {role: [frame(part, (first + 3 * i + j) % 9) for j in range(3)]
             for i, role in enumerate(sorted(part.roles if roles is None else roles))}
 
 
 def streaming_roles(part):
-    """While testing, the memory itself stands for roles that exist in training alone."""
+    """While testing, a memory stands for roles that exist in training alone, or for them all."""
+    if getattr(part, 'causal', False):
+        return frozenset()
     return part.roles - part.detached_roles
 
 
@@ -361,4 +373,4 @@ def test_the_search_for_stored_state_finds_it():
 def test_every_registered_part_is_a_module_of_the_package():
     assert set(AGGREGATORS) <= set(modules_of_the_package())
     assert VideoDetector in modules_of_the_package()
-    assert SETTINGS.keys() <= {cls.__name__ for cls in PARTS}
+    assert SETTINGS.keys() <= {getattr(cls, '__name__', cls) for cls in PARTS}

@@ -2,9 +2,11 @@
 
 from mmvod_plugins.references import (
                                       CausalWindow,
+                                      CentredWindow,
                                       ComposedReferences,
                                       GlobalReservoir,
                                       GlobalShuffle,
+                                      InterleavedWindows,
                                       KeyFrameOnly,
                                       LocalWindow,
                                       PrecedingWindow,
@@ -23,10 +25,13 @@ POLICIES = {
     'bilateral': LocalWindow(2, stride=2, num_samples=4, bilateral=True),
     'train_test': TrainTestReferences(LocalWindow(9, bilateral=True), UniformStride(3)),
     'train_test_window': TrainTestReferences(UniformStride(3), LocalWindow(2)),
+    'interleaved': InterleavedWindows(3, 2, num_samples=2),
+    'centred': CentredWindow(3, 2, num_samples=4),
+    'train_test_interleaved': TrainTestReferences(InterleavedWindows(3, 2), KeyFrameOnly()),
     'causal': CausalWindow(4),
     'reservoir': GlobalReservoir(3, seed=2),
     'mega': ComposedReferences([LocalWindow(2), GlobalShuffle(3), PrecedingWindow(4, 2)]),
     'online_mega': ComposedReferences([CausalWindow(5), GlobalReservoir(3), PrecedingWindow(4, 2)]),
 }
 LIVE = ('key_only', 'window', 'one_sided', 'preceding', 'bilateral', 'train_test_window',
-        'causal', 'reservoir', 'online_mega')
+        'interleaved', 'centred', 'train_test_interleaved', 'causal', 'reservoir', 'online_mega')
