@@ -1,24 +1,30 @@
 """Models: the video detector and its temporal parts."""
 
-from .layers import ConvGRUCell, STMMCell
-from .necks import STMMNeck, TemporalNeck
+from .backbones import VGG16
+from .dense_heads import FirstLevelRPNHead
+from .layers import ConvGRUCell, PSRoIAlign, PSRoIPool, STMMCell
+from .necks import RFCNNeck, STMMNeck, TemporalNeck, VGGNeck
 from .roi_heads import (
     Aggregator,
     Conv5RoIExtractor,
     MEGAAggregator,
     RDNAggregator,
+    RFCNBBoxHead,
+    RFCNRoIHead,
     RoIEmbedding,
     SELSAAggregator,
     TemporalCascadeRoIHead,
     TemporalRoIAlign,
     TemporalRoIHead,
+    VGGBBoxHead,
 )
 from .task_modules import InclusiveBoxCoder, RoundedAnchorGenerator
 from .video_detector import VideoDetector
 
 __all__ = [
-    'Aggregator', 'Conv5RoIExtractor', 'ConvGRUCell', 'InclusiveBoxCoder', 'MEGAAggregator',
-    'RDNAggregator', 'RoIEmbedding', 'RoundedAnchorGenerator', 'SELSAAggregator', 'STMMCell',
-    'STMMNeck', 'TemporalCascadeRoIHead', 'TemporalNeck', 'TemporalRoIAlign', 'TemporalRoIHead',
-    'VideoDetector'
+    'VGG16', 'Aggregator', 'Conv5RoIExtractor', 'ConvGRUCell', 'FirstLevelRPNHead',
+    'InclusiveBoxCoder', 'MEGAAggregator', 'PSRoIAlign', 'PSRoIPool', 'RDNAggregator',
+    'RFCNBBoxHead', 'RFCNNeck', 'RFCNRoIHead', 'RoIEmbedding', 'RoundedAnchorGenerator',
+    'SELSAAggregator', 'STMMCell', 'STMMNeck', 'TemporalCascadeRoIHead', 'TemporalNeck',
+    'TemporalRoIAlign', 'TemporalRoIHead', 'VGGBBoxHead', 'VGGNeck', 'VideoDetector'
 ]

@@ -28,9 +28,24 @@ def is_two_stage(detector: BaseDetector) -> bool:
 def propose(detector: BaseDetector, feats: Feats,
             samples: list[DetDataSample]) -> list[InstanceData]:
     """Proposals of every frame, best first: the samples' own, or the RPN's as in testing."""
-    if samples[0].get('proposals') is not None:
-        return [sample.proposals for sample in samples]
+    if samples[0].get('proposals') is not None or not detector.with_rpn:
+        return given_proposals(samples)
     return detector.rpn_head.predict(feats, samples, rescale=False)
+
+
+def given_proposals(samples: list[DetDataSample]) -> list[InstanceData]:
+    """The proposals that the samples carry, as objects of their own: mmdet's heads change them.
+
+    Raises:
+        ValueError: If a frame has none, with its file.
+    """
+    missing = [sample for sample in samples if sample.get('proposals') is None]
+    if missing:
+        raise ValueError(
+            f'no proposals for {missing[0].metainfo.get("img_path")}: the detector has no RPN, or '
+            'other frames have proposals. Give the dataset a proposal_file and its pipeline '
+            'LoadFrameProposals, or the detector an rpn_head')
+    return [sample.proposals.new() for sample in samples]
 
 
 def predict(detector: BaseDetector, feats: Feats, samples: list[DetDataSample], rescale: bool,
@@ -92,9 +107,10 @@ def loss(detector: BaseDetector, feats: Feats, samples: list[DetDataSample],
     if not is_two_stage(detector):
         return detector.bbox_head.loss(feats, samples)
     losses: dict[str, Tensor] = {}
-    proposals = [sample.get('proposals') for sample in samples]
     if detector.with_rpn:
         losses, proposals = _rpn_loss(detector, feats, samples)
+    else:
+        proposals = given_proposals(samples)
     losses.update(detector.roi_head.loss(feats, proposals, samples, **roi_inputs))
     return losses
 
