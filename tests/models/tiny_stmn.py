@@ -35,6 +35,8 @@ def stmn_config(kind: str, references: dict | None = None, **neck: Any) -> Confi
         config = shrink_retinanet(config) if 'bbox_head' in config.detector else shrink(config)
         width = 16 if 'neck' in config.detector else 32
         config.temporal_neck = dict(memory, in_channels=width, channels=width // 2)
+        if kind == 'faster-rcnn_r50-fpn':
+            config.temporal_neck.levels = (0, 1, 2, 3, 4)  # small images have small boxes
     config.temporal_neck.update(neck)
     config.references = references or WINDOWS
     return config

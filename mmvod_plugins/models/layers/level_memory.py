@@ -38,7 +38,7 @@ class LevelMemory(BaseModule):
             raise ValueError(
                 f'the memories have {out_channels} channels in all, but stand in the place of a '
                 f'map of {in_channels}: set channels to {in_channels // (1 + bidirectional)}, or '
-                'residual=True')
+                'leave `replaces` away, so that they are added to the map')
         self.reduction = nn.Conv2d(out_channels, in_channels, 1) if residual else None
         if residual:
             nn.init.zeros_(self.reduction.weight)

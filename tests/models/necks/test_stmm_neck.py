@@ -103,7 +103,7 @@ def test_other_levels_pass_and_each_level_has_cells_of_its_own():
 
 
 @pytest.mark.parametrize(('settings', 'message'), [
-    (dict(channels=8), 'set channels to 4, or residual=True'),
+    (dict(channels=8), 'set channels to 4, or leave `replaces` away'),
     (dict(levels=(0, 1), channels=(4, 4, 4)), 'temporal_neck.channels has 3 values for 2 levels'),
 ])
 def test_impossible_settings_are_refused(settings, message):
