@@ -34,11 +34,27 @@ def adapt_state_dict(state_dict: dict[str, Any], model: nn.Module) -> None:
         weights = published.convert(weights).state_dict
     elif not any(key.startswith('detector.') for key in weights):
         weights = {f'detector.{key}': value for key, value in weights.items()}
+    _start_neck(weights, model)
     _check_method(weights, own, published is not None)
     _drop_last_layers(weights, own)
     _check_architecture(weights, own)
     state_dict.clear()
     state_dict.update(weights)
+
+
+def _start_neck(weights: dict[str, Tensor], model: nn.Module) -> None:
+    """Let a detector without temporal neck start the neck of a model that has one."""
+    neck = getattr(model, 'temporal_neck', None)
+    if neck is None or any(key.startswith('temporal_neck.') for key in weights):
+        return
+    found, replaced = neck.from_detector(weights)
+    for key in replaced:
+        del weights[key]
+    weights.update({f'temporal_neck.{key}': value for key, value in found.items()})
+    missing = sorted({key.split('.')[0] for key in neck.state_dict().keys() - found.keys()})
+    warnings.warn(f'the checkpoint holds a detector without temporal neck: {len(found)} of '
+                  f"the neck's tensors start from {sorted(replaced)}, the others in {missing} keep "
+                  'their initial weights and need training', stacklevel=2)
 
 
 def _check_method(weights: dict[str, Tensor], own: dict[str, Tensor], published: bool) -> None:

@@ -3,11 +3,19 @@
 from .coco_vid import CocoVIDDataset
 from .concat import ConcatVideoDataset
 from .imagenet_vid import ImageNetVIDDataset
+from .proposal_file import ProposalFile, save_proposals
 from .samplers import InfiniteVideoKeyFrameSampler, VideoKeyFrameSampler, VideoStreamSampler
-from .transforms import ClipTransform, LoadVideoFrame, PackVideoInputs, SampleReferenceFrames
+from .transforms import (
+    ClipTransform,
+    LoadFrameProposals,
+    LoadVideoFrame,
+    PackVideoInputs,
+    SampleReferenceFrames,
+)
 
 __all__ = [
     'ClipTransform', 'CocoVIDDataset', 'ConcatVideoDataset', 'ImageNetVIDDataset',
-    'InfiniteVideoKeyFrameSampler', 'LoadVideoFrame', 'PackVideoInputs', 'SampleReferenceFrames',
-    'VideoKeyFrameSampler', 'VideoStreamSampler'
+    'InfiniteVideoKeyFrameSampler', 'LoadFrameProposals', 'LoadVideoFrame', 'PackVideoInputs',
+    'ProposalFile', 'SampleReferenceFrames', 'VideoKeyFrameSampler', 'VideoStreamSampler',
+    'save_proposals'
 ]

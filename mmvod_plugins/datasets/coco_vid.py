@@ -14,6 +14,7 @@ from mmdet.registry import DATASETS
 from mmengine.fileio import join_path
 
 from .coco_vid_file import CocoVIDFile, image_size
+from .proposal_file import ProposalFile
 
 #: ``filter_cfg`` where it is silent: which frames may be key frames in training.
 DEFAULT_FILTER = dict(filter_empty_gt=True, min_size=32)
@@ -45,18 +46,23 @@ class CocoVIDDataset(BaseVideoDataset):
     Args:
         key_frames: ``'marked'``: training key frames are those with ``is_vid_train_frame``, where
             the json has that field; ``'all'``: every frame.
-        backend_args: Where the annotation file lies, see ``mmengine.fileio``.
+        proposal_file: Precomputed proposals (:class:`ProposalFile`), absolute or below
+            ``data_root``. The pipeline needs :class:`LoadFrameProposals`. In testing every frame
+            has an entry, in training every key frame and every reference that is drawn.
+        backend_args: Where both files lie, see ``mmengine.fileio``.
         **kwargs: As in mmengine's ``BaseDataset``. ``metainfo=dict(classes=...)``: labels follow
             this order; without it the json's order. ``filter_cfg``: see ``DEFAULT_FILTER``.
 
     Raises:
         ValueError: If the json is faulty (see :class:`CocoVIDFile`), a class is not in it, or, in
             training, no frame may be a key frame.
+        KeyError: If a frame that needs proposals has no entry.
     """
 
     def __init__(self,
                  *args: Any,  # noqa: ANN401 handed on to BaseDataset
                  key_frames: str = 'marked',
+                 proposal_file: str | None = None,
                  backend_args: dict[str, Any] | None = None,
                  **kwargs: Any) -> None:  # noqa: ANN401
         if key_frames not in ('marked', 'all'):
@@ -65,6 +71,8 @@ class CocoVIDDataset(BaseVideoDataset):
         if unknown:
             raise ValueError(f'filter_cfg knows {list(DEFAULT_FILTER)}, got {sorted(unknown)}')
         self.key_frames = key_frames
+        self.proposal_file = proposal_file
+        self._proposals: ProposalFile | None = None
         self._summaries: list[VideoSummary] = []
         self._last_video: tuple[int, dict] | None = None
         super().__init__(*args, backend_args=backend_args, **kwargs)
@@ -100,6 +108,9 @@ class CocoVIDDataset(BaseVideoDataset):
         self._metainfo['classes'] = tuple(classes)
         self.cat2label = source.labels(classes)
         self.cat_ids = list(self.cat2label)
+        if self.proposal_file is not None:
+            path = join_path(self.data_root or '', self.proposal_file)
+            self._proposals = ProposalFile(path, self.backend_args)
         marked = self.key_frames == 'marked' and source.has_train_marks()
         videos = [self._parse_video(source, video, marked) for video in source.videos()]
         source.warn_of_dropped_boxes()
@@ -121,13 +132,31 @@ class CocoVIDDataset(BaseVideoDataset):
                 frame_id=image['frame_id'],
                 instances=source.instances(image, self.cat2label),
                 **common)
+            if self._proposals is not None:
+                frame['proposals'] = self._proposals.row(image['file_name'])
             frames.append(frame)
             usable = image.get('is_vid_train_frame', False) or not marked
             if self.test_mode or (usable and self._may_be_key_frame(frame)):
                 key_frame_ids.append(frame['frame_id'])
+        self._check_proposals([frames[frame_id] for frame_id in key_frame_ids])
         return dict(video_id=video['video_id'], video_name=video['video_name'],
                     is_video_data=video['is_video_data'], video_length=length, images=frames,
                     key_frame_ids=key_frame_ids)
+
+    def _check_proposals(self, key_frames: list[dict[str, Any]]) -> None:
+        missing = [frame for frame in key_frames if frame.get('proposals', 0) < 0]
+        if missing:
+            raise KeyError(
+                f'{self._proposals.path} has no entry for frame {missing[0]["frame_id"]} of video '
+                f'{missing[0]["video_name"]!r} ({missing[0]["img_path"]}), nor for '
+                f'{len(missing) - 1} others of it: entries are named by file_name of '
+                f'{self.ann_file}; a frame without proposals needs an empty one')
+
+    def _add_proposals(self, frames: Sequence[dict[str, Any]]) -> None:
+        """Put boxes in the place of the numbers of their entries."""
+        if self._proposals is not None:
+            for frame in frames:
+                frame['proposals'] = self._proposals.proposals(frame['proposals'])
 
     def _filter(self) -> dict[str, Any]:
         return {**DEFAULT_FILTER, **(self.filter_cfg or {})}
@@ -192,6 +221,7 @@ class CocoVIDDataset(BaseVideoDataset):
             frame_id = key_frame_ids[int(torch.randint(len(key_frame_ids), ()))]
         info = self.get_data_info(video_idx)
         info['key_frame_id'] = frame_id
+        self._add_proposals(info['images'])
         return self.pipeline(info)
 
     def _test_frames(self, video_idx: int, frame_ids: Sequence[int]) -> dict[str, list]:
@@ -199,6 +229,7 @@ class CocoVIDDataset(BaseVideoDataset):
             self._last_video = video_idx, self.get_data_info(video_idx)
         images = self._last_video[1]['images']
         frames = [copy.deepcopy(images[frame_id]) for frame_id in frame_ids]
+        self._add_proposals(frames)
         data = {key: [frame[key] for frame in frames] for key in frames[0]}
         data['video_length'] = [len(frames)] * len(frames)
         return data

@@ -16,6 +16,7 @@ from mmvod_plugins.structures import FrameRecord
 
 from .clip import Clip
 from .detection_options import DetectionOptions
+from .necks import TemporalNeck
 from .roi_heads import BaseTemporalRoIHead
 
 
@@ -65,6 +66,31 @@ def check_detections(options: DetectionOptions, detector: BaseDetector,
             'detections.relations needs a TemporalRoIHead whose aggregator relates objects by '
             f'location (MEGA, RDN), got {type(getattr(detector, "roi_head", detector)).__name__}: '
             'leave it away, box linking then goes on without relations')
+
+
+def check_windows(policy: ReferencePolicy, detector: BaseDetector, neck: TemporalNeck | None,
+                  roi_head: BaseTemporalRoIHead | None) -> None:
+    """Refuse windows whose every frame is detected, or trained, where that is not possible.
+
+    Raises:
+        ValueError: With the policy and the part that does not go with it.
+    """
+    if not (policy.detects_references or policy.trains_references):
+        return
+    if neck is None or type(neck).enhance_all is TemporalNeck.enhance_all:
+        raise ValueError(f'{policy!r} has detections or losses in every frame of a window, but '
+                         f'the temporal neck ({type(neck).__name__}) enhances the key frame alone: '
+                         'use a neck with memories (STMMNeck), or another policy (LocalWindow)')
+    if roi_head is not None:
+        raise ValueError(f'{policy!r} has detections or losses in every frame of a window, and '
+                         f'{type(roi_head).__name__} in the key frame alone: use one of mmdet\'s '
+                         'RoI heads, or another policy (LocalWindow)')
+    if policy.detects_references and not isinstance(detector, TwoStageDetector):
+        known = inspect.signature(detector.bbox_head.predict_by_feat).parameters
+        if not {'cfg', 'with_nms'} <= known.keys():
+            raise ValueError(f'{policy!r} pools boxes before their suppression, but '
+                             f'{type(detector.bbox_head).__name__} has no boxes before it: use '
+                             'CentredWindow, which detects a frame in one window')
 
 
 def check_clip(policy: ReferencePolicy, clip: Clip, drawn_by: str | None = None) -> None:

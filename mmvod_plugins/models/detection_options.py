@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass
 
 import torch
+from mmcv.ops import batched_nms
 from mmdet.models.layers import multiclass_nms
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
@@ -84,3 +85,18 @@ def select_detections(raw: InstanceData, test_cfg: ConfigDict,
     if options.class_scores or options.relations:
         result.objects = objects
     return result
+
+
+def suppress(raw: InstanceData, test_cfg: ConfigDict) -> InstanceData:
+    """Suppress and count the boxes of one frame from a dense head, as the head itself does.
+
+    Args:
+        raw: ``bboxes`` (N, 4), ``scores`` (N,), ``labels`` (N,).
+        test_cfg: Of the head: ``nms``, ``max_per_img``.
+    """
+    if len(raw) == 0:
+        return raw
+    boxes, kept = batched_nms(raw.bboxes, raw.scores, raw.labels, test_cfg.nms)
+    result = raw[kept]
+    result.scores = boxes[:, -1]
+    return result[:test_cfg.max_per_img]

@@ -15,7 +15,7 @@ from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from .detection_options import DetectionOptions, select_detections
+from .detection_options import DetectionOptions, select_detections, suppress
 
 Feats = tuple[Tensor, ...]
 
@@ -28,9 +28,24 @@ def is_two_stage(detector: BaseDetector) -> bool:
 def propose(detector: BaseDetector, feats: Feats,
             samples: list[DetDataSample]) -> list[InstanceData]:
     """Proposals of every frame, best first: the samples' own, or the RPN's as in testing."""
-    if samples[0].get('proposals') is not None:
-        return [sample.proposals for sample in samples]
+    if samples[0].get('proposals') is not None or not detector.with_rpn:
+        return given_proposals(samples)
     return detector.rpn_head.predict(feats, samples, rescale=False)
+
+
+def given_proposals(samples: list[DetDataSample]) -> list[InstanceData]:
+    """The proposals that the samples carry, as objects of their own: mmdet's heads change them.
+
+    Raises:
+        ValueError: If a frame has none, with its file.
+    """
+    missing = [sample for sample in samples if sample.get('proposals') is None]
+    if missing:
+        raise ValueError(
+            f'no proposals for {missing[0].metainfo.get("img_path")}: the detector has no RPN, or '
+            'other frames have proposals. Give the dataset a proposal_file and its pipeline '
+            'LoadFrameProposals, or the detector an rpn_head')
+    return [sample.proposals.new() for sample in samples]
 
 
 def predict(detector: BaseDetector, feats: Feats, samples: list[DetDataSample], rescale: bool,
@@ -51,6 +66,34 @@ def predict(detector: BaseDetector, feats: Feats, samples: list[DetDataSample], 
     return [select_detections(frame, detector.test_cfg.rcnn, options) for frame in raw]
 
 
+def predict_raw(detector: BaseDetector, feats: Feats, samples: list[DetDataSample], rescale: bool,
+                options: DetectionOptions) -> list[InstanceData]:
+    """What :func:`select` makes detections of: the boxes of every frame before suppression."""
+    metas = [sample.metainfo for sample in samples]
+    if is_two_stage(detector):
+        proposals = propose(detector, feats, samples)
+        return detector.roi_head.predict_bbox(feats, metas, proposals, rcnn_test_cfg=None,
+                                              rescale=rescale)
+    head = detector.bbox_head
+    return head.predict_by_feat(*head(feats), batch_img_metas=metas, rescale=rescale,
+                                cfg=options.change(head.test_cfg), with_nms=False)
+
+
+def select(detector: BaseDetector, raw: list[InstanceData],
+           options: DetectionOptions) -> InstanceData:
+    """Detections of one frame from all that was found in it, suppressed once.
+
+    Args:
+        detector: With the thresholds.
+        raw: Boxes of one or several passes over the frame, from :func:`predict_raw`.
+        options: What is asked for.
+    """
+    pooled = InstanceData.cat([part for part in raw if len(part)] or raw[:1])
+    if is_two_stage(detector):
+        return select_detections(pooled, detector.test_cfg.rcnn, options)
+    return suppress(pooled, options.change(detector.bbox_head.test_cfg))
+
+
 def suppresses(detector: BaseDetector, options: DetectionOptions) -> bool:
     """Whether non-maximum suppression takes boxes away."""
     test_cfg = detector.test_cfg.rcnn if is_two_stage(detector) else detector.bbox_head.test_cfg
@@ -64,9 +107,10 @@ def loss(detector: BaseDetector, feats: Feats, samples: list[DetDataSample],
     if not is_two_stage(detector):
         return detector.bbox_head.loss(feats, samples)
     losses: dict[str, Tensor] = {}
-    proposals = [sample.get('proposals') for sample in samples]
     if detector.with_rpn:
         losses, proposals = _rpn_loss(detector, feats, samples)
+    else:
+        proposals = given_proposals(samples)
     losses.update(detector.roi_head.loss(feats, proposals, samples, **roi_inputs))
     return losses
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, TrackDataSample
-from mmengine.structures import BaseDataElement
+from mmengine.structures import BaseDataElement, InstanceData
 from torch import Tensor
 
 from mmvod_plugins.checkpoints import adapt_state_dict
@@ -20,6 +20,7 @@ from mmvod_plugins.structures import FrameRecord, ObjectStorage
 
 from . import checks, detector_steps
 from .detection_options import DetectionOptions
+from .necks import in_time
 from .video_encoding import maps_of, objects_of
 from .video_training import VideoTraining
 
@@ -32,11 +33,13 @@ class DetectorMemory:
         neck: Memory of the temporal neck.
         roi_head: Memory of the temporal RoI head.
         img_shape: (height, width) of the video's frames in the network, None before the first.
+        pending: What earlier key frames found in frames that are yet to come, by frame.
     """
 
     neck: Any = None
     roi_head: Any = None
     img_shape: tuple[int, int] | None = None
+    pending: dict[int, list[InstanceData]] = field(default_factory=dict)
 
 
 @MODELS.register_module()
@@ -92,6 +95,7 @@ class VideoDetector(VideoTraining):
         self.streams = StreamPool(self.references, self.init_memory)
         checks.check_roles(self.references, self._parts())
         checks.check_detections(self.detections, self.detector, self.roi_head)
+        checks.check_windows(self.references, self.detector, self.temporal_neck, self.roi_head)
         self._register_load_state_dict_pre_hook(self._adapt_checkpoint)
 
     def init_memory(self) -> DetectorMemory:
@@ -188,41 +192,68 @@ class VideoDetector(VideoTraining):
         sample = key.sample.new()
         suppressed = detector_steps.suppresses(self.detector, self.detections)
         sample.set_metainfo({'suppressed': suppressed})
-        feats, objects, enhanced, aggregated = key.feats, key.objects, None, None
+        if self.references.detects_references:
+            sample.pred_instances = self._detect_window(key, references, memory, rescale)
+            return sample
+        feats, enhanced = key.feats, None
         if self.temporal_neck is not None:
             enhanced = self.temporal_neck(key, references, memory.neck)
-            feats, objects = enhanced.feats, None
+            feats = enhanced.feats
         if self.roi_head is None:
             sample.pred_instances = detector_steps.predict(self.detector, feats, [sample], rescale,
                                                            self.detections)[0]
         else:
-            if objects is None:
-                objects = self._objects(feats, [sample])[0]
-            objects = self.storage.load(objects, like=next(self.roi_head.embedding.parameters()))
-            if self.roi_head.needs_maps:
-                objects = self.roi_head.align(objects, feats, maps_of(references))
-            topk = self.roi_head.reference_topk
-            roles = {
-                role: [
-                    self.storage.load(part.top(topk), like=objects.feats)
-                    for part in objects_of(records)
-                ]
-                for role, records in references.items()
-            }
-            sample.pred_instances, aggregated = self.roi_head.detect(
-                objects, roles, memory.roi_head, sample.metainfo, rescale, self.detections,
-                feats if self.roi_head.needs_key_maps else None)
-            if self.detections.relations:
-                sample.relations = aggregated.relation_stage.weights_to(key.frame_id + 1)
+            self._detect_objects(sample, key, feats, references, memory, rescale)
         if enhanced is not None:
             self.temporal_neck.write(memory.neck, enhanced, sample)
-        if aggregated is not None:
-            self.roi_head.write(memory.roi_head, aggregated, sample)
-            if key.objects is not None:  # from now on it is a reference, which has fewer objects
-                key.objects = key.objects.top(topk).clone()
-            if not self._keeps_reference_maps():
-                key.feats = None
         return sample
+
+    def _detect_objects(self, sample: DetDataSample, key: FrameRecord, feats: tuple[Tensor, ...],
+                        references: dict[str, list[FrameRecord]], memory: DetectorMemory,
+                        rescale: bool) -> None:
+        """Detect with the temporal RoI head into a sample, and remember the objects."""
+        head, objects = self.roi_head, key.objects
+        if objects is None or self.temporal_neck is not None:
+            objects = self._objects(feats, [sample])[0]
+        objects = self.storage.load(objects, like=next(head.embedding.parameters()))
+        if head.needs_maps:
+            objects = head.align(objects, feats, maps_of(references))
+        topk = head.reference_topk
+        roles = {
+            role: [
+                self.storage.load(part.top(topk), like=objects.feats)
+                for part in objects_of(records)
+            ]
+            for role, records in references.items()
+        }
+        sample.pred_instances, aggregated = head.detect(
+            objects, roles, memory.roi_head, sample.metainfo, rescale, self.detections,
+            feats if head.needs_key_maps else None)
+        if self.detections.relations:
+            sample.relations = aggregated.relation_stage.weights_to(key.frame_id + 1)
+        head.write(memory.roi_head, aggregated, sample)
+        if key.objects is not None:  # from now on it is a reference, which has fewer objects
+            key.objects = key.objects.top(topk).clone()
+        if not self._keeps_reference_maps():
+            key.feats = None
+
+    def _detect_window(self, key: FrameRecord, references: dict[str, list[FrameRecord]],
+                       memory: DetectorMemory, rescale: bool) -> InstanceData:
+        """Detect in every frame of the key frame's window; pool what windows found in the key.
+
+        A key frame without a window has been in those of earlier ones.
+        """
+        if references or key.frame_id not in memory.pending:
+            window = in_time(key, references)
+            maps = self.temporal_neck.enhance_all(window)
+            feats = tuple(torch.cat(level) for level in zip(*maps, strict=True))
+            raw = detector_steps.predict_raw(self.detector, feats,
+                                             [record.sample for record in window], rescale,
+                                             self.detections)
+            for record, found in zip(window, raw, strict=True):
+                memory.pending.setdefault(record.frame_id, []).append(found)
+        return detector_steps.select(self.detector, memory.pending.pop(key.frame_id),
+                                     self.detections)
 
     def _adapt_checkpoint(self, state_dict: dict[str, Any], prefix: str, *_: object) -> None:
         """Translate published checkpoints before their weights are copied."""

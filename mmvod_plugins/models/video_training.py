@@ -10,6 +10,7 @@ from mmvod_plugins.structures import FrameRecord
 
 from . import checks, detector_steps
 from .clip import ClipBatch, gather_clips
+from .necks import in_time
 from .video_encoding import VideoEncoding, maps_of, objects_of, rows_of
 
 
@@ -17,7 +18,7 @@ class VideoTraining(VideoEncoding):
     """The training step; it keeps nothing of a clip."""
 
     def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
-        """Losses of the key frames of clips.
+        """Losses of the key frames of clips, or of all their frames where the policy says so.
 
         Args:
             inputs: (B, T, C, H, W).
@@ -32,15 +33,10 @@ class VideoTraining(VideoEncoding):
             checks.check_clip(self.references, clip, drawn_by)
         records = self._training_records(batch)
         keys = [records[clip.key] for clip in batch.clips]
-        samples = [key.sample for key in keys]
         roles = [{role: [records[row] for row in rows] for role, rows in clip.roles.items()}
                  for clip in batch.clips]
-        maps = [key.feats for key in keys]
-        if self.temporal_neck is not None:
-            maps = [
-                self.temporal_neck(key, references, None).feats
-                for key, references in zip(keys, roles, strict=True)
-            ]
+        frames, maps = self._enhance_clips(keys, roles)
+        samples = [frame.sample for frame in frames]
         feats = tuple(torch.cat(level) for level in zip(*maps, strict=True))
         roi_inputs = {}
         if self.roi_head is not None:
@@ -53,6 +49,20 @@ class VideoTraining(VideoEncoding):
         losses = detector_steps.loss(self.detector, feats, samples, roi_inputs)
         checks.check_finite(losses, samples)
         return losses
+
+    def _enhance_clips(
+            self, keys: list[FrameRecord], roles: list[dict[str, list[FrameRecord]]]
+    ) -> tuple[list[FrameRecord], list[tuple[Tensor, ...]]]:
+        """The frames that have a loss, and their maps; one frame of a clip, or each of them."""
+        if self.temporal_neck is None:
+            return keys, [key.feats for key in keys]
+        clips = list(zip(keys, roles, strict=True))
+        if not self.references.trains_references:
+            return keys, [self.temporal_neck(key, references, None).feats
+                          for key, references in clips]
+        windows = [in_time(key, references) for key, references in clips]
+        return ([record for window in windows for record in window],
+                [maps for window in windows for maps in self.temporal_neck.enhance_all(window)])
 
     def _training_records(self, batch: ClipBatch) -> list[FrameRecord]:
         """Records of every row of a batch, the last ones without gradient."""

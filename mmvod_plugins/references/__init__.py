@@ -4,6 +4,7 @@ from .base import KEY_ROLE, FrameInputs, KeyFrameOnly, ReferencePolicy, build_re
 from .causal import CausalWindow, GlobalReservoir
 from .composition import ComposedReferences
 from .global_shuffle import GlobalShuffle
+from .interleaved_windows import CentredWindow, InterleavedWindows
 from .key_frame_interval import KeyFrameInterval
 from .local_window import LocalWindow
 from .preceding_window import PrecedingWindow
@@ -12,7 +13,19 @@ from .uniform_stride import UniformStride
 
 __all__ = [
     'KEY_ROLE',
-    'CausalWindow', 'ComposedReferences', 'FrameInputs', 'GlobalReservoir', 'GlobalShuffle',
-    'KeyFrameInterval', 'KeyFrameOnly', 'LocalWindow', 'PrecedingWindow', 'ReferencePolicy',
-    'TrainTestReferences', 'UniformStride', 'build_references'
+    'CausalWindow',
+    'CentredWindow',
+    'ComposedReferences',
+    'FrameInputs',
+    'GlobalReservoir',
+    'GlobalShuffle',
+    'InterleavedWindows',
+    'KeyFrameInterval',
+    'KeyFrameOnly',
+    'LocalWindow',
+    'PrecedingWindow',
+    'ReferencePolicy',
+    'TrainTestReferences',
+    'UniformStride',
+    'build_references'
 ]

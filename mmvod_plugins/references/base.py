@@ -45,9 +45,16 @@ class ReferencePolicy(ABC):
             means any frame of the video, so that the length must be known.
         max_records: Bound on the frames that a stream keeps; None keeps a frame until its last
             use. With a bound some frames are loaded a second time.
+        detects_references: Whether testing detects in every frame of the references, too, and a
+            frame's detections are those of all key frames that looked at it, taken together. Only
+            key frames before it may do so; a key frame without references has no others.
+        trains_references: Whether training has a loss on every frame of a clip, not on the key
+            frame alone.
     """
 
     lookahead: int | None = 0
+    detects_references: bool = False
+    trains_references: bool = False
 
     def __init__(self, max_records: int | None = None) -> None:
         if max_records is not None and max_records < 1:

@@ -37,6 +37,16 @@ class ComposedReferences(ReferencePolicy):
         ahead = [policy.lookahead for policy in self.policies]
         return None if None in ahead else max(ahead)
 
+    @property
+    def detects_references(self) -> bool:
+        """Whether any part does."""
+        return any(policy.detects_references for policy in self.policies)
+
+    @property
+    def trains_references(self) -> bool:
+        """Whether any part does."""
+        return any(policy.trains_references for policy in self.policies)
+
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
         """The draws of every part."""
         parts = [policy.sample(key_id, video_length, rng) for policy in self.policies]

@@ -31,6 +31,16 @@ class TrainTestReferences(ReferencePolicy):
         """That of testing."""
         return self.testing.lookahead
 
+    @property
+    def detects_references(self) -> bool:
+        """What testing does."""
+        return self.testing.detects_references
+
+    @property
+    def trains_references(self) -> bool:
+        """What training does."""
+        return self.training.trains_references
+
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
         """The draws for training."""
         return self.training.sample(key_id, video_length, rng)

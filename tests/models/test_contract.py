@@ -34,6 +34,12 @@ SETTINGS = {
                            num_result_stages=1, reference_topk=5, distilled_topk=2, memory_size=3),
     'RDNAggregator': dict(channels=CHANNELS, num_heads=4, reference_topk=5, distilled_topk=2),
     'SELSAAggregator': dict(channels=CHANNELS, num_heads=4, num_stages=3, reference_topk=5),
+    'STMMNeck': dict(in_channels=CHANNELS, channels=8, replaces='detector.neck.last_conv.conv'),
+}
+#: Further settings of classes that are two things, by a name of their own.
+VARIANTS = {
+    'STMMNeck added to the maps': ('STMMNeck', dict(in_channels=CHANNELS, channels=8)),
+    'STMMNeck online': ('STMMNeck', dict(in_channels=CHANNELS, channels=8, bidirectional=False)),
 }
 #: Parts that look at the last of several references alone.
 LAST_ALONE = {'DFFNeck'}
@@ -56,7 +62,8 @@ class ExampleNeck(TemporalNeck):
 
     def forward(self, key, references, memory):
         records = references.get('local') or [key]
-        maps = [record.feats[0] * record.extras['brightness'].mean() for record in records]
+        own = key.extras['brightness']
+        maps = [record.feats[0] * (record.extras['brightness'] / own).mean() for record in records]
         maps += (memory or [])[-1:]
         gates = torch.stack([self.gate(part) for part in maps]).sigmoid()
         feats = (torch.stack(maps) * gates).mean(0)
@@ -75,13 +82,16 @@ def registered(kind):
 
 
 AGGREGATORS = registered(Aggregator)
-PARTS = [*AGGREGATORS, *registered(TemporalNeck), ExampleNeck]
-every_part = pytest.mark.parametrize('cls', PARTS, ids=lambda cls: cls.__name__)
+PARTS = [*AGGREGATORS, *registered(TemporalNeck), ExampleNeck, *VARIANTS]
+every_part = pytest.mark.parametrize('cls', PARTS, ids=lambda cls: getattr(cls, '__name__', cls))
 
 
 def build(cls):
     if cls is ExampleNeck:
         part = cls(CHANNELS)
+    elif cls in VARIANTS:
+        name, settings = VARIANTS[cls]
+        part = MODELS.get(name)(**copy.deepcopy(settings))
     elif cls.__name__ not in SETTINGS:
         pytest.fail(f'{cls.__name__} is registered but has no line in SETTINGS of this file')
     else:
@@ -111,12 +121,15 @@ def frame(part, frame_id):
 
 def clip(part, key_id, roles=None):
     """References of all roles that the part knows."""
-    return {role: [frame(part, (key_id + 3 * i + j) % 9) for j in range(3)]
+    first = key_id - 2 if getattr(part, 'causal', False) else key_id
+    return {role: [frame(part, (first + 3 * i + j) % 9) for j in range(3)]
             for i, role in enumerate(sorted(part.roles if roles is None else roles))}
 
 
 def streaming_roles(part):
-    """While testing, the memory itself stands for roles that exist in training alone."""
+    """While testing, a memory stands for roles that exist in training alone, or for them all."""
+    if getattr(part, 'causal', False):
+        return frozenset()
     return part.roles - part.detached_roles
 
 
@@ -186,7 +199,7 @@ def test_detached_roles_get_no_gradient_and_others_do(cls):
                 level.requires_grad_()
     sum(x.square().sum() for x in maps_of(part(key, references, None))).backward()
     for role, items in references.items():
-        for item in items[-1:] if cls.__name__ in LAST_ALONE else items:
+        for item in items[-1:] if type(part).__name__ in LAST_ALONE else items:
             got = [x.grad is not None and bool(x.grad.abs().sum() > 0) for x in features_of(item)]
             assert all(got) if role not in part.detached_roles else not any(got), role
 
@@ -370,4 +383,4 @@ def test_the_search_for_stored_state_finds_it():
 def test_every_registered_part_is_a_module_of_the_package():
     assert set(AGGREGATORS) <= set(modules_of_the_package())
     assert VideoDetector in modules_of_the_package()
-    assert SETTINGS.keys() <= {cls.__name__ for cls in PARTS}
+    assert SETTINGS.keys() <= {getattr(cls, '__name__', cls) for cls in PARTS}

@@ -2,9 +2,11 @@
 
 from mmvod_plugins.references import (
                                       CausalWindow,
+                                      CentredWindow,
                                       ComposedReferences,
                                       GlobalReservoir,
                                       GlobalShuffle,
+                                      InterleavedWindows,
                                       KeyFrameInterval,
                                       KeyFrameOnly,
                                       LocalWindow,
@@ -24,6 +26,9 @@ POLICIES = {
     'bilateral': LocalWindow(2, stride=2, num_samples=4, bilateral=True),
     'train_test': TrainTestReferences(LocalWindow(9, bilateral=True), UniformStride(3)),
     'train_test_window': TrainTestReferences(UniformStride(3), LocalWindow(2)),
+    'interleaved': InterleavedWindows(3, 2, num_samples=2),
+    'centred': CentredWindow(3, 2, num_samples=4),
+    'train_test_interleaved': TrainTestReferences(InterleavedWindows(3, 2), KeyFrameOnly()),
     'causal': CausalWindow(4),
     'interval': KeyFrameInterval(4),
     'interval_around': KeyFrameInterval(3, sample_range=(-2, 5), sample_key=False),
@@ -32,4 +37,5 @@ POLICIES = {
     'online_mega': ComposedReferences([CausalWindow(5), GlobalReservoir(3), PrecedingWindow(4, 2)]),
 }
 LIVE = ('key_only', 'window', 'one_sided', 'preceding', 'bilateral', 'train_test_window',
-        'causal', 'interval', 'interval_around', 'reservoir', 'online_mega')
+        'interleaved', 'centred', 'train_test_interleaved', 'causal', 'interval',
+        'interval_around', 'reservoir', 'online_mega')

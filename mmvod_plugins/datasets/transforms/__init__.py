@@ -3,6 +3,10 @@
 from .clip import ClipTransform
 from .loading import LoadVideoFrame
 from .packing import PackVideoInputs
+from .proposals import LoadFrameProposals
 from .references import SampleReferenceFrames
 
-__all__ = ['ClipTransform', 'LoadVideoFrame', 'PackVideoInputs', 'SampleReferenceFrames']
+__all__ = [
+    'ClipTransform', 'LoadFrameProposals', 'LoadVideoFrame', 'PackVideoInputs',
+    'SampleReferenceFrames'
+]

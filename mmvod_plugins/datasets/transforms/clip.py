@@ -27,11 +27,15 @@ class ClipTransform(TransformBroadcaster):
         transforms: Transforms or their configs.
 
     Raises:
-        ValueError: If a transform draws for each frame anew.
+        ValueError: If a transform draws for each frame anew, or makes others do so.
     """
 
     def __init__(self, transforms: list[dict[str, Any] | Callable[[dict], dict]]) -> None:
         super().__init__(transforms, share_random_params=True)
+        if 'ProposalBroadcaster' in transform_names(self.transforms):
+            raise ValueError('ProposalBroadcaster ends the sharing of draws between the frames of '
+                             'a clip. Leave it away and put its transforms in its place: '
+                             'proposals follow the frames by themselves (PackVideoInputs)')
         for name in sorted(set(transform_names(self.transforms)) & set(DRAW_PER_FRAME)):
             raise ValueError(f'{name} draws anew for each frame of a clip, so that the frames '
                              'would no longer fit together: take another transform (RandomCrop, '

@@ -7,6 +7,8 @@ from typing import Any
 from mmdet.datasets.transforms import PackTrackInputs
 from mmdet.registry import TRANSFORMS
 
+from .proposals import pack_proposals
+
 #: What our frames say in addition to mmdet's: role in the clip, name of the video, whether it is
 #: a video at all, whether a grey frame stands in for the file.
 VIDEO_META_KEYS = ('role', 'references', 'video_name', 'is_video_data', 'unreadable')
@@ -14,7 +16,9 @@ VIDEO_META_KEYS = ('role', 'references', 'video_name', 'is_video_data', 'unreada
 
 @TRANSFORMS.register_module()
 class PackVideoInputs(PackTrackInputs):
-    """``PackTrackInputs`` with the metainfo of video detection.
+    """``PackTrackInputs`` with the metainfo of video detection and precomputed proposals.
+
+    Proposals of :class:`LoadFrameProposals` follow their frame into the network here.
 
     Args:
         meta_keys: Further keys of the frames to keep as metainfo.
@@ -31,7 +35,7 @@ class PackVideoInputs(PackTrackInputs):
             ``inputs`` (T, 3, H, W) and ``data_samples``, a ``TrackDataSample`` of T frames.
 
         Raises:
-            ValueError: If the frames are of different size.
+            ValueError: If the frames are of different size, or proposals were never loaded.
         """
         shapes = [img.shape[:2] for img in results.get('img', [])]
         if len(set(shapes)) > 1:
@@ -40,7 +44,12 @@ class PackVideoInputs(PackTrackInputs):
             raise ValueError(f'the frames of a clip must be of one size (height, width), got '
                              f'{frames}: resize the video, or use transforms that draw once per '
                              'clip (ClipTransform)')
-        return super().transform(results)
+        packed = super().transform(results)
+        if 'proposals' in results:
+            samples = packed['data_samples'].video_data_samples
+            for sample, proposals in zip(samples, pack_proposals(results), strict=True):
+                sample.proposals = proposals
+        return packed
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(meta_keys={self.meta_keys})'

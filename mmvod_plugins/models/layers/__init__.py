@@ -1,11 +1,19 @@
 """Layers of the temporal modules, one per file."""
 
+from .bn_star import bn_star
+from .conv_gru_cell import ConvGRUCell
 from .kept_bias import FrameBoxes, KeptBias, move_bias
+from .match_trans import MatchTrans, transform_memory, transformation_coefficients
+from .memory_cell import CellState, MemoryCell
 from .position_embedding import location_terms, sine_embedding
+from .ps_roi_pool import PSRoIAlign, PSRoIPool, ps_roi_align, ps_roi_pool
 from .relation import RelationModule
 from .semantic_attention import SemanticAttention
+from .stmm_cell import STMMCell
 
 __all__ = [
-    'FrameBoxes', 'KeptBias', 'RelationModule', 'SemanticAttention', 'location_terms', 'move_bias',
-    'sine_embedding'
+    'CellState', 'ConvGRUCell', 'FrameBoxes', 'KeptBias', 'MatchTrans', 'MemoryCell', 'PSRoIAlign',
+    'PSRoIPool', 'RelationModule', 'STMMCell', 'SemanticAttention', 'bn_star', 'location_terms',
+    'move_bias', 'ps_roi_align', 'ps_roi_pool', 'sine_embedding', 'transform_memory',
+    'transformation_coefficients'
 ]

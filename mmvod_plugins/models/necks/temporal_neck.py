@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,11 +38,13 @@ class TemporalNeck(BaseModule, metaclass=ABCMeta):
         detached_roles: Roles whose frames get no gradient.
         needs_key_maps: Whether the key frame's own maps enter where it has references; without,
             training does not compute them.
+        causal: Whether it looks at no frame after the key frame.
     """
 
     roles: frozenset[str] = frozenset({'local'})
     detached_roles: frozenset[str] = frozenset()
     needs_key_maps: bool = True
+    causal: bool = False
 
     def init_memory(self) -> object:
         """The memory of a new video; None for necks that remember nothing."""
@@ -71,7 +74,42 @@ class TemporalNeck(BaseModule, metaclass=ABCMeta):
             memory: What :meth:`init_memory` gave, or None while training.
         """
 
+    def enhance_all(self, window: Sequence[FrameRecord]) -> list[tuple[Tensor, ...]]:
+        """Enhance every frame of a window, for policies that detect their references.
+
+        Args:
+            window: Records in order of time, each frame once.
+
+        Returns:
+            Enhanced maps of every frame, as many and as large as its own.
+
+        Raises:
+            ValueError: If the neck enhances key frames alone.
+        """
+        raise ValueError(f'{type(self).__name__} enhances the key frame alone: choose a reference '
+                         'policy that does not detect its references (LocalWindow, '
+                         'CentredWindow), or a neck with memories (STMMNeck)')
+
+    def from_detector(self, weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], set[str]]:
+        """Weights that a trained detector without temporal neck gives this one: none by default.
+
+        Args:
+            weights: Of the detector, under the names of a video detector.
+
+        Returns:
+            Weights of this neck, and the names of the detector's weights that it replaces.
+        """
+        return {}, set()
+
     def write(self, memory: object, enhanced: EnhancedMaps,
               detections: DetDataSample) -> None:
         """Remember a key frame after its detection; while testing alone."""
         return
+
+
+def in_time(key: FrameRecord, references: dict[str, list[FrameRecord]]) -> list[FrameRecord]:
+    """The key frame and its references in order of time, each frame once."""
+    frames = {key.frame_id: key}
+    for records in references.values():
+        frames.update({record.frame_id: record for record in records})
+    return [frames[frame_id] for frame_id in sorted(frames)]

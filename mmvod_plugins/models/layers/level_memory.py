@@ -1,0 +1,102 @@
+"""The memories of one level of a feature pyramid, in one or both directions (STMN)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from .memory_cell import CellState, MemoryCell
+
+
+class LevelMemory(BaseModule):
+    """Turns the maps of a clip into memories: forward channels first, then backward ones.
+
+    Args:
+        in_channels: C of the feature maps.
+        channels: M of the memory of each direction.
+        cell: Config of a :class:`MemoryCell` without ``in_channels`` and ``channels``.
+        bidirectional: Whether a second cell goes through the clip from its end.
+        residual: Whether the memories are reduced to C channels by a 1 x 1 convolution that is
+            zero at first, and added to the map; otherwise they stand in its place.
+
+    Raises:
+        ValueError: If the memories stand in the place of a map with another number of channels.
+    """
+
+    def __init__(self, in_channels: int, channels: int, cell: dict[str, Any], *,
+                 bidirectional: bool, residual: bool) -> None:
+        super().__init__()
+        settings = dict(cell, in_channels=in_channels, channels=channels)
+        self.forward_cell: MemoryCell = MODELS.build(settings)
+        self.backward_cell: MemoryCell | None = MODELS.build(settings) if bidirectional else None
+        out_channels = channels * (1 + bidirectional)
+        if not residual and out_channels != in_channels:
+            raise ValueError(
+                f'the memories have {out_channels} channels in all, but stand in the place of a '
+                f'map of {in_channels}: set channels to {in_channels // (1 + bidirectional)}, or '
+                'leave `replaces` away, so that they are added to the map')
+        self.reduction = nn.Conv2d(out_channels, in_channels, 1) if residual else None
+        if residual:
+            nn.init.zeros_(self.reduction.weight)
+            nn.init.zeros_(self.reduction.bias)
+
+    def forward(self, feats: Tensor) -> Tensor:
+        """Enhanced maps of all frames of a clip.
+
+        Args:
+            feats: (T, C, H, W), in order of time.
+
+        Returns:
+            (T, C, H, W).
+        """
+        parts = [_memories(self.forward_cell(feats))]
+        if self.backward_cell is not None:
+            parts.append(_memories(self.backward_cell(feats.flip(0))).flip(0))
+        return self._combine(feats, torch.cat(parts, dim=1))
+
+    def enhance(self, feats: Tensor, row: int) -> Tensor:
+        """The enhanced map (1, C, H, W) of one frame of a clip.
+
+        As in :meth:`forward`, without the steps that do not lead to the frame.
+        """
+        parts = [self.forward_cell(feats[:row + 1])[-1].memory]
+        if self.backward_cell is not None:
+            parts.append(self.backward_cell(feats[row:].flip(0))[-1].memory)
+        return self._combine(feats[row:row + 1], torch.cat(parts, dim=1))
+
+    def go_on(self, feat: Tensor, state: CellState | None) -> tuple[Tensor, CellState]:
+        """The enhanced map (1, C, H, W) of the next frame of a stream, and the state after it.
+
+        Args:
+            feat: (1, C, H, W).
+            state: That of the frame before, None if there is none.
+        """
+        state = self.forward_cell(feat, state)[-1]
+        return self._combine(feat, state.memory), state
+
+    def from_convolution(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+        """Weights that a replaced convolution gives: the first filters to the forward cell.
+
+        Args:
+            weight: (C, C, 3, 3).
+            bias: (C,).
+        """
+        cells = {'forward_cell': self.forward_cell, 'backward_cell': self.backward_cell}
+        channels = self.forward_cell.w.out_channels
+        found = {}
+        for i, (name, cell) in enumerate(cells.items()):
+            rows = slice(i * channels, (i + 1) * channels)
+            parts = {} if cell is None else cell.from_convolution(weight[rows], bias[rows])
+            found.update({f'{name}.{key}': value for key, value in parts.items()})
+        return found
+
+    def _combine(self, feats: Tensor, memories: Tensor) -> Tensor:
+        return memories if self.reduction is None else feats + self.reduction(memories)
+
+
+def _memories(states: list[CellState]) -> Tensor:
+    return torch.cat([state.memory for state in states])

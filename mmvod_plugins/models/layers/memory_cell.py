@@ -1,0 +1,143 @@
+"""A recurrent cell over feature maps: what STMM and ConvGRU share."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from .match_trans import MatchTrans
+
+
+@dataclass
+class CellState:
+    """What a cell remembers after a frame.
+
+    Attributes:
+        feat: Feature map of the frame, (1, C, H, W).
+        memory: (1, M, H, W).
+    """
+
+    feat: Tensor
+    memory: Tensor
+
+    def kept(self) -> CellState:
+        """A copy without its graph, which shares nothing."""
+        return CellState(self.feat.detach().clone(), self.memory.detach().clone())
+
+
+@dataclass
+class CellInputs:
+    """The feature convolutions of some frames, (T, M, H, W) each.
+
+    Attributes:
+        update: ``W_z * F_t``.
+        reset: ``W_r * F_t``.
+        candidate: ``W * F_t``.
+    """
+
+    update: Tensor
+    reset: Tensor
+    candidate: Tensor
+
+    def __getitem__(self, frames: slice) -> CellInputs:
+        """Those of some of the frames."""
+        return CellInputs(self.update[frames], self.reset[frames], self.candidate[frames])
+
+
+class MemoryCell(BaseModule, metaclass=ABCMeta):
+    """A gated memory map that goes from frame to frame (STMN, equations 1 to 4).
+
+    Convolutions are 3 x 3; those of the features have a bias, those of the memory have none.
+    They start as torch's convolutions do by default (as did Torch 7's).
+
+    Args:
+        in_channels: C of the feature maps.
+        channels: M of the memory.
+        alignment: Arguments of :class:`MatchTrans`, which moves the memory to the current frame;
+            None leaves it where it is.
+        init_cfg: Initial weights.
+    """
+
+    def __init__(self, in_channels: int, channels: int, alignment: dict[str, Any] | None,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.alignment = None if alignment is None else MatchTrans(**alignment)
+        for name in ('w_z', 'w_r', 'w'):
+            self.add_module(name, nn.Conv2d(in_channels, channels, 3, padding=1))
+        for name in ('u_z', 'u_r', 'u'):
+            self.add_module(name, nn.Conv2d(channels, channels, 3, padding=1, bias=False))
+
+    def forward(self, feats: Tensor, state: CellState | None = None) -> list[CellState]:
+        """Go through the frames of a sequence.
+
+        The convolutions of the features, which know nothing of the memory, run on all of them at
+        once.
+
+        Args:
+            feats: (T, C, H, W), in the order of the recurrence.
+            state: What was remembered before the first of them; None: nothing, a memory of zeros.
+
+        Returns:
+            The state after every frame.
+        """
+        inputs = self.project(feats)
+        states: list[CellState] = []
+        for t in range(len(feats)):
+            feat = feats[t:t + 1]
+            memory = self.align(feat, state, inputs.candidate)
+            state = CellState(feat, self.step(inputs[t:t + 1], memory))
+            states.append(state)
+        return states
+
+    def project(self, feats: Tensor) -> CellInputs:
+        """The feature convolutions of some frames, (T, C, H, W)."""
+        return CellInputs(self.w_z(feats), self.w_r(feats), self.w(feats))
+
+    def align(self, feat: Tensor, state: CellState | None, like: Tensor) -> Tensor:
+        """The memory (1, M, H, W) as the current frame (1, C, H, W) sees it."""
+        if state is None:
+            return torch.zeros_like(like[:1])
+        if self.alignment is None:
+            return state.memory
+        return self.alignment(feat, state.feat, state.memory)
+
+    def step(self, inputs: CellInputs, memory: Tensor) -> Tensor:
+        """Equations 3 and 4.
+
+        Args:
+            inputs: Of one frame.
+            memory: The aligned memory, (1, M, H, W).
+
+        Returns:
+            The new memory, (1, M, H, W).
+        """
+        update, reset = self.gates(inputs, memory)
+        candidate = self.squash(inputs.candidate + self.u(memory * reset))
+        return (1 - update) * memory + update * candidate
+
+    def gates(self, inputs: CellInputs, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Equations 1 and 2: ``z`` and ``r``, (1, M, H, W) each."""
+        return (self.squash_gate(inputs.update + self.u_z(memory)),
+                self.squash_gate(inputs.reset + self.u_r(memory)))
+
+    @abstractmethod
+    def squash_gate(self, x: Tensor) -> Tensor:
+        """The nonlinearity of the gates, into [0, 1]."""
+
+    @abstractmethod
+    def squash(self, x: Tensor) -> Tensor:
+        """The nonlinearity of the candidate."""
+
+    def from_convolution(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+        """Weights that a replaced convolution gives the cell: none.
+
+        Args:
+            weight: (M, C, 3, 3).
+            bias: (M,).
+        """
+        return {}

@@ -1,0 +1,183 @@
+"""STMM as a temporal neck: directions, streams, levels, and the detector whose place it takes."""
+
+import warnings
+
+import pytest
+import torch
+from mmengine.runner.checkpoint import load_state_dict
+
+from mmvod_plugins.models import STMMNeck
+from mmvod_plugins.models.layers import bn_star
+from mmvod_plugins.structures import FrameRecord
+
+from ..tiny import detect, numbers, sample_of, video
+from ..tiny_stmn import CENTRED, KINDS, ONLINE, stmn_config, stmn_model
+
+RFCN = 'toy_rfcn_r18'
+every_kind = pytest.mark.parametrize('kind', KINDS)
+
+
+def neck_of(**settings):
+    torch.manual_seed(0)
+    neck = STMMNeck(**dict(dict(in_channels=8, channels=4, replaces='conv'), **settings))
+    return neck.double().eval()
+
+
+def records(length, sizes=((5, 6), ), channels=8):
+    generator = torch.Generator().manual_seed(0)
+    return [FrameRecord(t, sample_of(t, length), tuple(
+        torch.randn(1, channels, *size, generator=generator).double() for size in sizes))
+        for t in range(length)]
+
+
+# Directions and streams --------------------------------------------------------------------------
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('bidirectional', [True, False])
+def test_one_frame_alone_is_as_in_the_whole_window(bidirectional):
+    neck = neck_of(bidirectional=bidirectional, channels=4 if bidirectional else 8)
+    window = records(5)
+    every = neck.enhance_all(window)
+    for t, key in enumerate(window):
+        alone = neck(key, {'local': window[::-1]}, None)
+        torch.testing.assert_close(alone.feats, every[t])
+
+
+@torch.no_grad()
+def test_a_window_backwards_in_time_swaps_the_directions():
+    neck = neck_of()
+    level = neck.levels[0]
+    window = records(4)
+    forward = [feats[0] for feats in neck.enhance_all(window)]
+    level.forward_cell, level.backward_cell = level.backward_cell, level.forward_cell
+    backward = [feats[0] for feats in neck.enhance_all(window[::-1])][::-1]
+    for one, other in zip(forward, backward, strict=True):
+        torch.testing.assert_close(one, torch.cat([other[:, 4:], other[:, :4]], dim=1))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('stride', [1, 3])
+def test_a_stream_carries_what_one_run_over_its_sequence_gives(stride):
+    neck = neck_of(bidirectional=False, channels=8, stride=stride)
+    frames, memory, online = records(7), neck.init_memory(), []
+    for frame in frames:
+        enhanced = neck(frame, {}, memory)
+        neck.write(memory, enhanced, frame.sample)
+        online.append(enhanced.feats[0])
+    for phase in range(stride):
+        sequence = neck.enhance_all(frames[phase::stride])
+        for one, [other] in zip(online[phase::stride], sequence, strict=True):
+            torch.testing.assert_close(one, other)
+
+
+@torch.no_grad()
+def test_online_no_frame_sees_a_later_one_and_every_frame_sees_all_before():
+    model, frames = stmn_model(RFCN, ONLINE, bidirectional=False, channels=64), video(5)
+    found = numbers(detect(model, frames))
+    for t in (0, 3):
+        other = frames.clone()
+        other[t] = video(1, seed=9)[0]
+        changed = [a.shape != b.shape or not torch.equal(a, b)
+                   for a, b in zip(numbers(detect(model, other)), found, strict=True)]
+        assert changed == [False] * t + [True] * (5 - t)
+
+
+# Levels ------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_other_levels_pass_and_each_level_has_cells_of_its_own():
+    neck = neck_of(levels=(0, -1), replaces=None)
+    torch.nn.init.normal_(neck.levels[0].reduction.weight)
+    torch.nn.init.normal_(neck.levels[1].reduction.weight)
+    window = records(3, sizes=((5, 6), (3, 4), (1, 1)))
+    for record, feats in zip(window, neck.enhance_all(window), strict=True):
+        assert feats[1] is record.feats[1]
+        alone = neck(record, {'local': window}, None).feats
+        for before, one, other in zip(record.feats, feats, alone, strict=True):
+            assert before.shape == one.shape
+            torch.testing.assert_close(one, other)
+        assert not torch.equal(feats[0], record.feats[0])
+        assert not torch.equal(feats[2], record.feats[2])
+
+
+@pytest.mark.parametrize(('settings', 'message'), [
+    (dict(channels=8), 'set channels to 4, or leave `replaces` away'),
+    (dict(levels=(0, 1), channels=(4, 4, 4)), 'temporal_neck.channels has 3 values for 2 levels'),
+])
+def test_impossible_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        neck_of(**settings)
+
+
+# In the place of a convolution, or beside a detector ---------------------------------------------
+
+
+def static_rfcn():
+    """The static detector, as a model whose names are those of a checkpoint."""
+    config = stmn_config(RFCN)
+    config.pop('temporal_neck')
+    config.references = None
+    config.detector.neck.last_conv = True
+    return stmn_model(RFCN, config=config)
+
+
+@torch.no_grad()
+def test_a_static_checkpoint_starts_both_directions():
+    static, model = static_rfcn(), stmn_model(RFCN)
+    random = model.temporal_neck.levels[0].forward_cell.u.weight.clone()
+    with pytest.warns(UserWarning, match=r'start from \[.detector.neck.last_conv.conv.bias'):
+        load_state_dict(model, static.state_dict(), strict=False)
+    weight, bias = static.detector.neck.last_conv.conv.parameters()
+    level = model.temporal_neck.levels[0]
+    for cell, rows in ((level.forward_cell, slice(0, 32)), (level.backward_cell, slice(32, 64))):
+        for conv in (cell.w_z, cell.w_r, cell.w):
+            assert torch.equal(conv.weight, weight[rows])
+            assert torch.equal(conv.bias, bias[rows])
+    assert torch.equal(level.forward_cell.u.weight, random)
+    # one frame: what the detector's convolution gave, times its own gate
+    [sample] = [sample_of(0, 1)]
+    image = torch.rand(1, 3, 64, 96)
+    whole, before = static.detector.extract_feat(image), model.detector.extract_feat(image)
+    [(conv4, memory)] = model.temporal_neck.enhance_all([FrameRecord(0, sample, before)])
+    assert torch.equal(conv4, whole[0])
+    gates = torch.cat([bn_star(whole[1][:, :32]), bn_star(whole[1][:, 32:])], dim=1)
+    torch.testing.assert_close(memory, gates * whole[1])
+
+
+def test_a_trained_checkpoint_is_loaded_as_it_is():
+    one, other = stmn_model(RFCN), stmn_model(RFCN, spread=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        load_state_dict(other, one.state_dict(), strict=True)
+    for name, value in other.state_dict().items():
+        assert torch.equal(value, one.state_dict()[name])
+
+
+@pytest.mark.parametrize('change', ['missing', 'shape'])
+def test_a_checkpoint_without_the_convolution_is_refused(change):
+    weights = static_rfcn().state_dict()
+    if change == 'missing':
+        weights = {key: value for key, value in weights.items() if 'last_conv' not in key}
+    else:
+        weights['detector.neck.last_conv.conv.weight'] = torch.zeros(8, 64, 3, 3)
+    with pytest.raises(ValueError, match=r'replaces is .*expected .* \(64, 64, 3, 3\).*static'):
+        load_state_dict(stmn_model(RFCN), weights)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('kind', [kind for kind in KINDS if kind != RFCN])
+def test_a_trained_detector_stays_as_it_is_until_the_neck_is_trained(kind):
+    config = stmn_config(kind, CENTRED)
+    config.pop('temporal_neck')
+    config.references = None
+    static = stmn_model(kind, config=config)
+    model = stmn_model(kind, CENTRED, spread=False)
+    with pytest.warns(UserWarning, match='keep their initial weights and need training'):
+        load_state_dict(model, static.state_dict(), strict=False)
+    frames = video(3)
+    for one, other in zip(numbers(detect(static, frames)), numbers(detect(model, frames)),
+                          strict=True):
+        assert len(one)
+        assert torch.equal(one, other)

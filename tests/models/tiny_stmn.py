@@ -1,0 +1,66 @@
+"""Small detectors with STMN's memories: the shipped base configs, narrow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config, ConfigDict
+
+from mmvod_plugins.models import VideoDetector
+
+from ..parity.mega_runs import BASES, without_pretrained
+from .tiny import shrink
+
+#: Windows of three frames, every second one, for videos of some frames.
+WINDOWS = dict(type='InterleavedWindows', num_frames=3, stride=2, num_samples=3)
+CENTRED = dict(WINDOWS, type='CentredWindow')
+ONLINE = dict(type='TrainTestReferences', training=WINDOWS, testing=dict(type='KeyFrameOnly'))
+KINDS = ('faster-rcnn_r50-fpn', 'retinanet_r50-fpn', 'faster-rcnn_r50-conv4-dc5', 'toy_rfcn_r18')
+
+
+def stmn_config(kind: str, references: dict | None = None, **neck: Any) -> ConfigDict:
+    """Config of a small model of a kind, with windows for short videos."""
+    if kind == 'toy_rfcn_r18':
+        config = Config.fromfile(BASES / f'{kind}.py').model
+        neck_config = config.detector.neck
+        neck_config.last_conv = False
+        width = neck_config.out_channels
+        config.temporal_neck = dict(type='STMMNeck', in_channels=width, channels=width // 2,
+                                    replaces='detector.neck.last_conv.conv')
+    else:
+        config = Config.fromfile(BASES / f'stmn_{kind}.py').model
+        memory = config.pop('temporal_neck')
+        config = shrink_retinanet(config) if 'bbox_head' in config.detector else shrink(config)
+        width = 16 if 'neck' in config.detector else 32
+        config.temporal_neck = dict(memory, in_channels=width, channels=width // 2)
+        if kind == 'faster-rcnn_r50-fpn':
+            config.temporal_neck.levels = (0, 1, 2, 3, 4)  # small images have small boxes
+    config.temporal_neck.update(neck)
+    config.references = references or WINDOWS
+    return config
+
+
+def shrink_retinanet(config: ConfigDict, num_classes: int = 4) -> ConfigDict:
+    """Narrow a RetinaNet in place."""
+    detector = without_pretrained(config).detector
+    detector.backbone.update(frozen_stages=0, depth=18, base_channels=8)
+    detector.neck.update(in_channels=[8, 16, 32, 64], out_channels=16)
+    detector.bbox_head.update(in_channels=16, feat_channels=16, stacked_convs=1,
+                              num_classes=num_classes)
+    detector.test_cfg.update(nms_pre=100, max_per_img=20)
+    return config
+
+
+def stmn_model(kind: str, references: dict | None = None, *, spread: bool = True,
+               config: ConfigDict | None = None, **neck: Any) -> VideoDetector:
+    """A small model; ``spread`` weights make references matter without training."""
+    torch.manual_seed(0)
+    model = MODELS.build(config or stmn_config(kind, references, **neck))
+    model.init_weights()
+    for name, parameter in model.named_parameters() if spread else ():
+        if parameter.dim() > 1 and 'backbone' not in name:
+            std = 0.1 if name.endswith(('_reg.weight', 'conv_box.weight')) else 1.0
+            torch.nn.init.normal_(parameter, std=std / parameter[0].numel()**0.5)
+    return model.eval()
