@@ -131,9 +131,9 @@ def test_mixed_precision(name, dtype):
 def test_a_frame_without_proposals_is_named(name):
     config = config_of(name)
     model = static_model(config).train()
-    with pytest.raises(ValueError, match='no proposals for frame1.jpg'):
+    with pytest.raises(ValueError, match=r'no proposals for frame1.jpg'):
         losses_of(model, training_batch(video(3), 1, {}))
-    with pytest.raises(ValueError, match='no proposals for frame0.jpg: the detector has no RPN'):
+    with pytest.raises(ValueError, match=r'no proposals for frame0.jpg: the detector has'):
         detect(model.eval(), video(1))
 
 

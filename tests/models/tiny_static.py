@@ -45,7 +45,7 @@ SHRINK = {'RFCNNeck': shrink_rfcn, 'VGGNeck': shrink_vgg}
 
 
 def static_config(name: str = 'rfcn_r50') -> ConfigDict:
-    """Config of a tiny model by the name of its base file (``'rfcn_r50'``, ``'fast-rcnn_vgg16'``)."""
+    """Config of a tiny ``'rfcn_r50'`` or ``'fast-rcnn_vgg16'``, as their base files are named."""
     config = Config.fromfile(BASES / f'{name}.py').model
     return SHRINK[config.detector.neck.type](config)
 

@@ -2,6 +2,8 @@
 
     python tools/test.py CONFIG CHECKPOINT --out predictions.npz
     python tools/dataset_converters/proposals_from_predictions.py predictions.npz val.json out.npz
+
+docs/dataset_prepare.md has the format, and the config of an RPN.
 """
 
 from __future__ import annotations

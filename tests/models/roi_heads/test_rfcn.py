@@ -191,7 +191,7 @@ def test_images_without_proposals_have_no_detections(raw):
 def test_pooling_and_head_need_one_grid():
     settings = copy.deepcopy(static_config().detector.roi_head)
     settings.bbox_roi_extractor.grid_size = 3
-    with pytest.raises(ValueError, match='grid_size is 3 and bbox_head.grid_size is 7'):
+    with pytest.raises(ValueError, match=r'grid_size is 3 and bbox_head.grid_size is 7'):
         MODELS.build(settings)
 
 
