@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .formats import recognise, unwrap
-from .methods import AGGREGATOR, STAGE, STARTS, method_of
+from .methods import AGGREGATOR, NECK, STAGE, STARTS, method_of
 
 _LAST_LAYERS = ('.fc_cls.', '.fc_reg.', '.rpn_cls.', '.rpn_reg.', '.retina_cls.', '.conv_cls.')
 
@@ -75,8 +75,8 @@ def _rpn_alone(weights: dict[str, Any], own: dict[str, Tensor]) -> dict[str, Any
 
 def _check_method(weights: dict[str, Tensor], own: dict[str, Tensor], published: bool) -> None:
     """Refuse the temporal modules of another method, and say which ones a file does not have."""
-    theirs = {key for key in weights if key.startswith(AGGREGATOR)}
-    ours = {key for key in own if key.startswith(AGGREGATOR)}
+    theirs = {key for key in weights if key.startswith((AGGREGATOR, NECK))}
+    ours = {key for key in own if key.startswith((AGGREGATOR, NECK))}
     held, wanted = method_of(weights), method_of(own)
     if held is None:
         if published and wanted is not None:

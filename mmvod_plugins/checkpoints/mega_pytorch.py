@@ -1,4 +1,4 @@
-"""Checkpoints of mega.pytorch: single frame, RDN-base, RDN and MEGA."""
+"""Checkpoints of mega.pytorch: single frame, FGFA, DFF, RDN-base, RDN and MEGA."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from .conversion import Conversion
+from .flownet import flownet_name
 
 #: Name of the method by keys that only its files have, first match first.
 SIGNATURES = (('FGFA', r'embednet\.'), ('DFF', r'flownet\.'), ('MEGA', r'\.l_fcs\.'),
               ('RDN', r'\.Wgs\.2\.'), ('RDN-base', r'\.Wgs\.'), ('single frame', r'\.fc6\.'))
 #: Those that can be translated.
-METHODS = ('MEGA', 'RDN', 'RDN-base', 'single frame')
+METHODS = ('MEGA', 'RDN', 'RDN-base', 'FGFA', 'DFF', 'single frame')
 #: Relation modules of RDN's basic stage in every published model.
 RDN_BASE_STAGES = 2
 
@@ -77,8 +78,17 @@ def _rdn_relation(match: re.Match) -> str:
     return f'{_HEAD}aggregator.{stage}.{part}.{leaf}'
 
 
+def _flownet(match: re.Match) -> str | None:
+    name = flownet_name(match[1])
+    return name and f'temporal_neck.motion.{name}'
+
+
+def _embedding(match: re.Match) -> str:
+    return f'temporal_neck.embed_convs.{int(match[1]) - 1}.conv.{match[2]}'
+
+
 #: (pattern of their key, our key)
-NAMES: tuple[tuple[str, str | Callable[[re.Match], str]], ...] = (
+NAMES: tuple[tuple[str, str | Callable[[re.Match], str | None]], ...] = (
     (r'backbone\.body\.stem\.(.*)', r'detector.backbone.\1'),
     (r'backbone\.body\.(layer\d.*)', r'detector.backbone.\1'),
     (r'rpn\.head\.conv\.(.*)', r'detector.rpn_head.rpn_conv.\1'),
@@ -94,6 +104,8 @@ NAMES: tuple[tuple[str, str | Callable[[re.Match], str]], ...] = (
     (_BOX + r'g_us\.(\d)', _global_key_bias),
     (_BOX + r'fcs\.(\d)\.(.*)', _rdn_fc),
     (_BOX + r'(W[gqkv]s)\.(\d)\.(.*)', _rdn_relation),
+    (r'flownet\.(.*)', _flownet),
+    (r'embednet\.embed_conv(\d)\.(.*)', _embedding),
     (r'roi_heads\.box\.predictor\.cls_score\.(.*)', _HEAD + r'bbox_head.fc_cls.\1'),
     (r'roi_heads\.box\.predictor\.bbox_pred\.(.*)', _HEAD + r'bbox_head.fc_reg.\1'),
 )
@@ -137,8 +149,9 @@ def convert_mega_pytorch(state_dict: Mapping[str, Tensor]) -> Conversion:
 def _translate(key: str) -> str:
     for pattern, name in NAMES:
         match = re.fullmatch(pattern, key)
-        if match:
-            return name(match) if callable(name) else match.expand(name)
+        found = match and (name(match) if callable(name) else match.expand(name))
+        if found:
+            return found
     raise ValueError(f'the checkpoint looks like one of mega.pytorch but its key {key!r} is not '
                      'known; is it of a changed version?')
 

@@ -11,6 +11,9 @@ AGGREGATOR = 'detector.roi_head.aggregator.'
 STAGE = re.compile(r'^\d+\.')
 #: Keys of the part that aligns RoI features.
 ALIGN = 'detector.roi_head.temporal_roi_align.'
+#: Keys of the temporal modules on maps, and the name of the method by those that it alone has.
+NECK = 'temporal_neck.'
+NECKS = (('FGFA', r'embed_convs\.'), ('DFF', r'motion\.'))
 #: Name of the method by the aggregator's keys that only its weights have, first match first.
 METHODS = (
     ('MEGA', r'(local|global)_relations\.'),
@@ -24,7 +27,18 @@ OTHER = 'another temporal method'
 
 
 def method_of(keys: Collection[str]) -> str | None:
-    """The method of weights by their names, None for a detector of single frames."""
+    """The methods of weights by their names, None for a detector of single frames."""
+    parts = [part for part in (_neck_method(keys), _aggregator_method(keys)) if part]
+    return ' + '.join(parts) or None
+
+
+def _neck_method(keys: Collection[str]) -> str | None:
+    own = [key.removeprefix(NECK) for key in keys if key.startswith(NECK)]
+    found = (name for name, pattern in NECKS if any(re.match(pattern, key) for key in own))
+    return next(found, OTHER) if own else None
+
+
+def _aggregator_method(keys: Collection[str]) -> str | None:
     own = [STAGE.sub('', key.removeprefix(AGGREGATOR)) for key in keys
            if key.startswith(AGGREGATOR)]
     if not own:

@@ -1,4 +1,4 @@
-"""Checkpoints of MMTracking's video detectors, 0.x and 1.x: SELSA and SELSA + Temporal RoI Align.
+"""Checkpoints of MMTracking's video detectors, 0.x and 1.x: SELSA, Temporal RoI Align, FGFA, DFF.
 
 Both versions have the same names (the published files come from 0.x). Classes and box coding are
 mmdet's, so no tensor changes its shape.
@@ -21,8 +21,8 @@ SIGNATURES = (('FGFA', r'aggregator\.embed_convs\.'), ('DFF', r'motion\.'),
               ('SELSA + Temporal RoI Align',
                r'detector\.roi_head\.bbox_roi_extractor\.embed_network\.'),
               ('SELSA', r'detector\.roi_head\.bbox_head\.aggregator\.'))
-#: The methods that can be loaded.
-LOADED = ('SELSA', 'SELSA + Temporal RoI Align')
+#: The methods whose RoI head is mmdet's own.
+FLOW_GUIDED = ('FGFA', 'DFF')
 DROPPED = ((r'data_preprocessor\.(mean|std)', 'normalisation comes from the config'), )
 
 
@@ -35,20 +35,19 @@ def convert_mmtracking(state_dict: Mapping[str, Tensor]) -> Conversion:
     """Translate a state dict of MMTracking.
 
     Raises:
-        ValueError: If the file is of another method, or has a key that is not known.
+        ValueError: If the file is of no known method, or has a key that is not known.
     """
     method = _method(state_dict)
-    if method not in LOADED:
-        raise ValueError(f'a checkpoint of MMTracking with {method or "no known method"}: not '
-                         f'yet supported, only those of {" and ".join(LOADED)} can be loaded '
-                         'so far')
+    if method is None:
+        raise ValueError('a checkpoint of none of the methods of MMTracking that can be loaded: '
+                         + ', '.join(name for name, _ in SIGNATURES))
     conversion = Conversion(method)
     for key, value in state_dict.items():
         reason = next((why for pattern, why in DROPPED if re.fullmatch(pattern, key)), None)
         if reason is not None:
             conversion.dropped[key] = reason
             continue
-        name = _translate(key)
+        name = _translate(key, method)
         conversion.mapped[key] = name
         conversion.state_dict[name] = value
     return conversion
@@ -59,8 +58,15 @@ def _method(state_dict: Mapping[str, Tensor]) -> str | None:
                  if any(re.match(pattern, key) for key in state_dict)), None)
 
 
-def _translate(key: str) -> str:
+def _translate(key: str, method: str) -> str:
     """Our name for one of their keys."""
+    if method in FLOW_GUIDED:
+        if re.match(r'motion\.', key):
+            return f'temporal_neck.{key}'
+        if re.match(r'aggregator\.embed_convs\.', key):
+            return key.replace('aggregator', 'temporal_neck', 1)
+        if re.match(r'detector\.roi_head\.bbox_head\.shared_fcs\.', key):
+            return key
     if re.match(r'detector\.(backbone|neck|rpn_head)\.|'
                 r'detector\.roi_head\.bbox_head\.fc_(cls|reg)\.', key):
         return key

@@ -3,10 +3,12 @@
 from .backbones import VGG16
 from .dense_heads import FirstLevelRPNHead
 from .layers import ConvGRUCell, PSRoIAlign, PSRoIPool, STMMCell
-from .necks import RFCNNeck, STMMNeck, TemporalNeck, VGGNeck
+from .motion import FlowNetSimple
+from .necks import DFFNeck, FGFANeck, RFCNNeck, STMMNeck, TemporalNeck, VGGNeck
 from .roi_heads import (
     Aggregator,
     Conv5RoIExtractor,
+    EmbeddingDoubleBBoxHead,
     MEGAAggregator,
     RDNAggregator,
     RFCNBBoxHead,
@@ -14,6 +16,7 @@ from .roi_heads import (
     RoIEmbedding,
     SELSAAggregator,
     TemporalCascadeRoIHead,
+    TemporalDoubleHeadRoIHead,
     TemporalRoIAlign,
     TemporalRoIHead,
     VGGBBoxHead,
@@ -22,9 +25,34 @@ from .task_modules import InclusiveBoxCoder, RoundedAnchorGenerator
 from .video_detector import VideoDetector
 
 __all__ = [
-    'VGG16', 'Aggregator', 'Conv5RoIExtractor', 'ConvGRUCell', 'FirstLevelRPNHead',
-    'InclusiveBoxCoder', 'MEGAAggregator', 'PSRoIAlign', 'PSRoIPool', 'RDNAggregator',
-    'RFCNBBoxHead', 'RFCNNeck', 'RFCNRoIHead', 'RoIEmbedding', 'RoundedAnchorGenerator',
-    'SELSAAggregator', 'STMMCell', 'STMMNeck', 'TemporalCascadeRoIHead', 'TemporalNeck',
-    'TemporalRoIAlign', 'TemporalRoIHead', 'VGGBBoxHead', 'VGGNeck', 'VideoDetector'
+    'VGG16',
+    'Aggregator',
+    'Conv5RoIExtractor',
+    'ConvGRUCell',
+    'DFFNeck',
+    'EmbeddingDoubleBBoxHead',
+    'FGFANeck',
+    'FirstLevelRPNHead',
+    'FlowNetSimple',
+    'InclusiveBoxCoder',
+    'MEGAAggregator',
+    'PSRoIAlign',
+    'PSRoIPool',
+    'RDNAggregator',
+    'RFCNBBoxHead',
+    'RFCNNeck',
+    'RFCNRoIHead',
+    'RoIEmbedding',
+    'RoundedAnchorGenerator',
+    'SELSAAggregator',
+    'STMMCell',
+    'STMMNeck',
+    'TemporalCascadeRoIHead',
+    'TemporalDoubleHeadRoIHead',
+    'TemporalNeck',
+    'TemporalRoIAlign',
+    'TemporalRoIHead',
+    'VGGBBoxHead',
+    'VGGNeck',
+    'VideoDetector'
 ]

@@ -76,11 +76,20 @@ class VideoEncoding(BaseModel):
         rows = [i for i, wanted in enumerate(inputs) if wanted.feats]
         if rows:
             self._encode_feats(frames, records, rows, [inputs[i].objects for i in rows])
-        if self.temporal_neck is not None and self.temporal_neck.needs_image:
-            for record, frame, wanted in zip(records, frames, inputs, strict=True):
-                if wanted.image:
-                    record.extras['image'] = frame[None].clone()
+        self._encode_extras(frames, [
+            record if wanted.image else None
+            for record, wanted in zip(records, inputs, strict=True)
+        ])
         return records
+
+    def _encode_extras(self, frames: Tensor, records: list[FrameRecord | None]) -> None:
+        """Keep what the temporal neck wants of frames beside their maps."""
+        if self.temporal_neck is None:
+            return
+        for i, record in enumerate(records):
+            if record is not None:
+                record.extras.update(
+                    self.temporal_neck.encode(frames[i:i + 1], record.sample, record.feats))
 
     def _encode_feats(self, frames: Tensor, records: list[FrameRecord], rows: list[int],
                       with_objects: list[bool]) -> None:

@@ -79,17 +79,22 @@ class VideoTraining(VideoEncoding):
 
     def _records(self, frames: Tensor, samples: list[DetDataSample],
                  references: set[int]) -> list[FrameRecord]:
-        """Records with maps of all frames, and objects of those that serve as references."""
-        feats = self.detector.extract_feat(frames)
+        """Records with maps of the frames, and objects of those that serve as references."""
         records = [
-            FrameRecord(sample.metainfo.get('frame_id', 0), sample, rows_of(feats, [i]),
-                        extras={'image': frames[i:i + 1]}) for i, sample in enumerate(samples)
+            FrameRecord(sample.metainfo.get('frame_id', 0), sample) for sample in samples
         ]
         rows = sorted(row for row in references if 0 <= row < len(samples))
+        neck = self.temporal_neck
+        computed = rows if neck is not None and not neck.needs_key_maps else range(len(samples))
+        if computed:
+            feats = self.detector.extract_feat(frames[list(computed)])
+            for i, row in enumerate(computed):
+                records[row].feats = rows_of(feats, [i])
+        self._encode_extras(frames, records)
         if self.roi_head is not None and rows:
-            objects = self._objects(
-                rows_of(feats, rows), [samples[row] for row in rows],
-                self.roi_head.reference_topk)
+            feats = rows_of(feats, [computed.index(row) for row in rows])
+            objects = self._objects(feats, [samples[row] for row in rows],
+                                    self.roi_head.reference_topk)
             for row, part in zip(rows, objects, strict=True):
                 records[row].objects = part
         return records

@@ -44,6 +44,7 @@ TYPICAL = {
     'mega_faster-rcnn_r50-fpn_4xb1-120k_imagenetvid',
     'mega_faster-rcnn_swin-t-fpn_4xb1-120k_imagenetvid',
     'selsa_cascade-rcnn_r50-fpn_8xb1-7e_imagenetvid',
+    'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid',
     RFCN.format('-ohem'), RFCN.format('-proposals'), 'fast-rcnn_vgg16_4xb1-120k_imagenetvid',
 }
 CLASSES = 4
@@ -160,7 +161,7 @@ def test_a_config_trains_a_step_and_detects_in_a_video(name, tiny_json):
         if parameter.requires_grad:
             parameter.register_hook(lambda _, key=key: missing.discard(key))
     losses = model.train_step(next(iter(train)), optimizer)
-    stages = ['s0.', 's1.', 's2.'] if '_cascade-' in name else ['']
+    stages = ['s0.', 's1.', 's2.'] if 'cascade-rcnn_' in name else ['']
     rpn = {'loss_rpn_cls', 'loss_rpn_bbox'} if config.model.detector.get('rpn_head') else set()
     roi = {f'{stage}loss_{part}' for stage in stages for part in ('cls', 'bbox')}
     assert rpn | roi <= set(losses)
@@ -201,7 +202,8 @@ def test_the_stock_runner_trains_validates_and_saves_by_iterations(tiny_json, tm
 @pytest.mark.parametrize('name', [
     'mega_faster-rcnn_r50-fpn_4xb1-120k_imagenetvid',
     'mega_faster-rcnn_swin-t-fpn_4xb1-120k_imagenetvid',
-    'selsa_cascade-rcnn_r50-fpn_8xb1-7e_imagenetvid'])
+    'selsa_cascade-rcnn_r50-fpn_8xb1-7e_imagenetvid',
+    'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid'])
 def test_the_stock_runner_tests_mixed_models(name, tiny_json, tmp_path):
     config = under_the_runner(name, tiny_json, tmp_path)
     config.update(train_cfg=None, train_dataloader=None, optim_wrapper=None, param_scheduler=None)

@@ -122,6 +122,10 @@ def shrink_fpn(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> 
             head.aggregator.update(reference_topk=8, distilled_topk=3, memory_size=4)
     for bbox_head in head.bbox_head if isinstance(head.bbox_head, list) else [head.bbox_head]:
         bbox_head.update(num_classes=num_classes, **widths)
+        if 'num_convs' in bbox_head:  # of Double-Head R-CNN
+            bbox_head.update(in_channels=16, num_convs=2, conv_out_channels=16)
+        if 'embed_channels' in bbox_head:
+            bbox_head.embed_channels = channels
     for rpn in (detector.test_cfg.rpn, detector.train_cfg.rpn_proposal):
         rpn.update(nms_pre=100, max_per_img=20)
     stages = detector.train_cfg.rcnn

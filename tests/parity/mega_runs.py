@@ -25,6 +25,8 @@ RDN = {
     'rdn_base': 'rdn-base_faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid.py',
     'rdn': 'rdn_faster-rcnn_r50-conv4-dc5_4xb1-60k_imagenetvid.py',
 }
+#: The base config of the others.
+MODELS_OF = {'base': 'faster-rcnn', 'fgfa': 'fgfa_faster-rcnn', 'dff': 'dff_faster-rcnn'}
 
 
 class RecordedShuffle(GlobalShuffle):
@@ -73,7 +75,7 @@ def model_config(model: str) -> Any:
     """Config of one of our models by the name of the published one."""
     if model in RDN:
         return without_pretrained(Config.fromfile(ROOT / 'configs' / 'rdn' / RDN[model]).model)
-    name = 'faster-rcnn' if model == 'base' else 'mega_faster-rcnn'
+    name = MODELS_OF.get(model, 'mega_faster-rcnn')
     config = Config.fromfile(BASES / f'{name}_r50-conv4-dc5.py').model
     if model == 'mega_res1':
         config.detector.roi_head.aggregator.num_result_stages = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,12 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmvod_plugins.models import VideoDetector
-from mmvod_plugins.references import LocalWindow, ReferencePolicy, UniformStride
+from mmvod_plugins.references import (
+    KeyFrameInterval,
+    LocalWindow,
+    ReferencePolicy,
+    UniformStride,
+)
 from mmvod_plugins.structures import FrameRecord
 
 from .golden import helper, load
@@ -27,7 +33,9 @@ from .mega_runs import BASES, without_pretrained
 #: Model configs by the name of the published model.
 CONFIGS = {
     'selsa_r50_dc5': 'selsa_faster-rcnn_r50-dc5',
-    'selsa_troi_r50_dc5': 'selsa-troialign_faster-rcnn_r50-dc5'
+    'selsa_troi_r50_dc5': 'selsa-troialign_faster-rcnn_r50-dc5',
+    'fgfa_r50_dc5': 'fgfa_faster-rcnn_r50-dc5',
+    'dff_r50_dc5': 'dff_faster-rcnn_r50-dc5',
 }
 Arrays = dict[str, np.ndarray]
 
@@ -60,11 +68,36 @@ class ReferenceLoop(ReferencePolicy):
         return {'local': slots}
 
 
-def policy_of(sampler: dict[str, Any]) -> ReferencePolicy:
-    """Our policy for a sampler of a golden run; the loop's own only where it differs."""
+class AggregationLoop(ReferencePolicy):
+    """The same window of FGFA, which replaces the warped map of the middle slot alone."""
+
+    lookahead = None
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.window = LocalWindow((before, after), stride=stride)
+
+    def sample(self, key_id, video_length, rng):
+        return {'local': []}
+
+    def references(self, key_id, video_length, video_id=0):
+        window = self.window
+        slots = window.references(key_id - key_id % window.stride, video_length)['local']
+        slots[window.before] = key_id
+        return {'local': slots}
+
+
+def policy_of(run: dict[str, Any]) -> ReferencePolicy:
+    """Our policy for the sampler of a golden run; the loop's own only where it differs."""
+    sampler = run['sampler']
+    if run['model'].startswith('dff'):
+        return KeyFrameInterval(run['test_cfg']['key_frame_interval'])
+    role = 'local' if run['model'].startswith('fgfa') else 'global'
     if sampler['method'] == 'test_with_adaptive_stride':
-        return UniformStride(sampler['num_ref_imgs'], append_key=True)
+        return UniformStride(sampler['num_ref_imgs'], append_key=True, role=role)
     before, after = -sampler['frame_range'][0], sampler['frame_range'][1]
+    if sampler['stride'] > 1 and role == 'local':
+        return AggregationLoop(before, after, sampler['stride'])
     if sampler['stride'] > 1:
         return ReferenceLoop(before, after, sampler['stride'])
     return LocalWindow((before, after))
@@ -101,9 +134,10 @@ def build(folder: Path, model: str, seed: int,
 def build_for(path: Path) -> VideoDetector:
     """The model of a golden run."""
     run = facts(path)
-    model = build(path.parent, run['model'], run['weights_seed'], policy_of(run['sampler']))
+    model = build(path.parent, run['model'], run['weights_seed'], policy_of(run))
     for part, settings in (run.get('test_cfg') or {}).items():
-        model.detector.test_cfg[part].update(settings)
+        if part != 'key_frame_interval':
+            model.detector.test_cfg[part].update(settings)
     return model
 
 
@@ -138,6 +172,7 @@ class Recorder:
         self.rpn: list[tuple[Tensor, Tensor]] = []
         self.box: list[tuple[Tensor, Tensor]] = []
         self.keys: list[Tensor] = []
+        self.flows: list[Tensor] = []
 
     def __enter__(self) -> Recorder:
         detector = self.model.detector
@@ -146,19 +181,31 @@ class Recorder:
             detector.roi_head.bbox_head.register_forward_hook(
                 lambda _, __, out: self.box.append(out)),
         ]
-        classify = detector.roi_head._classify
-
-        def noting(key, *args):
-            self.keys.append(key.boxes)
-            return classify(key, *args)
-
-        detector.roi_head._classify = noting
+        head = detector.roi_head
+        if hasattr(head, '_classify'):
+            self._wrap(head, '_classify', lambda key, *_: key.boxes)
+        else:
+            self._wrap(head, 'predict_bbox', lambda _, __, proposals, *___: proposals[0].bboxes)
+        if self.model.temporal_neck is not None:
+            motion = self.model.temporal_neck.motion
+            self._hooks.append(motion.register_forward_hook(
+                lambda _, __, out: self.flows.append(out.flow)))
         return self
+
+    def _wrap(self, head: Any, name: str, boxes: Callable[..., Tensor]) -> None:
+        original = getattr(head, name)
+
+        def noting(*args, **kwargs):
+            self.keys.append(boxes(*args))
+            return original(*args, **kwargs)
+
+        setattr(head, name, noting)
+        self._restore = lambda: delattr(head, name)
 
     def __exit__(self, *_: object) -> None:
         for hook in self._hooks:
             hook.remove()
-        del self.model.detector.roi_head._classify
+        self._restore()
 
     def _note_rpn(self, _: Any, args: tuple, out: tuple) -> None:
         self.feats.append(args[0][0][0])
@@ -176,7 +223,7 @@ def run(model: VideoDetector, frames: np.ndarray, num_steps: int) -> list[Arrays
             for result in model.test_step(batch(frames, frame_id)):
                 if isinstance(result, TrackDataSample) and len(results) < num_steps:
                     t = result[0].frame_id
-                    row = loaded[t]
+                    row = loaded[t] if model.temporal_neck is None else len(results)
                     logits, deltas = noted.box[len(results)]
                     results.append(dict(
                         feat=noted.feats[row].numpy(), rpn_cls=noted.rpn[row][0].numpy(),
@@ -193,6 +240,26 @@ def detections(instances: InstanceData) -> np.ndarray:
     """(N, 6) as the golden ``det``."""
     return torch.cat([instances.bboxes, instances.scores[:, None],
                       instances.labels[:, None].float()], dim=1).numpy()
+
+
+@torch.no_grad()
+def run_on_proposals(model: VideoDetector, frames: np.ndarray, recorded: Arrays, t: int,
+                     frame_ids: list[int]) -> Arrays:
+    """Detect in the key frame ``t`` with recorded proposals, references from a temporal neck."""
+    records = {}
+    for frame_id in dict.fromkeys([*frame_ids, t]):
+        data = model.data_preprocessor(batch(frames, frame_id), training=False)
+        data['inputs'] = data['inputs'][:, 0]
+        records[frame_id] = model.encode(data['inputs'], [data['data_samples'][0][0]])[0]
+    key, boxes = records[t], torch.from_numpy(recorded[f'f{t:02}.proposals'])
+    key.sample.proposals = InstanceData(bboxes=boxes[:, :4], scores=boxes[:, 4])
+    with Recorder(model) as noted:
+        sample = model.detect(key, {'local': [records[i] for i in frame_ids]},
+                              model.init_memory())
+    logits, deltas = noted.box[0]
+    return dict(cls_logits=logits.numpy(), box_deltas=deltas.numpy(),
+                det=detections(sample.pred_instances),
+                flow=noted.flows[0].numpy() if noted.flows else None)
 
 
 class RecordedProposals:

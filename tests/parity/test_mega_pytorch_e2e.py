@@ -1,4 +1,4 @@
-"""From frames to detections as mega.pytorch: single frame, RDN and MEGA."""
+"""From frames to detections as mega.pytorch: single frame, FGFA, DFF, RDN and MEGA."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ from mmvod_plugins.models import VideoDetector
 from . import golden, mega_runs
 
 #: Methods whose models exist; the others' cases are skipped by name.
-METHODS = ('base', 'rdn', 'mega')
+METHODS = ('base', 'fgfa', 'dff', 'rdn', 'mega')
 #: Radius of the recorded windows.
-RADII = {'mega': 12, 'rdn': 18}
+RADII = {'fgfa': 9, 'mega': 12, 'rdn': 18}
 LATER = 'the published model {} is not part of the package yet'
 CASES = golden.cases('e2e_*.npz')
 
@@ -86,7 +86,7 @@ def test_reference_frames_agree(path):
     recorded = golden.load(path)
     radius = RADII.get(method_of(path).partition('_')[0])
     if radius is None:
-        pytest.skip('no schedule of references' if method_of(path) == 'base' else
+        pytest.skip('no schedule of references' if method_of(path) in ('base', 'dff') else
                     LATER.format(method_of(path)))
     length = len(recorded['prop_count'])
     local = mega_runs.LocalWindow(radius)

@@ -7,6 +7,7 @@ from mmvod_plugins.references import (
                                       GlobalReservoir,
                                       GlobalShuffle,
                                       InterleavedWindows,
+                                      KeyFrameInterval,
                                       KeyFrameOnly,
                                       LocalWindow,
                                       PrecedingWindow,
@@ -29,9 +30,12 @@ POLICIES = {
     'centred': CentredWindow(3, 2, num_samples=4),
     'train_test_interleaved': TrainTestReferences(InterleavedWindows(3, 2), KeyFrameOnly()),
     'causal': CausalWindow(4),
+    'interval': KeyFrameInterval(4),
+    'interval_around': KeyFrameInterval(3, sample_range=(-2, 5), sample_key=False),
     'reservoir': GlobalReservoir(3, seed=2),
     'mega': ComposedReferences([LocalWindow(2), GlobalShuffle(3), PrecedingWindow(4, 2)]),
     'online_mega': ComposedReferences([CausalWindow(5), GlobalReservoir(3), PrecedingWindow(4, 2)]),
 }
 LIVE = ('key_only', 'window', 'one_sided', 'preceding', 'bilateral', 'train_test_window',
-        'interleaved', 'centred', 'train_test_interleaved', 'causal', 'reservoir', 'online_mega')
+        'interleaved', 'centred', 'train_test_interleaved', 'causal', 'interval',
+        'interval_around', 'reservoir', 'online_mega')

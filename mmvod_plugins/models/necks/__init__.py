@@ -1,8 +1,14 @@
 """Necks: convolutions of static detectors, and temporal ones, where references enhance maps."""
 
+from .dff_neck import DFFNeck
+from .fgfa_neck import FGFANeck
+from .flow_guided_neck import FlowGuidedNeck
 from .rfcn_neck import RFCNNeck
 from .stmm_neck import STMMNeck
-from .temporal_neck import EnhancedMaps, TemporalNeck, in_time
+from .temporal_neck import EnhancedMaps, Maps, TemporalNeck, in_time
 from .vgg_neck import VGGNeck
 
-__all__ = ['EnhancedMaps', 'RFCNNeck', 'STMMNeck', 'TemporalNeck', 'VGGNeck', 'in_time']
+__all__ = [
+    'DFFNeck', 'EnhancedMaps', 'FGFANeck', 'FlowGuidedNeck', 'Maps', 'RFCNNeck', 'STMMNeck',
+    'TemporalNeck', 'VGGNeck', 'in_time'
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mmdet.structures import DetDataSample
 from mmengine.model import BaseModule
@@ -25,7 +26,7 @@ class EnhancedMaps:
         to_memory: What :meth:`TemporalNeck.write` will remember of this step.
     """
 
-    feats: tuple[Tensor, ...]
+    feats: Maps
     to_memory: object = None
 
 
@@ -35,19 +36,32 @@ class TemporalNeck(BaseModule, metaclass=ABCMeta):
     Attributes:
         roles: Roles of the references it knows.
         detached_roles: Roles whose frames get no gradient.
-        needs_image: Whether records carry the network input, (1, 3, H, W), as
-            ``extras['image']``.
+        needs_key_maps: Whether the key frame's own maps enter where it has references; without,
+            training does not compute them.
         causal: Whether it looks at no frame after the key frame.
     """
 
     roles: frozenset[str] = frozenset({'local'})
     detached_roles: frozenset[str] = frozenset()
-    needs_image: bool = False
+    needs_key_maps: bool = True
     causal: bool = False
 
     def init_memory(self) -> object:
         """The memory of a new video; None for necks that remember nothing."""
         return None
+
+    def encode(self, image: Tensor, sample: DetDataSample, feats: Maps | None) -> dict[str, Any]:
+        """What is kept of a frame beside its maps, computed once per frame.
+
+        Args:
+            image: (1, 3, H, W), the network input.
+            sample: The frame's metainfo.
+            feats: The frame's maps, None where the policy asks for its image alone.
+
+        Returns:
+            Entries of the record's ``extras``; tensors of their own, no views of ``image``.
+        """
+        return {}
 
     @abstractmethod
     def forward(self, key: FrameRecord, references: dict[str, list[FrameRecord]],

@@ -35,10 +35,12 @@ class BaseTemporalRoIHead(metaclass=ABCMeta):
     Attributes:
         needs_maps: Whether key frames need the feature maps of their references.
         needs_key_maps: Whether :meth:`detect` needs the feature maps of the key frame.
+        single_frame_fcs: Name of the first layers in the box head of the single-frame detector.
     """
 
     needs_maps: bool = False
     needs_key_maps: bool = False
+    single_frame_fcs: str = 'shared_fcs'
 
     @property
     @abstractmethod
@@ -207,7 +209,7 @@ class BaseTemporalRoIHead(metaclass=ABCMeta):
                       *(f'aggregator{stage}.{fc}' for fc in aggregator.shared_fcs)]
             for i, layer in enumerate(layers):
                 for name in ('weight', 'bias'):
-                    old = f'{prefix}bbox_head{stage}.shared_fcs.{i}.{name}'
+                    old = f'{prefix}bbox_head{stage}.{self.single_frame_fcs}.{i}.{name}'
                     if old in state_dict and f'{prefix}{layer}.{name}' not in state_dict:
                         state_dict[f'{prefix}{layer}.{name}'] = state_dict.pop(old)
 

@@ -105,7 +105,7 @@ class TemporalRoIHead(BaseTemporalRoIHead, StandardRoIHead):
         feats = self._embed(x, rois, reference_maps)
         enhanced = self._enhance(self.aggregator, sampling, feats,
                                  references or [{} for _ in sampling])
-        cls_score, bbox_pred = self.bbox_head(enhanced)
+        cls_score, bbox_pred = self._score(enhanced, x, rois)
         return self.bbox_head.loss_and_target(
             cls_score=cls_score,
             bbox_pred=bbox_pred,
@@ -118,25 +118,33 @@ class TemporalRoIHead(BaseTemporalRoIHead, StandardRoIHead):
                 maps: Maps | None) -> tuple[InstanceData, Aggregated]:
         """One aggregation, then the box head."""
         aggregated = self.aggregator(key, references, memory)
-        return self._classify(key, aggregated, img_meta, test_cfg, rescale), aggregated
-
-    def _bbox_forward(self, x: tuple[Tensor, ...], rois: Tensor) -> dict[str, Tensor]:
-        """What mmdet's ``forward`` asks for: scores and deltas of RoIs without references."""
-        enhanced = self._alone(self.aggregator, rois, self._embed(x, rois))
-        cls_score, bbox_pred = self.bbox_head(enhanced)
-        return dict(cls_score=cls_score, bbox_pred=bbox_pred, bbox_feats=enhanced)
-
-    def _classify(self, key: ObjectFeatures, aggregated: Aggregated, img_meta: dict,
-                  test_cfg: ConfigDict | None, rescale: bool) -> InstanceData:
-        """Detections of one frame, or with no ``test_cfg`` boxes and scores of every object."""
-        cls_score, bbox_pred = self.bbox_head(aggregated.feats)
-        return self.bbox_head.predict_by_feat(
-            rois=(bbox2roi([key.boxes]), ),
+        rois = bbox2roi([key.boxes])
+        cls_score, bbox_pred = self._score(aggregated.feats, maps, rois)
+        detections = self.bbox_head.predict_by_feat(
+            rois=(rois, ),
             cls_scores=(cls_score, ),
             bbox_preds=(bbox_pred, ),
             batch_img_metas=[img_meta],
             rcnn_test_cfg=test_cfg,
             rescale=rescale)[0]
+        return detections, aggregated
+
+    def _bbox_forward(self, x: tuple[Tensor, ...], rois: Tensor) -> dict[str, Tensor]:
+        """What mmdet's ``forward`` asks for: scores and deltas of RoIs without references."""
+        enhanced = self._alone(self.aggregator, rois, self._embed(x, rois))
+        cls_score, bbox_pred = self._score(enhanced, x, rois)
+        return dict(cls_score=cls_score, bbox_pred=bbox_pred, bbox_feats=enhanced)
+
+    def _score(self, enhanced: Tensor, x: Maps | None,
+               rois: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores and deltas of RoIs.
+
+        Args:
+            enhanced: Their enhanced embeddings, (N, C).
+            x: Feature maps that they lie on; given while training, and if :attr:`needs_key_maps`.
+            rois: (N, 5).
+        """
+        return self.bbox_head(enhanced)
 
     def _embed(self, x: tuple[Tensor, ...], rois: Tensor,
                reference_maps: Sequence[Sequence[Maps]] | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Temporal RoI heads in pyramids, a cascade and a transformer: the configs of configs/mixed."""
+"""Temporal RoI heads in pyramids, a cascade, a double head, a transformer: configs/mixed."""
 
 import copy
 import re
@@ -30,6 +30,7 @@ from ..tiny import (
 FOLDER = Path(__file__).resolve().parents[3] / 'configs' / 'mixed'
 CONFIGS = {path.stem: path for path in FOLDER.glob('*.py')}
 CASCADE = 'selsa_cascade-rcnn_r50-fpn_8xb1-7e_imagenetvid'
+DOUBLE = 'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid'
 MEGA = 'mega_faster-rcnn_r50-fpn_4xb1-120k_imagenetvid'
 every_config = pytest.mark.parametrize('name', sorted(CONFIGS))
 #: The references of the papers, for a video of some frames.
@@ -102,7 +103,11 @@ def train(model, iterations, repeat=False):
 @pytest.mark.slow
 @every_config
 def test_fifty_iterations_overfit_a_video(name):
-    total = [step['loss'] for step in train(model_of(name, spread=False), 50)]
+    # Boxes count from the first proposal on that meets the object, and those of the double head
+    # outweigh the rest then, as in the stock one: they have a test of their own.
+    left_out = 'loss_bbox' if name == DOUBLE else None
+    total = [step['loss'] - step.get(left_out, 0)
+             for step in train(model_of(name, spread=False), 50)]
     assert np.mean(total[-5:]) < 0.4 * np.mean(total[:5])
 
 
@@ -171,42 +176,142 @@ def test_the_dcn_variant_of_the_readme_trains_a_step(tmp_path):
     assert np.isfinite(train(model, 1)[0]['loss'])
 
 
-# The cascade -------------------------------------------------------------------------------------
+# Without attention: the stock detector -----------------------------------------------------------
 
 
-def stock_and_silent():
-    """A stock Cascade R-CNN, and SELSA in it with the same weights and no attention."""
-    path = FOLDER.parent / '_base_' / 'models' / 'cascade-rcnn_r50-fpn.py'
-    stock = model_of(CASCADE, shrink(Config.fromfile(path).model))
-    silent = model_of(CASCADE, references=None)
+def stock_and_silent(name):
+    """The stock detector, and SELSA in it with the same weights and no attention."""
+    path = FOLDER.parent / '_base_' / 'models' / f'{name.split("_")[1]}_r50-fpn.py'
+    stock = model_of(name, shrink(Config.fromfile(path).model))
+    silent = model_of(name, references=None)
     left_out = silent.load_state_dict(stock.state_dict(), strict=False)
     assert left_out.unexpected_keys == []
     assert all('.attentions.' in key for key in left_out.missing_keys)
-    for aggregator in silent.roi_head.aggregator:
-        for attention in aggregator.attentions:
-            torch.nn.init.zeros_(attention.out.weight)
-            torch.nn.init.zeros_(attention.out.bias)
+    for key, parameter in silent.named_parameters():
+        if '.attentions.' in key and '.out.' in key:
+            torch.nn.init.zeros_(parameter)
     return stock, silent
 
 
-def test_without_attention_it_is_the_stock_cascade():
-    stock, silent = stock_and_silent()
+@pytest.mark.parametrize('name', [CASCADE, DOUBLE])
+def test_without_attention_it_is_the_stock_detector(name):
+    stock, silent = stock_and_silent(name)
     for before, after in zip(numbers(detect(stock, video(2))), numbers(detect(silent, video(2))),
                              strict=True):
         assert len(before)
         torch.testing.assert_close(after, before, rtol=0, atol=1e-5)
 
 
-def test_without_attention_the_losses_are_those_of_the_stock_cascade():
+@pytest.mark.parametrize('name', [CASCADE, DOUBLE])
+def test_without_attention_the_losses_are_those_of_the_stock_detector(name):
     losses = []
-    for model in stock_and_silent():
+    for model in stock_and_silent(name):
         model.train()
         batch = model.data_preprocessor(training_batch(scene(), 2, {}), training=True)
         torch.manual_seed(3)  # of the samplers
         losses.append(model(**batch, mode='loss'))
-    assert {f's{stage}.{part}' for stage in range(3)
+    stages = ['s0.', 's1.', 's2.'] if name == CASCADE else ['']
+    assert {f'{stage}{part}' for stage in stages
             for part in ('loss_cls', 'loss_bbox', 'acc')} <= set(losses[0])
     torch.testing.assert_close(dict(losses[1]), dict(losses[0]), rtol=0, atol=1e-5)
+
+
+# The double head ---------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def double_head_parts(key_maps, reference_feats):
+    """Scores and deltas of a key frame's objects, whose embeddings stay the same."""
+    model, found = model_of(DOUBLE), []
+    data = model.data_preprocessor(batch(video(2), [0, 1]))
+    key, reference = model.encode_all(data['inputs'], data['data_samples'])
+    reference.objects.feats.add_(reference_feats)
+    model.roi_head.bbox_head.register_forward_hook(lambda _, __, out: found.append(out))
+    model.roi_head.detect(
+        key.objects, {'global': [reference.objects]}, None, key.sample.metainfo,
+        maps=tuple(level + key_maps for level in key.feats))
+    return found[0]
+
+
+def test_references_classify_and_the_key_frame_s_maps_localise():
+    scores, deltas = double_head_parts(key_maps=0.0, reference_feats=0.0)
+    other_scores, same_deltas = double_head_parts(key_maps=0.0, reference_feats=1.0)
+    assert not torch.allclose(other_scores, scores, atol=1e-3)
+    assert torch.equal(same_deltas, deltas)
+    same_scores, other_deltas = double_head_parts(key_maps=1.0, reference_feats=0.0)
+    assert torch.equal(same_scores, scores)
+    assert not torch.allclose(other_deltas, deltas, atol=1e-3)
+
+
+def test_boxes_are_regressed_from_larger_rois():
+    model, seen = model_of(DOUBLE), []
+    extractor = model.roi_head.bbox_roi_extractor
+    plain = extractor.forward
+
+    def forward(feats, rois, roi_scale_factor=None):
+        seen.append(roi_scale_factor)
+        return plain(feats, rois, roi_scale_factor)
+
+    extractor.forward = forward
+    detect(model, video(1))
+    assert seen == [None, 1.3]
+
+
+@pytest.mark.parametrize('part', ['res_block', 'conv_branch', 'fc_reg'])
+def test_boxes_reach_the_convolutions_alone(part):
+    head = model_of(DOUBLE, spread=False).train().roi_head
+    maps, proposals, sample = boxes_around_the_object()
+    head.loss(maps, proposals, [sample])['loss_bbox'].backward()
+    with_gradient = {name for name, value in head.named_parameters()
+                     if value.grad is not None and value.grad.any()}
+    assert any(name.startswith(f'bbox_head.{part}') for name in with_gradient)
+    assert all(name.startswith('bbox_head.') for name in with_gradient)
+
+
+def test_boxes_learn():
+    head = model_of(DOUBLE, spread=False).train().roi_head
+    maps, proposals, sample = boxes_around_the_object()
+    optimizer, history = torch.optim.AdamW(head.parameters(), lr=1e-3), []
+    for _ in range(50):
+        losses = head.loss(maps, proposals, [sample])
+        optimizer.zero_grad()
+        sum(losses[key] for key in ('loss_cls', 'loss_bbox')).backward()
+        optimizer.step()
+        history.append(losses['loss_bbox'].item())
+    assert np.mean(history[-5:]) < 0.4 * np.mean(history[:5])
+
+
+def boxes_around_the_object():
+    """Maps of a frame, and proposals to the upper right of its object."""
+    generator = torch.Generator().manual_seed(4)
+    maps = tuple(torch.rand(1, 16, 16 // 2**i, 24 // 2**i, generator=generator) for i in range(4))
+    sample = sample_of(0, 1)
+    shifts = torch.tensor([5, -4, 5, -4]) + torch.randint(-1, 2, (12, 4), generator=generator)
+    boxes = sample.gt_instances.bboxes + shifts
+    return maps, [InstanceData(bboxes=boxes, scores=torch.ones(12))], sample
+
+
+@pytest.mark.parametrize('aggregator', ['MEGAAggregator', 'RDNAggregator'])
+def test_other_aggregators_fit_the_double_head(aggregator):
+    references = REFERENCES['mega'] if aggregator == 'MEGAAggregator' else WINDOW
+    config = config_of(DOUBLE, references=references, detections=dict(relations=True))
+    config.detector.roi_head.aggregator = dict(
+        type=aggregator, channels=32, num_heads=4, reference_topk=8, distilled_topk=3)
+    model = model_of(DOUBLE, config)
+    assert [sample.frame_id for sample in detect(model, video(4))] == [0, 1, 2, 3]
+    assert np.isfinite(train(model, 2)[-1]['loss'])
+
+
+def test_the_fully_connected_branch_is_the_embedding_and_the_aggregator_s():
+    stock, silent = stock_and_silent(DOUBLE)
+    theirs, ours = stock.detector.roi_head, silent.roi_head
+    fcs = [ours.embedding.fc, ours.aggregator.get_submodule(ours.aggregator.shared_fcs[0])]
+    for branch, fc in zip(theirs.bbox_head.fc_branch, fcs, strict=True):
+        assert torch.equal(branch.weight, fc.weight)
+        assert torch.equal(branch.bias, fc.bias)
+
+
+# The cascade -------------------------------------------------------------------------------------
 
 
 def test_proposals_are_embedded_once_and_refined_boxes_anew():
@@ -267,6 +372,16 @@ def test_no_proposals_give_no_detections(options):
         key.objects[:0], {'global': [key.objects]}, model.roi_head.init_memory(),
         key.sample.metainfo, options=options, maps=key.feats)
     assert len(found) == 0
+
+
+def test_without_a_roi_the_double_head_still_runs():
+    head = model_of(DOUBLE).train().roi_head
+    maps, _, sample = boxes_around_the_object()
+    sample.gt_instances = sample.gt_instances[:0]
+    empty = InstanceData(bboxes=torch.zeros(0, 4), scores=torch.zeros(0))
+    losses = head.loss(maps, [empty], [sample])
+    assert sum(value.sum() for key, value in losses.items() if 'loss' in key) == 0
+    assert all(torch.isfinite(value).all() for value in head.state_dict().values())
 
 
 def test_without_a_roi_every_stage_still_runs():

@@ -1,0 +1,25 @@
+# DFF as mega.pytorch has it: conv4 of one frame in ten, warped and scaled, that frame's own too.
+_base_ = ['./faster-rcnn_r50-conv4-dc5.py']
+
+references = dict(type='KeyFrameInterval', interval=10, sample_range=[-9, 0])
+
+flownet = 'https://download.openmmlab.com/mmtracking/pretrained_weights/flownet_simple.pth'
+model = dict(
+    references=references,
+    temporal_neck=dict(
+        type='DFFNeck',
+        warp_self=True,
+        warp_stills=True,
+        grid='mega.pytorch',
+        # fed BGR with the mean subtracted, as the detector
+        motion=dict(
+            type='FlowNetSimple',
+            img_norm=dict(
+                mean=[0.0, 0.0, 0.0],
+                std=[1.0, 1.0, 1.0],
+                input_mean=[0.0, 0.0, 0.0]),
+            downsample='average',
+            output='stride_16',
+            decoder_bias=True,
+            scale_channels=1024,
+            init_cfg=dict(type='Pretrained', checkpoint=flownet))))

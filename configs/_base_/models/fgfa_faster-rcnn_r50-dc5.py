@@ -1,0 +1,24 @@
+# FGFA as MMTracking has it: 31 frames, flow at the size of the frames, one 3 x 3 embedding layer.
+_base_ = ['./faster-rcnn_r50-dc5.py']
+
+references = dict(
+    type='TrainTestReferences',
+    training=dict(type='LocalWindow', radius=9, num_samples=2, bilateral=True),
+    testing=dict(type='LocalWindow', radius=15))
+
+flownet = 'https://download.openmmlab.com/mmtracking/pretrained_weights/flownet_simple.pth'
+model = dict(
+    references=references,
+    temporal_neck=dict(
+        type='FGFANeck',
+        channels=512,
+        embed_layers=[(512, 3)],
+        warp_key='copies',
+        grid='mmtracking',
+        motion=dict(
+            type='FlowNetSimple',
+            img_norm=dict(
+                mean=[123.675, 116.28, 103.53],
+                std=[58.395, 57.12, 57.375],
+                input_mean=[0.411, 0.432, 0.450]),
+            init_cfg=dict(type='Pretrained', checkpoint=flownet))))

@@ -1,0 +1,16 @@
+# DFF on the small detector: one frame in four passes the backbone.
+_base_ = ['./toy_faster-rcnn_r18-fpn.py']
+
+references = dict(type='KeyFrameInterval', interval=4, sample_range=[-3, 3])
+
+model = dict(
+    references=references,
+    temporal_neck=dict(
+        type='DFFNeck',
+        motion=dict(
+            type='FlowNetSimple',
+            img_norm=dict(
+                mean=[123.675, 116.28, 103.53],
+                std=[58.395, 57.12, 57.375],
+                input_mean=[0.411, 0.432, 0.450]),
+            base_channels=16)))

@@ -1,0 +1,21 @@
+# FGFA on the small detector: 9 frames, a narrow flow network that starts with a still world.
+_base_ = ['./toy_faster-rcnn_r18-fpn.py']
+
+references = dict(
+    type='TrainTestReferences',
+    training=dict(type='LocalWindow', radius=4, num_samples=2, bilateral=True),
+    testing=dict(type='LocalWindow', radius=4))
+
+model = dict(
+    references=references,
+    temporal_neck=dict(
+        type='FGFANeck',
+        channels=32,
+        embed_layers=[(32, 3)],
+        motion=dict(
+            type='FlowNetSimple',
+            img_norm=dict(
+                mean=[123.675, 116.28, 103.53],
+                std=[58.395, 57.12, 57.375],
+                input_mean=[0.411, 0.432, 0.450]),
+            base_channels=16)))

@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/models/faster-rcnn_r50-fpn.py',
+    '../_base_/datasets/imagenet_vid_fgfa_style.py',
+    '../_base_/schedules/mega_120k.py',
+    '../_base_/default_runtime.py',
+]

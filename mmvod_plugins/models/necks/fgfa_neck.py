@@ -1,0 +1,175 @@
+"""Flow-guided feature aggregation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from mmcv.cnn import ConvModule
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from torch import Tensor, nn
+
+from mmvod_plugins.models.layers.flow_warp import Grid
+from mmvod_plugins.models.motion import Motion
+from mmvod_plugins.structures import FrameRecord
+
+from .flow_guided_neck import FlowGuidedNeck, records_of
+from .temporal_neck import EnhancedMaps, Maps
+
+EMBEDDING = 'embedding'
+Embed = Literal['before', 'after']
+WarpKey = Literal['none', 'copies', 'all']
+
+
+@MODELS.register_module()
+class FGFANeck(FlowGuidedNeck):
+    """Mean of the warped maps of all references, weighted by place (Zhu et al., ICCV 2017).
+
+    At every place a frame has the weight softmax(cosine of its embedding and the key frame's),
+    eqs. 2 to 4; a frame that is named m times counts m times. The levels of a pyramid share the
+    embedding network, each has weights of its own.
+
+    Args:
+        channels: Channels of every map.
+        motion: Config of the flow network.
+        embed_layers: (channels, kernel size) of every convolution of the embedding network, ReLU
+            between them.
+        embed: ``'after'``: warped maps are embedded (the paper, MMTracking); ``'before'``: frames
+            are, once each, and their embeddings are warped (mega.pytorch while testing).
+        train_embed: The same in training; None for as in testing.
+        warp_key: The key frame among its references while testing: it and its copies are not
+            warped (``'none'``), its copies at the ends of a video alone are (``'copies'``,
+            MMTracking), it is warped as all others, its embedding too (``'all'``, mega.pytorch).
+            In training, where policies leave it out, every reference is warped.
+        grid: How positions are sampled, see :func:`flow_warp`.
+        init_cfg: Initial weights.
+
+    Raises:
+        ValueError: If an option is not known.
+    """
+
+    def __init__(self,
+                 channels: int,
+                 motion: dict[str, Any],
+                 *,
+                 embed_layers: Sequence[Sequence[int]] = ((512, 3), ),
+                 embed: Embed = 'after',
+                 train_embed: Embed | None = None,
+                 warp_key: WarpKey = 'none',
+                 grid: Grid = 'exact',
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(motion, grid, init_cfg)
+        if embed not in ('before', 'after') or train_embed not in ('before', 'after', None):
+            raise ValueError("embed and train_embed must be 'before' or 'after', got "
+                             f'{embed!r} and {train_embed!r}')
+        if warp_key not in ('none', 'copies', 'all'):
+            raise ValueError(f"warp_key must be 'none', 'copies' or 'all', got {warp_key!r}")
+        if not embed_layers or any(len(layer) != 2 or layer[1] % 2 == 0
+                                   for layer in embed_layers):
+            raise ValueError('embed_layers are (channels, odd kernel size), at least one, got '
+                             f'{embed_layers}')
+        self.embed = embed
+        self.train_embed = train_embed or embed
+        self.warp_key = warp_key
+        layers = []
+        for i, (width, kernel) in enumerate(embed_layers, start=1):
+            act_cfg = dict(type='ReLU') if i < len(embed_layers) else None
+            layers.append(ConvModule(channels, width, kernel, padding=kernel // 2,
+                                     act_cfg=act_cfg))
+            channels = width
+        self.embed_convs = nn.Sequential(*layers)
+
+    @property
+    def embeds_frames(self) -> bool:
+        """Whether frames are embedded before they are warped."""
+        return (self.train_embed if self.training else self.embed) == 'before'
+
+    def encode(self, image: Tensor, sample: DetDataSample,
+               feats: Maps | None) -> dict[str, Any]:
+        """What the flow network sees of the frame, and its embedding if that is warped."""
+        extras = super().encode(image, sample, feats)
+        if feats is not None and self.embeds_frames:
+            extras[EMBEDDING] = tuple(self.embed_convs(level) for level in feats)
+        return extras
+
+    def forward(self, key: FrameRecord, references: dict[str, list[FrameRecord]],
+                memory: object) -> EnhancedMaps:
+        """Aggregate warped maps; without references the key frame stays as it is.
+
+        Args:
+            key: Record of the key frame.
+            references: Records by role; whether the key frame is among them is the policy's
+                matter.
+            memory: None.
+        """
+        warped, counts, unwarped = self._sort(key, records_of(references))
+        if not warped:
+            return EnhancedMaps(key.feats)
+        motion = self.find_motion(key, warped)
+        weights = [*counts, unwarped] if unwarped else counts
+        bias = key.feats[0].new_tensor([math.log(count) for count in weights])
+        # the key frame's own embedding is its warped one where mega.pytorch warps it
+        place = warped.index(key) if self._warps_key and key in warped else -1
+        feats = tuple(
+            self._aggregate(key, warped, motion, level, bias, place=place,
+                            with_key=unwarped > 0) for level in range(len(key.feats)))
+        return EnhancedMaps(feats)
+
+    @property
+    def _warps_key(self) -> bool:
+        return self.warp_key == 'all' and not self.training
+
+    def _sort(self, key: FrameRecord,
+              frames: list[FrameRecord]) -> tuple[list[FrameRecord], list[int], int]:
+        """Frames to warp, how often each counts, and how often the unwarped key frame does."""
+        counts: dict[int, int] = {}
+        by_id = {id(record): record for record in frames}
+        for record in frames:
+            counts[id(record)] = counts.get(id(record), 0) + 1
+        copies = counts.get(id(key), 0)
+        unwarped = 0
+        if copies and not self.training and self.warp_key != 'all':
+            unwarped = copies if self.warp_key == 'none' else 1
+            counts[id(key)] -= unwarped
+        warped = [by_id[i] for i, count in counts.items() if count]
+        return warped, [count for count in counts.values() if count], unwarped
+
+    def _aggregate(self, key: FrameRecord, warped: list[FrameRecord], motion: Motion, level: int,
+                   bias: Tensor, *, place: int, with_key: bool) -> Tensor:
+        """One level of the key frame, (1, C, H, W)."""
+        maps = self.warp(torch.cat([record.feats[level] for record in warped]), motion)
+        own = key.feats[level]
+        if self.embeds_frames:
+            embedded = self.warp(
+                torch.cat([record.extras[EMBEDDING][level] for record in warped]), motion)
+            key_embedded = key.extras[EMBEDDING][level]
+        else:
+            embedded = self.embed_convs(maps)
+            key_embedded = self.embed_convs(own) if place < 0 else None
+        if place >= 0:
+            key_embedded = embedded[place:place + 1]
+        if with_key:
+            maps = torch.cat([maps, own])
+            embedded = torch.cat([embedded, key_embedded])
+        logits = cosine(embedded, key_embedded) + bias.view(-1, 1, 1, 1)
+        return (maps * logits.softmax(dim=0).to(maps.dtype)).sum(dim=0, keepdim=True)
+
+
+def cosine(embedded: Tensor, key: Tensor, eps: float = 1e-10) -> Tensor:
+    """Cosine similarity at every place; 0 where an embedding is 0.
+
+    Args:
+        embedded: (N, C, H, W).
+        key: (1, C, H, W).
+        eps: Added to the norms, as mega.pytorch does.
+
+    Returns:
+        (N, 1, H, W), in single precision at least.
+    """
+    dtype = torch.promote_types(embedded.dtype, torch.float32)
+    embedded, key = embedded.to(dtype), key.to(dtype)
+    norms = (embedded.norm(dim=1, keepdim=True) + eps) * (key.norm(dim=1, keepdim=True) + eps)
+    return (embedded * key).sum(dim=1, keepdim=True) / norms

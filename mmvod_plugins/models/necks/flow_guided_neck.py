@@ -1,0 +1,72 @@
+"""What FGFA and DFF share: maps of other frames, warped by flow to the key frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from torch import Tensor
+
+from mmvod_plugins.models.layers.flow_warp import Grid, check_grid, flow_warp, resize_flow
+from mmvod_plugins.models.motion import Motion
+from mmvod_plugins.structures import FrameRecord
+
+from .temporal_neck import Maps, TemporalNeck
+
+#: What a frame keeps for the flow network.
+FLOW_INPUT = 'flow_input'
+
+
+class FlowGuidedNeck(TemporalNeck):
+    """Warps maps by one flow per pair of frames, resized to every level of a pyramid.
+
+    Args:
+        motion: Config of the flow network, :class:`FlowNetSimple`.
+        grid: How positions are sampled, see :func:`flow_warp`.
+        init_cfg: Initial weights.
+    """
+
+    def __init__(self, motion: dict[str, Any], grid: Grid = 'exact',
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        check_grid(grid)
+        self.motion = MODELS.build(motion)
+        self.grid = grid
+
+    def encode(self, image: Tensor, sample: DetDataSample,
+               feats: Maps | None) -> dict[str, Any]:
+        """Keep of the image what the flow network sees, (1, 3, H / 2, W / 2)."""
+        shape = sample.metainfo.get('img_shape', image.shape[-2:])
+        return {FLOW_INPUT: self.motion.prepare(image, shape[:2])}
+
+    def find_motion(self, key: FrameRecord, references: list[FrameRecord]) -> Motion:
+        """Motion from the key frame to each reference, in one pass of the flow network."""
+        inputs = torch.cat([record.extras[FLOW_INPUT] for record in references])
+        return self.motion(key.extras[FLOW_INPUT], inputs)
+
+    def warp(self, maps: Tensor, motion: Motion) -> Tensor:
+        """Bring maps of references to the key frame.
+
+        Args:
+            maps: (N, C, H, W), one of each reference.
+            motion: From the key frame to each of them.
+
+        Returns:
+            (N, C, H, W).
+        """
+        flow = resize_flow(motion.flow, maps.shape[-2:])
+        warped = flow_warp(maps, flow, self.grid)
+        if motion.scale is None:
+            return warped
+        scale = motion.scale
+        if scale.shape[-2:] != warped.shape[-2:]:
+            scale = torch.nn.functional.interpolate(scale, size=warped.shape[-2:],
+                                                    mode='bilinear', align_corners=False)
+        return warped * scale
+
+
+def records_of(references: dict[str, list[FrameRecord]]) -> list[FrameRecord]:
+    """The references of all roles, with repetitions."""
+    return [record for records in references.values() for record in records]
