@@ -34,6 +34,7 @@ def adapt_state_dict(state_dict: dict[str, Any], model: nn.Module) -> None:
         weights = published.convert(weights).state_dict
     elif not any(key.startswith('detector.') for key in weights):
         weights = {f'detector.{key}': value for key, value in weights.items()}
+    weights = _rpn_alone(weights, own)
     _start_neck(weights, model)
     _check_method(weights, own, published is not None)
     _drop_last_layers(weights, own)
@@ -55,6 +56,21 @@ def _start_neck(weights: dict[str, Tensor], model: nn.Module) -> None:
     warnings.warn(f'the checkpoint holds a detector without temporal neck: {len(found)} of '
                   f"the neck's tensors start from {sorted(replaced)}, the others in {missing} keep "
                   'their initial weights and need training', stacklevel=2)
+
+
+def _rpn_alone(weights: dict[str, Any], own: dict[str, Tensor]) -> dict[str, Any]:
+    """Weights for an ``RPN``, whose head is called ``bbox_head``, from a two-stage detector's.
+
+    mmdet renames them too, but not where the detector is a part of another model.
+    """
+    old, new = 'detector.rpn_head.', 'detector.bbox_head.'
+    is_rpn = f'{new}rpn_cls.weight' in own
+    if not is_rpn or f'{old}rpn_cls.weight' not in weights:
+        return weights
+    return {
+        new + key.removeprefix(old) if key.startswith(old) else key: value
+        for key, value in weights.items()
+    }
 
 
 def _check_method(weights: dict[str, Tensor], own: dict[str, Tensor], published: bool) -> None:

@@ -245,7 +245,7 @@ class VideoDetector(VideoTraining):
         """
         if references or key.frame_id not in memory.pending:
             window = in_time(key, references)
-            maps = self.temporal_neck.enhance_all(window)
+            [maps] = self.temporal_neck.enhance_all([window])
             feats = tuple(torch.cat(level) for level in zip(*maps, strict=True))
             raw = detector_steps.predict_raw(self.detector, feats,
                                              [record.sample for record in window], rescale,

@@ -61,8 +61,9 @@ class VideoTraining(VideoEncoding):
             return keys, [self.temporal_neck(key, references, None).feats
                           for key, references in clips]
         windows = [in_time(key, references) for key, references in clips]
+        enhanced = self.temporal_neck.enhance_all(windows)
         return ([record for window in windows for record in window],
-                [maps for window in windows for maps in self.temporal_neck.enhance_all(window)])
+                [maps for window in enhanced for maps in window])
 
     def _training_records(self, batch: ClipBatch) -> list[FrameRecord]:
         """Records of every row of a batch, the last ones without gradient."""

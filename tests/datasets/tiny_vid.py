@@ -9,6 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mmvod_plugins.datasets import save_proposals
+
 
 def make_tiny_vid(root: Path,
                   lengths: Sequence[int] = (4, 3),
@@ -55,4 +57,22 @@ def make_tiny_vid(root: Path,
         images=images, annotations=annotations)
     path = Path(root) / 'tiny_vid.json'
     path.write_text(json.dumps(content))
+    return path
+
+
+def make_tiny_proposals(ann_file: Path, num_random: int = 6, seed: int = 0) -> Path:
+    """Write ``tiny_proposals.npz`` beside a tiny json: shifted true boxes and random ones."""
+    content = json.loads(Path(ann_file).read_text())
+    rng = np.random.default_rng(seed)
+    frames = {}
+    for image in content['images']:
+        size = image['width'], image['height']
+        boxes = [[x + 1, y - 1, x + w + 1, y + h - 1]
+                 for x, y, w, h in (annotation['bbox'] for annotation in content['annotations']
+                                    if annotation['image_id'] == image['id'])]
+        corners = np.sort(rng.uniform(0, 1, (num_random, 2, 2)), 1) * size
+        boxes = np.concatenate([np.reshape(boxes, (-1, 4)), corners.reshape(-1, 4)])
+        frames[image['file_name']] = boxes, np.linspace(1, 0.1, len(boxes))
+    path = Path(ann_file).with_name('tiny_proposals.npz')
+    save_proposals(path, frames)
     return path

@@ -53,7 +53,7 @@ def test_detections_are_those_of_all_windows_suppressed_once(kind):
     records = records_of(model, frames)
     raw = {t: [] for t in range(9)}
     for window in OF_NINE:
-        every = model.temporal_neck.enhance_all([records[t] for t in window])
+        [every] = model.temporal_neck.enhance_all([[records[t] for t in window]])
         feats = tuple(torch.cat(level) for level in zip(*every, strict=True))
         found = detector_steps.predict_raw(model.detector, feats,
                                            [records[t].sample for t in window], True,
@@ -82,7 +82,7 @@ def test_detections_are_those_of_all_windows_suppressed_once(kind):
 def test_a_single_window_is_suppressed_as_mmdet_does(kind):
     model, frames = one_by_one(kind), video(1)
     [record] = records_of(model, frames)
-    [feats] = model.temporal_neck.enhance_all([record])
+    [[feats]] = model.temporal_neck.enhance_all([[record]])
     [expected] = detector_steps.predict(model.detector, feats, [record.sample], True,
                                         DetectionOptions())
     [found] = detect(model, frames)
@@ -103,9 +103,9 @@ def test_each_frame_passes_the_network_once_and_each_window_the_recurrence(refer
         lambda *_: calls.update(level=calls['level'] + 1))
     enhance_all = model.temporal_neck.enhance_all
 
-    def counted(window):
-        calls['enhance_all'] += 1
-        return enhance_all(window)
+    def counted(windows):
+        calls['enhance_all'] += len(windows)
+        return enhance_all(windows)
 
     monkeypatch.setattr(model.temporal_neck, 'enhance_all', counted)
     found = detect(model, video(9))

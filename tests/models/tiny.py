@@ -14,6 +14,7 @@ from torch import Tensor
 from mmvod_plugins.models import VideoDetector
 
 from ..parity.mega_runs import BASES, without_pretrained
+from .tiny_static import SHRINK
 
 SHAPE = (64, 96)
 WINDOW = dict(type='LocalWindow', radius=2, num_samples=2, sample_key=True)
@@ -35,7 +36,10 @@ def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> Conf
     What distinguishes the models stays: the kind of residual blocks, the reduction of channels or
     none, the stages of the aggregator, a memory or none.
     """
-    if config.detector.get('neck', {}).get('type') == 'FPN':
+    kind = config.detector.get('neck', {}).get('type')
+    if kind in SHRINK:
+        return SHRINK[kind](config, num_classes=num_classes)
+    if kind == 'FPN':
         return shrink_fpn(config, channels, num_classes)
     if 'neck' in config.detector:
         return shrink_dc5(config, channels, num_classes)

@@ -44,18 +44,20 @@ class LevelMemory(BaseModule):
             nn.init.zeros_(self.reduction.weight)
             nn.init.zeros_(self.reduction.bias)
 
-    def forward(self, feats: Tensor) -> Tensor:
-        """Enhanced maps of all frames of a clip.
+    def forward(self, feats: Tensor, num_clips: int = 1) -> Tensor:
+        """Enhanced maps of all frames of a clip, or of several side by side.
 
         Args:
-            feats: (T, C, H, W), in order of time.
+            feats: (T N, C, H, W), in order of time, time first.
+            num_clips: N.
 
         Returns:
-            (T, C, H, W).
+            (T N, C, H, W).
         """
-        parts = [_memories(self.forward_cell(feats))]
+        parts = [_memories(self.forward_cell(feats, num_clips=num_clips))]
         if self.backward_cell is not None:
-            parts.append(_memories(self.backward_cell(feats.flip(0))).flip(0))
+            backward = self.backward_cell(_reverse(feats, num_clips), num_clips=num_clips)
+            parts.append(_memories(backward[::-1]))
         return self._combine(feats, torch.cat(parts, dim=1))
 
     def enhance(self, feats: Tensor, row: int) -> Tensor:
@@ -100,3 +102,8 @@ class LevelMemory(BaseModule):
 
 def _memories(states: list[CellState]) -> Tensor:
     return torch.cat([state.memory for state in states])
+
+
+def _reverse(feats: Tensor, num_clips: int) -> Tensor:
+    """Frames (T N, C, H, W), the last ones first."""
+    return feats.unflatten(0, (-1, num_clips)).flip(0).flatten(0, 1)

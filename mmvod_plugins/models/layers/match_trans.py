@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .neighbourhood import correlate, gather
 from .precise import precise
 
 AFFINITIES = ('cosine', 'dot')
@@ -78,8 +78,7 @@ def transformation_coefficients(current: Tensor, previous: Tensor, radius: int,
     current, previous = precise(current), precise(previous)
     if affinity == 'cosine':
         current, previous = _unit(current), _unit(previous)
-    products = [(current * moved).sum(1) for moved in _shifts(previous, radius)]
-    affinities = torch.stack(products, dim=1).relu()
+    affinities = correlate(current, previous, radius).relu()
     total = affinities.sum(1, keepdim=True)
     matched = total >= SMALLEST_SUM
     itself = torch.zeros_like(affinities)
@@ -98,21 +97,9 @@ def transform_memory(coefficients: Tensor, memory: Tensor) -> Tensor:
         (N, M, H, W), in the precision of the memory.
     """
     radius = (round(coefficients.shape[1]**0.5) - 1) // 2
-    weights = coefficients.to(memory.dtype).unsqueeze(2).unbind(1)
-    aligned = torch.zeros_like(memory)
-    for weight, moved in zip(weights, _shifts(memory, radius), strict=True):
-        aligned = torch.addcmul(aligned, weight, moved)
-    return aligned
+    return gather(coefficients.to(memory.dtype), memory, radius)
 
 
 def _unit(feats: Tensor) -> Tensor:
     """Unit vectors of the cells; cells without features stay zero."""
     return feats / (torch.linalg.vector_norm(feats, dim=1, keepdim=True) + 1e-8)
-
-
-def _shifts(feats: Tensor, radius: int) -> list[Tensor]:
-    """Views of a map, (N, C, H, W) each: the neighbour of every cell in each direction."""
-    height, width = feats.shape[-2:]
-    padded = F.pad(feats, [radius] * 4)
-    side = range(2 * radius + 1)
-    return [padded[..., y:y + height, x:x + width] for y in side for x in side]

@@ -18,8 +18,8 @@ class CellState:
     """What a cell remembers after a frame.
 
     Attributes:
-        feat: Feature map of the frame, (1, C, H, W).
-        memory: (1, M, H, W).
+        feat: Feature map of the frame, (N, C, H, W) for N clips.
+        memory: (N, M, H, W).
     """
 
     feat: Tensor
@@ -32,7 +32,7 @@ class CellState:
 
 @dataclass
 class CellInputs:
-    """The feature convolutions of some frames, (T, M, H, W) each.
+    """The feature convolutions of some frames, (T N, M, H, W) each.
 
     Attributes:
         update: ``W_z * F_t``.
@@ -72,36 +72,38 @@ class MemoryCell(BaseModule, metaclass=ABCMeta):
         for name in ('u_z', 'u_r', 'u'):
             self.add_module(name, nn.Conv2d(channels, channels, 3, padding=1, bias=False))
 
-    def forward(self, feats: Tensor, state: CellState | None = None) -> list[CellState]:
-        """Go through the frames of a sequence.
+    def forward(self, feats: Tensor, state: CellState | None = None,
+                num_clips: int = 1) -> list[CellState]:
+        """Go through the frames of a sequence, or of several of the same length side by side.
 
         The convolutions of the features, which know nothing of the memory, run on all of them at
         once.
 
         Args:
-            feats: (T, C, H, W), in the order of the recurrence.
+            feats: (T N, C, H, W), in the order of the recurrence, time first.
             state: What was remembered before the first of them; None: nothing, a memory of zeros.
+            num_clips: N.
 
         Returns:
             The state after every frame.
         """
         inputs = self.project(feats)
         states: list[CellState] = []
-        for t in range(len(feats)):
-            feat = feats[t:t + 1]
-            memory = self.align(feat, state, inputs.candidate)
-            state = CellState(feat, self.step(inputs[t:t + 1], memory))
+        for start in range(0, len(feats), num_clips):
+            rows = slice(start, start + num_clips)
+            memory = self.align(feats[rows], state, inputs.candidate[rows])
+            state = CellState(feats[rows], self.step(inputs[rows], memory))
             states.append(state)
         return states
 
     def project(self, feats: Tensor) -> CellInputs:
-        """The feature convolutions of some frames, (T, C, H, W)."""
+        """The feature convolutions of some frames, (T N, C, H, W)."""
         return CellInputs(self.w_z(feats), self.w_r(feats), self.w(feats))
 
     def align(self, feat: Tensor, state: CellState | None, like: Tensor) -> Tensor:
-        """The memory (1, M, H, W) as the current frame (1, C, H, W) sees it."""
+        """The memory (N, M, H, W) as the current frame (N, C, H, W) sees it; zeros at first."""
         if state is None:
-            return torch.zeros_like(like[:1])
+            return torch.zeros_like(like)
         if self.alignment is None:
             return state.memory
         return self.alignment(feat, state.feat, state.memory)
@@ -110,18 +112,18 @@ class MemoryCell(BaseModule, metaclass=ABCMeta):
         """Equations 3 and 4.
 
         Args:
-            inputs: Of one frame.
-            memory: The aligned memory, (1, M, H, W).
+            inputs: Of one frame of each clip.
+            memory: The aligned memory, (N, M, H, W).
 
         Returns:
-            The new memory, (1, M, H, W).
+            The new memory, (N, M, H, W).
         """
         update, reset = self.gates(inputs, memory)
         candidate = self.squash(inputs.candidate + self.u(memory * reset))
         return (1 - update) * memory + update * candidate
 
     def gates(self, inputs: CellInputs, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Equations 1 and 2: ``z`` and ``r``, (1, M, H, W) each."""
+        """Equations 1 and 2: ``z`` and ``r``, (N, M, H, W) each."""
         return (self.squash_gate(inputs.update + self.u_z(memory)),
                 self.squash_gate(inputs.reset + self.u_r(memory)))
 

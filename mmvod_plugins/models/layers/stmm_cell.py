@@ -44,7 +44,7 @@ class STMMCell(MemoryCell):
         self.detach_bound = detach_bound
 
     def project(self, feats: Tensor) -> CellInputs:
-        """The feature convolutions of some frames, (T, C, H, W), times ``mult_after_w``."""
+        """The feature convolutions of frames (T N, C, H, W), times ``mult_after_w``."""
         inputs = super().project(feats)
         return CellInputs(*(self.mult_after_w * part
                             for part in (inputs.update, inputs.reset, inputs.candidate)))

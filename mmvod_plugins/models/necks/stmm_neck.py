@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from mmvod_plugins.models.layers.level_memory import LevelMemory
 from mmvod_plugins.models.memories import RecurrentMemory
 from mmvod_plugins.structures import FrameRecord
 
-from .temporal_neck import EnhancedMaps, TemporalNeck, in_time
+from .temporal_neck import EnhancedMaps, Maps, TemporalNeck, in_time
 
 
 @MODELS.register_module()
@@ -90,16 +90,16 @@ class STMMNeck(TemporalNeck):
             feats[index] = level.enhance(_maps(window, index), row)
         return EnhancedMaps(tuple(feats))
 
-    def enhance_all(self, window: Sequence[FrameRecord]) -> list[tuple[Tensor, ...]]:
-        """Enhanced maps of every frame of a window; the recurrence runs once."""
-        enhanced = {
-            index % len(window[0].feats): level(_maps(window, index)).split(1)
-            for index, level in zip(self.indices, self.levels, strict=True)
-        }
-        return [
-            tuple(enhanced[i][t] if i in enhanced else feat
-                  for i, feat in enumerate(record.feats)) for t, record in enumerate(window)
-        ]
+    def enhance_all(self, windows: Sequence[Sequence[FrameRecord]]) -> list[list[Maps]]:
+        """Enhanced maps of every frame; the recurrence runs once, equal windows side by side."""
+        groups: dict[Hashable, list[int]] = {}
+        for i, window in enumerate(windows):
+            shapes = tuple(tuple(feat.shape) for feat in window[0].feats)
+            groups.setdefault((len(window), shapes), []).append(i)
+        enhanced: dict[int, list[Maps]] = {}
+        for rows in groups.values():
+            enhanced.update(zip(rows, self._enhance([windows[i] for i in rows]), strict=True))
+        return [enhanced[i] for i in range(len(windows))]
 
     def write(self, memory: RecurrentMemory | None, enhanced: EnhancedMaps,
               detections: DetDataSample) -> None:
@@ -137,6 +137,17 @@ class STMMNeck(TemporalNeck):
             found.update({f'levels.{i}.{key}': value for key, value in parts.items()})
             replaced |= {f'{name}.weight', f'{name}.bias'} & weights.keys()
         return found, replaced
+
+    def _enhance(self, windows: Sequence[Sequence[FrameRecord]]) -> list[list[Maps]]:
+        """:meth:`enhance_all` of windows of one length and size."""
+        number = len(windows)
+        frames = [record for step in zip(*windows, strict=True) for record in step]
+        maps = [list(record.feats) for record in frames]
+        for index, level in zip(self.indices, self.levels, strict=True):
+            parts = level(_maps(frames, index), number).split(1)
+            for feats, part in zip(maps, parts, strict=True):
+                feats[index] = part
+        return [[tuple(feats) for feats in maps[i::number]] for i in range(number)]
 
     def _go_on(self, key: FrameRecord, memory: RecurrentMemory) -> EnhancedMaps:
         """One step from the memory of the stream."""

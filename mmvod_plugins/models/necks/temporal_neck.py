@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mmvod_plugins.structures import FrameRecord
 
-#: The levels of a pyramid, (1, C, H, W) each.
+#: Feature maps of a frame, (1, C, H, W) for every level.
 Maps = tuple[Tensor, ...]
 
 
@@ -74,14 +74,14 @@ class TemporalNeck(BaseModule, metaclass=ABCMeta):
             memory: What :meth:`init_memory` gave, or None while training.
         """
 
-    def enhance_all(self, window: Sequence[FrameRecord]) -> list[tuple[Tensor, ...]]:
-        """Enhance every frame of a window, for policies that detect their references.
+    def enhance_all(self, windows: Sequence[Sequence[FrameRecord]]) -> list[list[Maps]]:
+        """Enhance every frame of windows, for policies that detect or train their references.
 
         Args:
-            window: Records in order of time, each frame once.
+            windows: Records in order of time, each frame once.
 
         Returns:
-            Enhanced maps of every frame, as many and as large as its own.
+            Enhanced maps of every frame of every window, as many and as large as its own.
 
         Raises:
             ValueError: If the neck enhances key frames alone.

@@ -38,10 +38,21 @@ def records(length, sizes=((5, 6), ), channels=8):
 def test_one_frame_alone_is_as_in_the_whole_window(bidirectional):
     neck = neck_of(bidirectional=bidirectional, channels=4 if bidirectional else 8)
     window = records(5)
-    every = neck.enhance_all(window)
+    [every] = neck.enhance_all([window])
     for t, key in enumerate(window):
         alone = neck(key, {'local': window[::-1]}, None)
         torch.testing.assert_close(alone.feats, every[t])
+
+
+@torch.no_grad()
+def test_windows_side_by_side_are_as_each_alone():
+    """Of several lengths and sizes."""
+    neck = neck_of(levels=(0, 1))
+    small, large = records(6, sizes=((5, 6), (2, 3))), records(3, sizes=((6, 6), (2, 3)))
+    windows = [small[:3], large, small[3:], small[1:3], small[4:5]]
+    for window, together in zip(windows, neck.enhance_all(windows), strict=True):
+        [alone] = neck.enhance_all([window])
+        torch.testing.assert_close(together, alone)
 
 
 @torch.no_grad()
@@ -49,9 +60,9 @@ def test_a_window_backwards_in_time_swaps_the_directions():
     neck = neck_of()
     level = neck.levels[0]
     window = records(4)
-    forward = [feats[0] for feats in neck.enhance_all(window)]
+    forward = [feats[0] for feats in neck.enhance_all([window])[0]]
     level.forward_cell, level.backward_cell = level.backward_cell, level.forward_cell
-    backward = [feats[0] for feats in neck.enhance_all(window[::-1])][::-1]
+    backward = [feats[0] for feats in neck.enhance_all([window[::-1]])[0]][::-1]
     for one, other in zip(forward, backward, strict=True):
         torch.testing.assert_close(one, torch.cat([other[:, 4:], other[:, :4]], dim=1))
 
@@ -66,7 +77,7 @@ def test_a_stream_carries_what_one_run_over_its_sequence_gives(stride):
         neck.write(memory, enhanced, frame.sample)
         online.append(enhanced.feats[0])
     for phase in range(stride):
-        sequence = neck.enhance_all(frames[phase::stride])
+        [sequence] = neck.enhance_all([frames[phase::stride]])
         for one, [other] in zip(online[phase::stride], sequence, strict=True):
             torch.testing.assert_close(one, other)
 
@@ -92,7 +103,7 @@ def test_other_levels_pass_and_each_level_has_cells_of_its_own():
     torch.nn.init.normal_(neck.levels[0].reduction.weight)
     torch.nn.init.normal_(neck.levels[1].reduction.weight)
     window = records(3, sizes=((5, 6), (3, 4), (1, 1)))
-    for record, feats in zip(window, neck.enhance_all(window), strict=True):
+    for record, feats in zip(window, neck.enhance_all([window])[0], strict=True):
         assert feats[1] is record.feats[1]
         alone = neck(record, {'local': window}, None).feats
         for before, one, other in zip(record.feats, feats, alone, strict=True):
@@ -140,7 +151,7 @@ def test_a_static_checkpoint_starts_both_directions():
     [sample] = [sample_of(0, 1)]
     image = torch.rand(1, 3, 64, 96)
     whole, before = static.detector.extract_feat(image), model.detector.extract_feat(image)
-    [(conv4, memory)] = model.temporal_neck.enhance_all([FrameRecord(0, sample, before)])
+    [[(conv4, memory)]] = model.temporal_neck.enhance_all([[FrameRecord(0, sample, before)]])
     assert torch.equal(conv4, whole[0])
     gates = torch.cat([bn_star(whole[1][:, :32]), bn_star(whole[1][:, 32:])], dim=1)
     torch.testing.assert_close(memory, gates * whole[1])
