@@ -18,6 +18,7 @@ from mmvod_plugins.checkpoints import adapt_state_dict
 from mmvod_plugins.references import build_references
 from mmvod_plugins.streaming import StreamPool, VideoStream
 from mmvod_plugins.structures import FrameRecord, ObjectFeatures, ObjectStorage
+from mmvod_plugins.utils.autocast import without_graph
 
 from . import checks, detector_steps
 from .clip import ClipBatch, gather_clips
@@ -303,7 +304,7 @@ class VideoDetector(BaseModel):
         records = self._records(batch.frames[:batch.num_grad], batch.samples[:batch.num_grad],
                                 wanted)
         if batch.num_grad < len(batch.samples):
-            with torch.no_grad():
+            with without_graph():
                 records += self._records(batch.frames[batch.num_grad:],
                                          batch.samples[batch.num_grad:],
                                          {row - batch.num_grad for row in wanted})
@@ -363,7 +364,7 @@ class VideoDetector(BaseModel):
     def _objects(self, feats: tuple[Tensor, ...], samples: list[DetDataSample],
                  topk: int | None = None) -> list[ObjectFeatures]:
         """Embedded proposals of frames, (topk or all) of each."""
-        with torch.no_grad():
+        with without_graph():
             proposals = detector_steps.propose(self.detector, feats, samples)
         frame_ids = [sample.metainfo.get('frame_id', 0) for sample in samples]
         return self.roi_head.embed(feats, [part[:topk] for part in proposals], frame_ids)

@@ -118,7 +118,12 @@ class RelationModule(BaseModule):
         return logits.softmax(-1)
 
     def location_bias(self, boxes: Tensor, references: Tensor) -> Tensor:
-        """Additive bias (heads, N, M) of boxes (N, 4) and reference boxes (M, 4)."""
+        """Additive bias (heads, N, M) of boxes (N, 4) and reference boxes (M, 4).
+
+        Its angles reach hundreds, so they are computed in single precision at least.
+        """
+        exact = torch.promote_types(boxes.dtype, torch.float32)
+        boxes, references = boxes.to(exact), references.to(exact)
         if torch.is_grad_enabled():
             embedding = sine_embedding(location_terms(boxes, references), self.embed_dim)
             return self.bias_of(self.location(embedding).permute(2, 0, 1))

@@ -10,6 +10,7 @@ from torch import nn
 from mmvod_plugins.models.layers import KeptRelation
 from mmvod_plugins.models.memories import LongRangeMemory
 from mmvod_plugins.structures import ObjectFeatures
+from mmvod_plugins.utils.autocast import without_graph
 
 from .aggregator import Aggregated, Aggregator, References, RelationStage
 from .relation_steps import (
@@ -118,7 +119,7 @@ class MEGAAggregator(Aggregator):
         if memory is not None:
             memory.write(*aggregated.to_memory)
 
-    @torch.no_grad()
+    @without_graph()
     def _remember(self, frames: list[ObjectFeatures],
                   pool: list[ObjectFeatures]) -> LongRangeMemory | None:
         """The memory that training frames stand for: the base model's intermediate objects."""
