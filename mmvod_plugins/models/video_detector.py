@@ -405,4 +405,5 @@ def _objects_of(records: list[FrameRecord]) -> list[ObjectFeatures]:
 
 
 def _maps_of(references: dict[str, list[FrameRecord]]) -> list[tuple[Tensor, ...]]:
-    return [record.feats for records in references.values() for record in records]
+    return [detector_steps.without_padding(record.feats, record.sample.metainfo)
+            for records in references.values() for record in records]
