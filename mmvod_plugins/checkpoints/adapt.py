@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from .formats import recognise, unwrap
 from .methods import AGGREGATOR, NECK, STAGE, STARTS, method_of
 
-_LAST_LAYERS = ('.fc_cls.', '.fc_reg.', '.rpn_cls.', '.rpn_reg.', '.retina_cls.', '.conv_cls.')
+_LAST_LAYERS = ('.fc_cls.', '.fc_reg.', '.rpn_cls.', '.rpn_reg.', '.retina_cls.', '.conv_cls.',
+                '.atss_cls.', '.multi_level_conv_cls.')
 
 
 def adapt_state_dict(state_dict: dict[str, Any], model: nn.Module) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from mmvod_plugins.models import VideoDetector
 
 from ..parity.mega_runs import BASES, without_pretrained
+from .tiny_flow import shrink_flow
 from .tiny_static import SHRINK
 
 SHAPE = (64, 96)
@@ -36,6 +37,8 @@ def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> Conf
     What distinguishes the models stays: the kind of residual blocks, the reduction of channels or
     none, the stages of the aggregator, a memory or none.
     """
+    if config.get('temporal_neck', {}).get('type') in ('FGFANeck', 'DFFNeck'):
+        return shrink_flow(config, shrink, num_classes)
     kind = config.detector.get('neck', {}).get('type')
     if kind in SHRINK:
         return SHRINK[kind](config, num_classes=num_classes)
@@ -89,11 +92,15 @@ def shrink_dc5(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> 
     detector.rpn_head.update(in_channels=16, feat_channels=16)
     detector.rpn_head.anchor_generator.scales = [1, 2]
     head.bbox_roi_extractor.out_channels = 16
-    head.embedding.update(in_channels=16, out_channels=channels)
-    head.aggregator.update(channels=channels, num_heads=4, reference_topk=20)
+    if 'embedding' in head:
+        head.embedding.update(in_channels=16, out_channels=channels)
+        head.aggregator.update(channels=channels, num_heads=4, reference_topk=20)
+        head.bbox_head.in_channels = channels
+    else:
+        head.bbox_head.update(in_channels=16, fc_out_channels=channels)
     if head.get('temporal_roi_align'):
         head.temporal_roi_align.channels = 16
-    head.bbox_head.update(in_channels=channels, num_classes=num_classes)
+    head.bbox_head.num_classes = num_classes
     for rpn in (detector.test_cfg.rpn, detector.train_cfg.rpn_proposal):
         rpn.update(nms_pre=100, max_per_img=20)
     detector.train_cfg.rcnn.sampler.num = 16
