@@ -46,6 +46,11 @@ TYPICAL = {
     'selsa_cascade-rcnn_r50-fpn_8xb1-7e_imagenetvid',
     'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid',
     RFCN.format('-ohem'), RFCN.format('-proposals'), 'fast-rcnn_vgg16_4xb1-120k_imagenetvid',
+    'fgfa_faster-rcnn_r50-dc5_8xb1-7e_imagenetvid',
+    'fgfa_faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid',
+    'fgfa_atss_r50-fpn_4xb1-120k_imagenetvid', 'fgfa_yolox-s_4xb1-120k_imagenetvid',
+    'dff_faster-rcnn_x101-dc5_8xb1-7e_imagenetvid',
+    'dff_faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid',
 }
 CLASSES = 4
 
@@ -163,8 +168,8 @@ def test_a_config_trains_a_step_and_detects_in_a_video(name, tiny_json):
     losses = model.train_step(next(iter(train)), optimizer)
     stages = ['s0.', 's1.', 's2.'] if 'cascade-rcnn_' in name else ['']
     rpn = {'loss_rpn_cls', 'loss_rpn_bbox'} if config.model.detector.get('rpn_head') else set()
-    roi = {f'{stage}loss_{part}' for stage in stages for part in ('cls', 'bbox')}
-    assert rpn | roi <= set(losses)
+    head = {f'{stage}loss_{part}' for stage in stages for part in ('cls', 'bbox')}
+    assert rpn | head <= set(losses)
     assert torch.isfinite(losses['loss'])
     # So find_unused_parameters is not needed with several processes.
     assert missing == set()
@@ -203,10 +208,13 @@ def test_the_stock_runner_trains_validates_and_saves_by_iterations(tiny_json, tm
     'mega_faster-rcnn_r50-fpn_4xb1-120k_imagenetvid',
     'mega_faster-rcnn_swin-t-fpn_4xb1-120k_imagenetvid',
     'selsa_cascade-rcnn_r50-fpn_8xb1-7e_imagenetvid',
-    'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid'])
+    'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid',
+    *(f'fgfa_{detector}_4xb1-120k_imagenetvid'
+      for detector in ('faster-rcnn_r50-fpn', 'retinanet_r50-fpn', 'atss_r50-fpn', 'yolox-s'))])
 def test_the_stock_runner_tests_mixed_models(name, tiny_json, tmp_path):
     config = under_the_runner(name, tiny_json, tmp_path)
-    config.update(train_cfg=None, train_dataloader=None, optim_wrapper=None, param_scheduler=None)
+    config.update(train_cfg=None, train_dataloader=None, optim_wrapper=None, param_scheduler=None,
+                  load_from=None)
     assert 'coco/bbox_mAP_50' in Runner.from_cfg(config).test()
 
 
@@ -247,6 +255,10 @@ def published_shapes(model):
     ('rdn_base', RDN_BASE.format('r50', '')),
     ('rdn', RDN.format('r50')),
     ('rdn_r101', RDN.format('r101')),
+    ('fgfa', 'fgfa_faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid'),
+    ('fgfa_r50_dc5', 'fgfa_faster-rcnn_r50-dc5_8xb1-7e_imagenetvid'),
+    ('dff', 'dff_faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid'),
+    ('dff_r50_dc5', 'dff_faster-rcnn_r50-dc5_8xb1-7e_imagenetvid'),
 ])
 def test_parameters_are_those_of_the_published_model(published, name):
     expected = published_shapes(published)
