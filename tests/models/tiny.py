@@ -14,7 +14,7 @@ from torch import Tensor
 from mmvod_plugins.models import VideoDetector
 
 from ..parity.mega_runs import BASES, without_pretrained
-from .tiny_static import SHRINK
+from .tiny_static import SHRINK, shrink_retinanet
 
 SHAPE = (64, 96)
 WINDOW = dict(type='LocalWindow', radius=2, num_samples=2, sample_key=True)
@@ -37,12 +37,21 @@ def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> Conf
     none, the stages of the aggregator, a memory or none.
     """
     kind = config.detector.get('neck', {}).get('type')
+    if config.get('temporal_neck', {}).get('type') == 'STMMNeck':
+        return shrink_stmn(config, channels, num_classes)
+    if config.detector.type == 'RetinaNet':
+        return shrink_retinanet(config, num_classes)
     if kind in SHRINK:
         return SHRINK[kind](config, num_classes=num_classes)
     if kind == 'FPN':
         return shrink_fpn(config, channels, num_classes)
     if 'neck' in config.detector:
         return shrink_dc5(config, channels, num_classes)
+    return shrink_conv4(config, channels, num_classes)
+
+
+def shrink_conv4(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> ConfigDict:
+    """Narrow a model with its RPN on conv4 in place, as :func:`shrink`."""
     detector = without_pretrained(config).detector
     head = detector.roi_head
     config.data_preprocessor.std = [60.0] * 3
@@ -73,6 +82,16 @@ def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> Conf
     for rpn in (detector.test_cfg.rpn, detector.train_cfg.rpn_proposal):
         rpn.update(nms_pre=100, max_per_img=20)
     detector.train_cfg.rcnn.sampler.num = 16
+    return config
+
+
+def shrink_stmn(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> ConfigDict:
+    """Narrow a detector with STMN's memories in place, as :func:`shrink`."""
+    memory = config.pop('temporal_neck')
+    config = shrink(config, channels, num_classes)
+    width = config.detector.get('neck', {}).get('out_channels', 32)
+    directions = 2 if memory.get('bidirectional', True) else 1
+    config.temporal_neck = dict(memory, in_channels=width, channels=width // directions)
     return config
 
 
