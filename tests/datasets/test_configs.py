@@ -22,7 +22,7 @@ model = dict(references=references)
 
 @pytest.fixture(params=sorted(path.name for path in FOLDER.glob('*.py')))
 def leaf(request, tmp_path):
-    shutil.copy(FOLDER / request.param, tmp_path)
+    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
     path = tmp_path / 'leaf_config.py'
     path.write_text(LEAF.format(base=request.param))
     return Config.fromfile(path)

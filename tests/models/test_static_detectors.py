@@ -124,6 +124,32 @@ def test_mixed_precision(name, dtype):
     assert torch.isfinite(numbers([found[0]])[0]).all()
 
 
+def test_another_backbone_with_maps_of_two_strides():
+    config = config_of('rfcn_r50')
+    config.detector.backbone = ConfigDict(
+        type='SwinTransformer', embed_dims=8, depths=[2, 2, 2, 2], num_heads=[1, 2, 4, 8],
+        window_size=4, out_indices=(2, 3), convert_weights=False)
+    config.detector.roi_head.bbox_roi_extractor.featmap_stride = 32
+    model = static_model(config).train()
+    total, _ = model.parse_losses(losses_of(model, training_batch(video(2), 1, {})))
+    total.backward()
+    assert torch.isfinite(total)
+    assert all(len(sample.pred_instances) for sample in detect(model.eval(), video(2)))
+
+
+def test_boxes_for_each_class_start_from_a_class_agnostic_detector():
+    """The second stage of the shipped class-specific config."""
+    config = config_of('rfcn_r50')
+    first = static_model(config)
+    config.detector.roi_head.bbox_head.update(reg_class_agnostic=False, reg_background=False)
+    second = static_model(config, seed=1)
+    with pytest.warns(UserWarning, match=r'keep their initial weights.*fc_reg.weight'):
+        second.load_state_dict(first.state_dict(), strict=False)
+    differ = [key for key, value in first.state_dict().items()
+              if not torch.equal(value, second.state_dict()[key])]
+    assert differ == [f'detector.roi_head.bbox_head.fc_reg.{part}' for part in ('weight', 'bias')]
+
+
 # Proposals ---------------------------------------------------------------------------------------
 
 

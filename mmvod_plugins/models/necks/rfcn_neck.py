@@ -45,7 +45,7 @@ class RFCNNeck(BaseModule):
         """Maps of the two stages of a detector.
 
         Args:
-            feats: Conv4 and conv5, (B, C, H, W) each and of one stride.
+            feats: Conv4 and conv5, (B, C, H, W) each; of one stride as published.
 
         Returns:
             Conv4 unchanged for the RPN, and (B, ``out_channels``, H, W) for the RoI head.
