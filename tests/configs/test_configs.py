@@ -32,6 +32,7 @@ MEGA = 'mega_faster-rcnn_{}-conv4-dc5{}_4xb1-120k_imagenetvid'
 RDN_BASE = 'rdn-base_faster-rcnn_{}-conv4-dc5{}_4xb1-120k_imagenetvid'
 RDN = 'rdn_faster-rcnn_{}-conv4-dc5_4xb1-60k_imagenetvid'
 RFCN = 'rfcn_r101{}_4xb1-120k_imagenetvid'
+STMN = 'stmn_{}_4xb1-40k_imagenetvid'
 #: One of each kind; `make test-all` runs every config.
 TYPICAL = {
     'faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid', MEGA.format('r50', ''),
@@ -45,6 +46,9 @@ TYPICAL = {
     'mega_faster-rcnn_swin-t-fpn_4xb1-120k_imagenetvid',
     'selsa_cascade-rcnn_r50-fpn_8xb1-7e_imagenetvid',
     'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid',
+    STMN.format('rfcn_r101'), STMN.format('rfcn_r101-online'), STMN.format('fast-rcnn_vgg16'),
+    STMN.format('fast-rcnn_vgg16-convgru'), STMN.format('faster-rcnn_r50-fpn'),
+    STMN.format('faster-rcnn_r50-conv4-dc5'), STMN.format('retinanet_r50-fpn'),
     RFCN.format('-ohem'), RFCN.format('-proposals'), 'fast-rcnn_vgg16_4xb1-120k_imagenetvid',
     'fgfa_faster-rcnn_r50-dc5_8xb1-7e_imagenetvid',
     'fgfa_faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid',
@@ -191,7 +195,8 @@ def under_the_runner(name, path, work_dir):
     config.train_cfg.update(max_iters=2, val_interval=2)
     config.val_evaluator = config.test_evaluator = dict(type='CocoVideoMetric')
     config.default_hooks.checkpoint.interval = 1
-    config.update(work_dir=str(work_dir), experiment_name=work_dir.name, log_level='ERROR')
+    config.update(work_dir=str(work_dir), experiment_name=work_dir.name, log_level='ERROR',
+                  load_from=None)
     return config
 
 
@@ -208,7 +213,9 @@ def test_the_stock_runner_trains_validates_and_saves_by_iterations(tiny_json, tm
     'mega_faster-rcnn_r50-fpn_4xb1-120k_imagenetvid',
     'mega_faster-rcnn_swin-t-fpn_4xb1-120k_imagenetvid',
     'selsa_cascade-rcnn_r50-fpn_8xb1-7e_imagenetvid',
-    'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid',
+    'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid', STMN.format('rfcn_r101'),
+    STMN.format('faster-rcnn_r50-fpn'), STMN.format('faster-rcnn_r50-conv4-dc5'),
+    STMN.format('retinanet_r50-fpn'),
     *(f'fgfa_{detector}_4xb1-120k_imagenetvid'
       for detector in ('faster-rcnn_r50-fpn', 'retinanet_r50-fpn', 'atss_r50-fpn', 'yolox-s'))])
 def test_the_stock_runner_tests_mixed_models(name, tiny_json, tmp_path):

@@ -14,8 +14,8 @@ from torch import Tensor
 from mmvod_plugins.models import VideoDetector
 
 from ..parity.mega_runs import BASES, without_pretrained
-from .tiny_flow import shrink_flow
-from .tiny_static import SHRINK
+from .tiny_necks import narrow_neck
+from .tiny_static import SHRINK, shrink_dense
 
 SHAPE = (64, 96)
 WINDOW = dict(type='LocalWindow', radius=2, num_samples=2, sample_key=True)
@@ -37,15 +37,23 @@ def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> Conf
     What distinguishes the models stays: the kind of residual blocks, the reduction of channels or
     none, the stages of the aggregator, a memory or none.
     """
-    if config.get('temporal_neck', {}).get('type') in ('FGFANeck', 'DFFNeck'):
-        return shrink_flow(config, shrink, num_classes)
+    neck = config.pop('temporal_neck', None)
     kind = config.detector.get('neck', {}).get('type')
-    if kind in SHRINK:
-        return SHRINK[kind](config, num_classes=num_classes)
-    if kind == 'FPN':
-        return shrink_fpn(config, channels, num_classes)
-    if 'neck' in config.detector:
-        return shrink_dc5(config, channels, num_classes)
+    if 'bbox_head' in config.detector:
+        shrink_dense(config, num_classes)
+    elif kind in SHRINK:
+        SHRINK[kind](config, num_classes=num_classes)
+    else:
+        stage = {'FPN': shrink_fpn, None: shrink_conv4}.get(kind, shrink_dc5)
+        stage(config, channels, num_classes)
+    if neck is not None:
+        width = config.detector.get('neck', {}).get('out_channels', 32)
+        config.temporal_neck = narrow_neck(without_pretrained(neck), width)
+    return config
+
+
+def shrink_conv4(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> ConfigDict:
+    """Narrow a model with its RPN on conv4 in place, as :func:`shrink`."""
     detector = without_pretrained(config).detector
     head = detector.roi_head
     config.data_preprocessor.std = [60.0] * 3

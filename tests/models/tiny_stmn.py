@@ -10,7 +10,7 @@ from mmengine.config import Config, ConfigDict
 
 from mmvod_plugins.models import VideoDetector
 
-from ..parity.mega_runs import BASES, without_pretrained
+from ..parity.mega_runs import BASES
 from .tiny import shrink
 
 #: Windows of three frames, every second one, for videos of some frames.
@@ -30,26 +30,11 @@ def stmn_config(kind: str, references: dict | None = None, **neck: Any) -> Confi
         config.temporal_neck = dict(type='STMMNeck', in_channels=width, channels=width // 2,
                                     replaces='detector.neck.last_conv.conv')
     else:
-        config = Config.fromfile(BASES / f'stmn_{kind}.py').model
-        memory = config.pop('temporal_neck')
-        config = shrink_retinanet(config) if 'bbox_head' in config.detector else shrink(config)
-        width = 16 if 'neck' in config.detector else 32
-        config.temporal_neck = dict(memory, in_channels=width, channels=width // 2)
+        config = shrink(Config.fromfile(BASES / f'stmn_{kind}.py').model)
         if kind == 'faster-rcnn_r50-fpn':
             config.temporal_neck.levels = (0, 1, 2, 3, 4)  # small images have small boxes
     config.temporal_neck.update(neck)
     config.references = references or WINDOWS
-    return config
-
-
-def shrink_retinanet(config: ConfigDict, num_classes: int = 4) -> ConfigDict:
-    """Narrow a RetinaNet in place."""
-    detector = without_pretrained(config).detector
-    detector.backbone.update(frozen_stages=0, depth=18, base_channels=8)
-    detector.neck.update(in_channels=[8, 16, 32, 64], out_channels=16)
-    detector.bbox_head.update(in_channels=16, feat_channels=16, stacked_convs=1,
-                              num_classes=num_classes)
-    detector.test_cfg.update(nms_pre=100, max_per_img=20)
     return config
 
 

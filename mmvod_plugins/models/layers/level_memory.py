@@ -21,7 +21,9 @@ class LevelMemory(BaseModule):
         cell: Config of a :class:`MemoryCell` without ``in_channels`` and ``channels``.
         bidirectional: Whether a second cell goes through the clip from its end.
         residual: Whether the memories are reduced to C channels by a 1 x 1 convolution that is
-            zero at first, and added to the map; otherwise they stand in its place.
+            zero at first, and added to the map; otherwise they stand in its place. The cells then
+            start as though the convolution that they replace were the identity: from the first
+            step on the reduction has something to learn from.
 
     Raises:
         ValueError: If the memories stand in the place of a map with another number of channels.
@@ -43,6 +45,11 @@ class LevelMemory(BaseModule):
         if residual:
             nn.init.zeros_(self.reduction.weight)
             nn.init.zeros_(self.reduction.bias)
+            identity = torch.zeros(out_channels, in_channels, 3, 3)
+            rows = torch.arange(out_channels)
+            identity[rows, rows % in_channels, 1, 1] = 1
+            weights = self.from_convolution(identity, torch.zeros(out_channels))
+            self.load_state_dict(weights, strict=False)
 
     def forward(self, feats: Tensor, num_clips: int = 1) -> Tensor:
         """Enhanced maps of all frames of a clip, or of several side by side.
@@ -84,8 +91,8 @@ class LevelMemory(BaseModule):
         """Weights that a replaced convolution gives: the first filters to the forward cell.
 
         Args:
-            weight: (C, C, 3, 3).
-            bias: (C,).
+            weight: (D M, C, 3, 3), for D directions.
+            bias: (D M,).
         """
         cells = {'forward_cell': self.forward_cell, 'backward_cell': self.backward_cell}
         channels = self.forward_cell.w.out_channels

@@ -25,7 +25,8 @@ class STMMNeck(TemporalNeck):
     As published the memories stand in the place of a convolution with ReLU of the detector, as
     many filters as both memories have channels (``replaces``). In a detector where there is no
     such convolution they are added to the map, after a 1 x 1 convolution that is zero at first: a
-    trained detector stays as it is until the neck is trained.
+    trained detector stays as it is until the neck is trained. Its cells start as those of the
+    identity.
 
     With references the memories start from zero in every window. In one direction and without
     references the memory of the stream is carried from frame to frame, online.

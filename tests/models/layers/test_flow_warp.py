@@ -97,5 +97,5 @@ def test_a_flow_is_resized_in_the_cells_of_its_grid():
 
 
 def test_an_unknown_grid_is_refused():
-    with pytest.raises(ValueError, match="one of .*'exact'.* got 'sideways'"):
+    with pytest.raises(ValueError, match=r"one of .*'exact'.* got 'sideways'"):
         check_grid('sideways')

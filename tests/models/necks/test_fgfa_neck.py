@@ -13,7 +13,7 @@ NORM = dict(mean=[123.0, 116.0, 103.0], std=[58.0, 57.0, 57.0], input_mean=[0.4,
 MOTION = dict(type='FlowNetSimple', base_channels=2, img_norm=NORM)
 
 
-def neck_of(*, still=False, levels=(8, ), **options):
+def neck_of(*, still=False, **options):
     torch.manual_seed(0)
     neck = FGFANeck(4, MOTION, embed_layers=[(6, 3)], **options)
     for name, parameter in neck.named_parameters():
@@ -158,7 +158,7 @@ def test_half_precision_maps(dtype):
     (dict(warp_key='some'), "'none', 'copies' or 'all'"),
     (dict(embed_layers=[]), 'at least one'),
     (dict(embed_layers=[(8, 2)]), 'odd kernel size'),
-    (dict(grid='nearest'), "one of .*'exact'"),
+    (dict(grid='nearest'), r"one of .*'exact'"),
 ])
 def test_wrong_options_are_refused(options, says):
     with pytest.raises(ValueError, match=says):

@@ -178,6 +178,17 @@ def test_a_checkpoint_without_the_convolution_is_refused(change):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize('channels', [4, 3, 8])
+def test_cells_beside_a_detector_start_as_those_of_the_identity(channels):
+    neck, [frame] = neck_of(replaces=None, channels=channels), records(1)
+    level, feat = neck.levels[0], frame.feats[0]
+    rectified = feat.relu().repeat(1, 2, 1, 1)
+    for i, cell in enumerate((level.forward_cell, level.backward_cell)):
+        part = rectified[:, i * channels:(i + 1) * channels]
+        torch.testing.assert_close(cell(feat)[0].memory, bn_star(part) * part)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize('kind', [kind for kind in KINDS if kind != RFCN])
 def test_a_trained_detector_stays_as_it_is_until_the_neck_is_trained(kind):
     config = stmn_config(kind, CENTRED)
