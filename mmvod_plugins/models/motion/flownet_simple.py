@@ -116,12 +116,17 @@ class FlowNetSimple(BaseModule):
         self.add_module('predict_flow', _plain(features, 2, 'Conv2d', bias))
 
     def init_weights(self) -> None:
-        """Initial weights; without an ``init_cfg`` predictions near zero."""
+        """Initial weights; without an ``init_cfg`` flows near zero. Scales start at one.
+
+        A file of a flow network that has no scale map leaves it there.
+        """
+        if self.predict_scale is not None:
+            nn.init.zeros_(self.predict_scale.weight)
         super().init_weights()
         if self.init_cfg is not None:
             return
         for name, module in self.named_modules():
-            if name.startswith('predict') and isinstance(module, nn.Conv2d):
+            if name.startswith('predict_flow') and isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=1e-3)
 
     def prepare(self, image: Tensor, img_shape: tuple[int, int]) -> Tensor:

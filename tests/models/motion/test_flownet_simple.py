@@ -47,6 +47,15 @@ def test_it_starts_with_a_still_world_and_factors_of_one():
     torch.testing.assert_close(motion.scale, torch.ones(2, 4, 4, 6), atol=0.05, rtol=0)
 
 
+def test_scales_start_at_one_where_the_pretrained_network_has_none(tmp_path):
+    path = str(tmp_path / 'flownet.pth')
+    torch.save(network().state_dict(), path)
+    net = network(output='stride_16', decoder_bias=True, scale_channels=4,
+                  init_cfg=dict(type='Pretrained', checkpoint=path))
+    assert torch.equal(net.conv1[0].conv.weight, torch.load(path)['conv1.0.conv.weight'])
+    assert not net.predict_scale.weight.any()
+
+
 @torch.no_grad()
 def test_what_the_padding_holds_does_not_matter():
     net = network()
