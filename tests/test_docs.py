@@ -70,3 +70,24 @@ def test_the_tutorial_s_method_trains_and_detects(tutorial):
     total.backward()
     assert torch.isfinite(total)
     assert model.roi_head.aggregator.project.weight.grad.abs().sum() > 0
+
+
+def test_the_neck_of_the_mixing_page_trains_and_detects(tmp_path):
+    [block] = blocks('mixing.md', 'python neck config')
+    path = tmp_path / 'dff_retinanet.py'
+    path.write_text(block.replace("'./", f"'{ROOT}/configs/fgfa/"))
+    config = Config.fromfile(path)
+    policies = [config.references, config.model.references,
+                config.train_dataloader.dataset.pipeline[0].references,
+                *(config[f'{name}_dataloader'].sampler.references for name in ('val', 'test'))]
+    assert policies == [dict(type='KeyFrameInterval', interval=10)] * 5
+    model, seen = MODELS.build(shrink(config.model)), []
+    model.detector.backbone.register_forward_hook(lambda _, args, __: seen.append(len(args[0])))
+    found = detect(model.eval(), video(12))
+    assert [sample.frame_id for sample in found] == list(range(12))
+    assert sum(seen) == 2
+    data = training_batch(video(10), 6, {'local': [3]})
+    model.train()
+    total, _ = model.parse_losses(model(**model.data_preprocessor(data, True), mode='loss'))
+    total.backward()
+    assert torch.isfinite(total)
