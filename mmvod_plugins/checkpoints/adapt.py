@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from .formats import recognise, unwrap
 from .methods import AGGREGATOR, NECK, STAGE, STARTS, method_of
 
-_LAST_LAYERS = ('.fc_cls.', '.fc_reg.', '.rpn_cls.', '.rpn_reg.', '.retina_cls.', '.conv_cls.')
+_LAST_LAYERS = ('.fc_cls.', '.fc_reg.', '.rpn_cls.', '.rpn_reg.', '.retina_cls.', '.conv_cls.',
+                '.atss_cls.', '.multi_level_conv_cls.')
 
 
 def adapt_state_dict(state_dict: dict[str, Any], model: nn.Module) -> None:
@@ -46,7 +47,7 @@ def adapt_state_dict(state_dict: dict[str, Any], model: nn.Module) -> None:
 def _start_neck(weights: dict[str, Tensor], model: nn.Module) -> None:
     """Let a detector without temporal neck start the neck of a model that has one."""
     neck = getattr(model, 'temporal_neck', None)
-    if neck is None or any(key.startswith('temporal_neck.') for key in weights):
+    if neck is None or not neck.state_dict() or any(key.startswith(NECK) for key in weights):
         return
     found, replaced = neck.from_detector(weights)
     for key in replaced:

@@ -7,6 +7,7 @@ may enhance them, so it needs what comes after ``extract_feat`` as separate step
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -23,6 +24,22 @@ Feats = tuple[Tensor, ...]
 def is_two_stage(detector: BaseDetector) -> bool:
     """Whether the detector has a RoI head."""
     return getattr(detector, 'roi_head', None) is not None
+
+
+def without_padding(feats: Feats, metainfo: dict[str, Any]) -> Feats:
+    """The part of a frame's maps that is its own, without what batching with larger ones added.
+
+    Args:
+        feats: Maps of one frame, (1, C, H, W) each.
+        metainfo: Its ``pad_shape`` and ``batch_input_shape``, (height, width) in pixels; without
+            them the maps stay as they are.
+    """
+    own, whole = (metainfo.get(name) for name in ('pad_shape', 'batch_input_shape'))
+    if own is None or whole is None or tuple(own[:2]) == tuple(whole):
+        return feats
+    return tuple(
+        level[..., :math.ceil(own[0] * level.shape[2] / whole[0]),
+              :math.ceil(own[1] * level.shape[3] / whole[1])] for level in feats)
 
 
 def propose(detector: BaseDetector, feats: Feats,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmvod_plugins.references import ReferencePolicy
 from mmvod_plugins.structures import FrameRecord, ObjectFeatures, ObjectStorage
+from mmvod_plugins.utils.autocast import without_graph
 
 from . import detector_steps
 from .necks import TemporalNeck
@@ -110,7 +111,7 @@ class VideoEncoding(BaseModel):
     def _objects(self, feats: tuple[Tensor, ...], samples: list[DetDataSample],
                  topk: int | None = None) -> list[ObjectFeatures]:
         """Embedded proposals of frames, (topk or all) of each."""
-        with torch.no_grad():
+        with without_graph():
             proposals = detector_steps.propose(self.detector, feats, samples)
         frame_ids = [sample.metainfo.get('frame_id', 0) for sample in samples]
         return self.roi_head.embed(feats, [part[:topk] for part in proposals], frame_ids)
@@ -136,8 +137,9 @@ def objects_of(records: list[FrameRecord]) -> list[ObjectFeatures]:
 
 
 def maps_of(references: dict[str, list[FrameRecord]]) -> list[tuple[Tensor, ...]]:
-    """Maps of every reference, role by role."""
-    return [record.feats for records in references.values() for record in records]
+    """Maps of every reference without padding, role by role."""
+    return [detector_steps.without_padding(record.feats, record.sample.metainfo)
+            for records in references.values() for record in records]
 
 
 def _stack(run: list[tuple[Tensor, DetDataSample]]) -> tuple[Tensor, list[DetDataSample]]:

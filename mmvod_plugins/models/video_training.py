@@ -7,6 +7,7 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from torch import Tensor
 
 from mmvod_plugins.structures import FrameRecord
+from mmvod_plugins.utils.autocast import without_graph
 
 from . import checks, detector_steps
 from .clip import ClipBatch, gather_clips
@@ -71,7 +72,7 @@ class VideoTraining(VideoEncoding):
         records = self._records(batch.frames[:batch.num_grad], batch.samples[:batch.num_grad],
                                 wanted)
         if batch.num_grad < len(batch.samples):
-            with torch.no_grad():
+            with without_graph():
                 records += self._records(batch.frames[batch.num_grad:],
                                          batch.samples[batch.num_grad:],
                                          {row - batch.num_grad for row in wanted})

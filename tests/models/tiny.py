@@ -14,7 +14,8 @@ from torch import Tensor
 from mmvod_plugins.models import VideoDetector
 
 from ..parity.mega_runs import BASES, without_pretrained
-from .tiny_static import SHRINK, shrink_retinanet
+from .tiny_necks import narrow_neck
+from .tiny_static import SHRINK, shrink_dense
 
 SHAPE = (64, 96)
 WINDOW = dict(type='LocalWindow', radius=2, num_samples=2, sample_key=True)
@@ -36,18 +37,19 @@ def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> Conf
     What distinguishes the models stays: the kind of residual blocks, the reduction of channels or
     none, the stages of the aggregator, a memory or none.
     """
+    neck = config.pop('temporal_neck', None)
     kind = config.detector.get('neck', {}).get('type')
-    if config.get('temporal_neck', {}).get('type') == 'STMMNeck':
-        return shrink_stmn(config, channels, num_classes)
-    if config.detector.type == 'RetinaNet':
-        return shrink_retinanet(config, num_classes)
-    if kind in SHRINK:
-        return SHRINK[kind](config, num_classes=num_classes)
-    if kind == 'FPN':
-        return shrink_fpn(config, channels, num_classes)
-    if 'neck' in config.detector:
-        return shrink_dc5(config, channels, num_classes)
-    return shrink_conv4(config, channels, num_classes)
+    if 'bbox_head' in config.detector:
+        shrink_dense(config, num_classes)
+    elif kind in SHRINK:
+        SHRINK[kind](config, num_classes=num_classes)
+    else:
+        stage = {'FPN': shrink_fpn, None: shrink_conv4}.get(kind, shrink_dc5)
+        stage(config, channels, num_classes)
+    if neck is not None:
+        width = config.detector.get('neck', {}).get('out_channels', 32)
+        config.temporal_neck = narrow_neck(without_pretrained(neck), width)
+    return config
 
 
 def shrink_conv4(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> ConfigDict:
@@ -85,16 +87,6 @@ def shrink_conv4(config: ConfigDict, channels: int = 32, num_classes: int = 4) -
     return config
 
 
-def shrink_stmn(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> ConfigDict:
-    """Narrow a detector with STMN's memories in place, as :func:`shrink`."""
-    memory = config.pop('temporal_neck')
-    config = shrink(config, channels, num_classes)
-    width = config.detector.get('neck', {}).get('out_channels', 32)
-    directions = 2 if memory.get('bidirectional', True) else 1
-    config.temporal_neck = dict(memory, in_channels=width, channels=width // directions)
-    return config
-
-
 def shrink_dc5(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> ConfigDict:
     """Narrow a DC5 model of MMTracking's kind in place, as :func:`shrink`."""
     detector = without_pretrained(config).detector
@@ -108,11 +100,15 @@ def shrink_dc5(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> 
     detector.rpn_head.update(in_channels=16, feat_channels=16)
     detector.rpn_head.anchor_generator.scales = [1, 2]
     head.bbox_roi_extractor.out_channels = 16
-    head.embedding.update(in_channels=16, out_channels=channels)
-    head.aggregator.update(channels=channels, num_heads=4, reference_topk=20)
+    if 'embedding' in head:
+        head.embedding.update(in_channels=16, out_channels=channels)
+        head.aggregator.update(channels=channels, num_heads=4, reference_topk=20)
+        head.bbox_head.in_channels = channels
+    else:
+        head.bbox_head.update(in_channels=16, fc_out_channels=channels)
     if head.get('temporal_roi_align'):
         head.temporal_roi_align.channels = 16
-    head.bbox_head.update(in_channels=channels, num_classes=num_classes)
+    head.bbox_head.num_classes = num_classes
     for rpn in (detector.test_cfg.rpn, detector.train_cfg.rpn_proposal):
         rpn.update(nms_pre=100, max_per_img=20)
     detector.train_cfg.rcnn.sampler.num = 16

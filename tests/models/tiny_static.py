@@ -41,14 +41,21 @@ def shrink_vgg(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> 
     return config
 
 
-def shrink_retinanet(config: ConfigDict, num_classes: int = 4) -> ConfigDict:
-    """Narrow a RetinaNet in place."""
+def shrink_dense(config: ConfigDict, num_classes: int = 4) -> ConfigDict:
+    """Narrow a RetinaNet, ATSS or YOLOX in place."""
     detector = without_pretrained(config).detector
-    detector.backbone.update(frozen_stages=0, depth=18, base_channels=8)
-    detector.neck.update(in_channels=[8, 16, 32, 64], out_channels=16)
+    if detector.backbone.type == 'CSPDarknet':
+        detector.backbone.widen_factor = 0.125
+        detector.neck.update(in_channels=[32, 64, 128], out_channels=16)
+    else:
+        detector.backbone.update(frozen_stages=0, depth=18, base_channels=8)
+        detector.neck.update(in_channels=[8, 16, 32, 64], out_channels=16)
     detector.bbox_head.update(in_channels=16, feat_channels=16, stacked_convs=1,
                               num_classes=num_classes)
-    detector.test_cfg.update(nms_pre=100, max_per_img=20)
+    if detector.bbox_head.type != 'YOLOXHead':
+        detector.test_cfg.update(nms_pre=100, max_per_img=20)
+    if detector.bbox_head.type == 'ATSSHead':
+        detector.bbox_head.norm_cfg = dict(type='GN', num_groups=4)
     return config
 
 

@@ -6,7 +6,8 @@ The sizes are those of MEGA's first local stage in steady state: 300 key objects
 25 window frames, against 75 objects of each window frame and of each of 25 memory frames.
 Consecutive key frames are timed by processor time; each program runs in a process of its own,
 whose resident memory above that of inputs and weights is its peak. The package keeps the location
-bias of frames that stay, as MEGA's memory does; ``--program anew`` computes all of it every time.
+bias of frames that stay and the projections of remembered frames, as MEGA's memory does;
+``--program anew`` computes all of it every time.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +26,7 @@ import torch
 from plain_relation import plain_relation
 from torch import Tensor
 
-from mmvod_plugins.models.layers import KeptBias, RelationModule
+from mmvod_plugins.models.layers import KeptRelation, RelationModule
 from mmvod_plugins.models.roi_heads.relation_steps import best, relate_frames
 from mmvod_plugins.structures import ObjectFeatures
 
@@ -58,27 +60,31 @@ class Step:
     Attributes:
         key: Of the key frame.
         frames: Best ones of every window frame.
-        references: Those of every window frame, then of every memory frame.
+        window: Reference objects of every window frame.
+        memory: Those of every memory frame, the same tensors as long as a frame stays.
     """
 
     key: ObjectFeatures
     frames: list[ObjectFeatures]
-    references: list[ObjectFeatures]
+    window: list[ObjectFeatures]
+    memory: list[ObjectFeatures]
 
 
 def steps(args: argparse.Namespace) -> Iterator[Step]:
-    """Consecutive key frames; the window moves by one."""
+    """Consecutive key frames; the window moves by one, and its oldest frame is remembered."""
+    memory = deque((frame(i, args.topk, args.channels) for i in range(-args.memory, 0)),
+                   maxlen=args.memory)
     for key in range(args.steps + 1):
         window = [frame(key + i, args.topk, args.channels) for i in range(args.frames)]
-        memory = [frame(key - 1 - i, args.topk, args.channels) for i in range(args.memory)]
         yield Step(frame(key + args.frames // 2, args.proposals, args.channels),
-                   best(window, args.distilled), window + memory)
+                   best(window, args.distilled), window, list(memory))
+        memory.append(window[0])
 
 
 def run_plain(call: Callable[..., Tensor], module: RelationModule, step: Step) -> Tensor:
     """All queries and references at once."""
     queries = ObjectFeatures.cat([step.key, *step.frames])
-    references = ObjectFeatures.cat(step.references)
+    references = ObjectFeatures.cat([*step.window, *step.memory])
     return queries.feats + call(
         module, queries.feats, references.feats, queries.boxes, references.boxes)
 
@@ -94,13 +100,14 @@ def anew(module: RelationModule, step: Step, kept: None) -> tuple[Tensor, None]:
 
 
 def package(module: RelationModule, step: Step,
-            kept: KeptBias | None) -> tuple[Tensor, KeptBias | None]:
+            kept: KeptRelation | None) -> tuple[Tensor, KeptRelation | None]:
     """As MEGA's local stage calls it in a stream."""
-    objects, kept = relate_frames(module, step.key, step.frames, step.references, kept)
+    objects, kept = relate_frames(
+        module, step.key, step.frames, step.window, step.memory, kept)
     return objects.feats, kept
 
 
-PROGRAMS: dict[str, Callable[..., tuple[Tensor, KeptBias | None]]] = {
+PROGRAMS: dict[str, Callable[..., tuple[Tensor, KeptRelation | None]]] = {
     'literal': literal, 'package': package, 'anew': anew}
 
 
@@ -115,7 +122,7 @@ def measure(name: str, args: argparse.Namespace) -> dict[str, float | list[float
     """Seconds of every step but the first, memory in megabytes, and some of the results."""
     call, module = PROGRAMS[name], make_module(args.channels, args.heads)
     small = frame(0, 4, args.channels)
-    call(module, Step(small, [small], [small]), None)
+    call(module, Step(small, [small], [small], [small]), None)
     before, seconds, out, kept = None, [], None, None
     for step in steps(args):
         before = megabytes() if before is None else before

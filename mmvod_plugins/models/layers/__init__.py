@@ -2,7 +2,15 @@
 
 from .bn_star import bn_star
 from .conv_gru_cell import ConvGRUCell
-from .kept_bias import FrameBoxes, KeptBias, move_bias
+from .flow_warp import flow_warp, resize_flow
+from .kept_relation import (
+    FrameBoxes,
+    KeptBias,
+    KeptRelation,
+    move_bias,
+    name_frames,
+    project_frames,
+)
 from .match_trans import MatchTrans, transform_memory, transformation_coefficients
 from .memory_cell import CellState, MemoryCell
 from .position_embedding import location_terms, sine_embedding
@@ -12,8 +20,9 @@ from .semantic_attention import SemanticAttention
 from .stmm_cell import STMMCell
 
 __all__ = [
-    'CellState', 'ConvGRUCell', 'FrameBoxes', 'KeptBias', 'MatchTrans', 'MemoryCell', 'PSRoIAlign',
-    'PSRoIPool', 'RelationModule', 'STMMCell', 'SemanticAttention', 'bn_star', 'location_terms',
-    'move_bias', 'ps_roi_align', 'ps_roi_pool', 'sine_embedding', 'transform_memory',
+    'CellState', 'ConvGRUCell', 'FrameBoxes', 'KeptBias', 'KeptRelation', 'MatchTrans',
+    'MemoryCell', 'PSRoIAlign', 'PSRoIPool', 'RelationModule', 'STMMCell', 'SemanticAttention',
+    'bn_star', 'flow_warp', 'location_terms', 'move_bias', 'name_frames', 'project_frames',
+    'ps_roi_align', 'ps_roi_pool', 'resize_flow', 'sine_embedding', 'transform_memory',
     'transformation_coefficients'
 ]

@@ -76,6 +76,8 @@ def projected_embedding(boxes: Tensor, references: Tensor, weight: Tensor,
     Returns:
         (heads, N, M).
     """
+    if not len(boxes) or not len(references):
+        return boxes.new_zeros(len(weight), len(boxes), len(references))
     waves = weight.shape[1] // 8
     weights = weight.view(len(weight), 4, 2, waves)
     powers = torch.arange(waves, device=boxes.device, dtype=boxes.dtype) / waves

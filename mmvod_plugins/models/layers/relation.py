@@ -9,6 +9,9 @@ from torch.nn import functional
 
 from .position_embedding import location_terms, projected_embedding, sine_embedding
 
+#: Bias values that :meth:`RelationModule.attend_by_location` holds at once on a CPU.
+PORTION = 6 * 10**6
+
 
 class RelationModule(BaseModule):
     """Enhances objects by a weighted sum of reference objects' features.
@@ -65,10 +68,12 @@ class RelationModule(BaseModule):
             # training wants a gradient from each process
             parts = [references, *self.parameters()]
             return torch.zeros_like(feats) + 0 * sum(part.sum() for part in parts)
-        bias = None
-        if self.location is not None:
-            bias = self.location_bias(boxes, reference_boxes)
-        return self.attend(feats, self.project(references), bias)
+        projected = self.project(references)
+        if self.location is None:
+            return self.attend(feats, projected, None)
+        if torch.is_grad_enabled() or feats.is_cuda:
+            return self.attend(feats, projected, self.location_bias(boxes, reference_boxes))
+        return self.attend_by_location(feats, boxes, projected, reference_boxes)
 
     def project(self, references: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values (1, heads, M, C / heads) of references (M, C)."""
@@ -82,6 +87,27 @@ class RelationModule(BaseModule):
             query, *projected, attn_mask=None if bias is None else bias.to(query.dtype)[None])
         return out[0].transpose(0, 1).flatten(1)
 
+    def attend_by_location(self, feats: Tensor, boxes: Tensor, projected: tuple[Tensor, Tensor],
+                           reference_boxes: Tensor) -> Tensor:
+        """:meth:`attend` with the location bias, which is never held as a whole; for inference.
+
+        Args:
+            feats: Objects, (N, C).
+            boxes: (N, 4).
+            projected: Keys and values of M references.
+            reference_boxes: (M, 4).
+        """
+        rows = self.portion(len(reference_boxes))
+        return torch.cat([
+            self.attend(part, projected, self.location_bias(part_boxes, reference_boxes))
+            for part, part_boxes in zip(feats.split(rows), boxes.split(rows), strict=True)
+        ])
+
+    def portion(self, num_references: int) -> int:
+        """Objects whose bias is held at once; the fused attention works in multiples of 32."""
+        rows = PORTION // (self.num_heads * num_references)
+        return max(rows // 32 * 32, 1)
+
     def weights(self, feats: Tensor, references: Tensor, boxes: Tensor | None = None,
                 reference_boxes: Tensor | None = None) -> Tensor:
         """The weights w_ij of :meth:`forward`, (heads, N, M); each row sums to one."""
@@ -92,7 +118,12 @@ class RelationModule(BaseModule):
         return logits.softmax(-1)
 
     def location_bias(self, boxes: Tensor, references: Tensor) -> Tensor:
-        """Additive bias (heads, N, M) of boxes (N, 4) and reference boxes (M, 4)."""
+        """Additive bias (heads, N, M) of boxes (N, 4) and reference boxes (M, 4).
+
+        Its angles reach hundreds, so they are computed in single precision at least.
+        """
+        exact = torch.promote_types(boxes.dtype, torch.float32)
+        boxes, references = boxes.to(exact), references.to(exact)
         if torch.is_grad_enabled():
             embedding = sine_embedding(location_terms(boxes, references), self.embed_dim)
             return self.bias_of(self.location(embedding).permute(2, 0, 1))

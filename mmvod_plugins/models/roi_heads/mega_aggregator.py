@@ -7,9 +7,10 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from torch import nn
 
-from mmvod_plugins.models.layers import KeptBias
+from mmvod_plugins.models.layers import KeptRelation
 from mmvod_plugins.models.memories import LongRangeMemory
 from mmvod_plugins.structures import ObjectFeatures
+from mmvod_plugins.utils.autocast import without_graph
 
 from .aggregator import Aggregated, Aggregator, References, RelationStage
 from .relation_steps import (
@@ -102,15 +103,15 @@ class MEGAAggregator(Aggregator):
             memory = self._remember(references['memory'], pool)
         key = self._global_stage(key, pool, self.global_relations)
         levels: list[list[ObjectFeatures]] = []
-        biases: list[KeptBias | None] = []
+        kept: list[KeptRelation | None] = []
         stage = None
         if self.local_relations:
             window = self._per_frame(window, pool)
             remembered = memory.read(0) if memory is not None else []
             stage = RelationStage(self.local_relations[0], key, [*window, *remembered])
-            key, levels, biases = self._local_stage(key, window, memory)
+            key, levels, kept = self._local_stage(key, window, memory)
         key = self._global_stage(key, pool, self.result_relations)
-        return Aggregated(key.feats, ([level[0] for level in levels], biases), stage)
+        return Aggregated(key.feats, ([level[0] for level in levels], kept), stage)
 
     def write(self, memory: LongRangeMemory | None, aggregated: Aggregated,
               detections: DetDataSample) -> None:
@@ -118,7 +119,7 @@ class MEGAAggregator(Aggregator):
         if memory is not None:
             memory.write(*aggregated.to_memory)
 
-    @torch.no_grad()
+    @without_graph()
     def _remember(self, frames: list[ObjectFeatures],
                   pool: list[ObjectFeatures]) -> LongRangeMemory | None:
         """The memory that training frames stand for: the base model's intermediate objects."""
@@ -151,32 +152,34 @@ class MEGAAggregator(Aggregator):
 
     def _local_stage(
         self, key: ObjectFeatures, window: list[ObjectFeatures], memory: LongRangeMemory | None
-    ) -> tuple[ObjectFeatures, list[list[ObjectFeatures]], list[KeptBias | None]]:
+    ) -> tuple[ObjectFeatures, list[list[ObjectFeatures]], list[KeptRelation | None]]:
         """Equation 8: refine key and local objects, level by level.
 
         Returns:
             The key objects; for every level the local objects (by frame) that it referred to, and
-            the location bias that the next step can use.
+            what the next step can use of its relation.
         """
         distilled = best(window, self.distilled_topk)
-        # On a GPU sines are cheap, and asking which frames stayed makes it wait.
-        keeps = bool(memory) and not torch.is_grad_enabled() and not key.boxes.is_cuda
-        *refining, last = self.local_relations
-        levels, biases = [], []
-        for level, relation in enumerate(refining):
+        levels, kept = [], []
+        for level in range(len(self.local_relations) - 1):
             levels.append(window)
-            references = [*window, *(memory.read(level) if memory is not None else [])]
-            if keeps:
-                query, bias = relate_frames(relation, key, distilled, references,
-                                            memory.bias(level))
-            else:
-                query = relate(relation, ObjectFeatures.cat([key, *distilled]),
-                               ObjectFeatures.cat(references))
-                bias = None
-            biases.append(bias)
+            query, keep = self._local_relation(level, key, distilled, window, memory)
+            kept.append(keep)
             query = transform(self.local_transforms[level], query)
             key = query[:len(key)]
             window = distilled = split(query[len(key):], distilled)
-        remembered = memory.read(len(refining)) if memory is not None else []
-        key = relate(last, key, ObjectFeatures.cat([*window, *remembered]))
-        return key, [*levels, window], [*biases, None]
+        key, keep = self._local_relation(len(levels), key, [], window, memory)
+        return key, [*levels, window], [*kept, keep]
+
+    def _local_relation(
+        self, level: int, key: ObjectFeatures, distilled: list[ObjectFeatures],
+        window: list[ObjectFeatures], memory: LongRangeMemory | None
+    ) -> tuple[ObjectFeatures, KeptRelation | None]:
+        """Key and distilled objects, enhanced with those of the window and the memory."""
+        relation = self.local_relations[level]
+        remembered = memory.read(level) if memory is not None else []
+        # On a GPU sines are cheap, and asking which frames stayed makes it wait.
+        if memory and not torch.is_grad_enabled() and not key.boxes.is_cuda:
+            return relate_frames(relation, key, distilled, window, remembered, memory.kept(level))
+        return relate(relation, ObjectFeatures.cat([key, *distilled]),
+                      ObjectFeatures.cat([*window, *remembered])), None

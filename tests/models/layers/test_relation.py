@@ -7,6 +7,7 @@ from mmvod_plugins.models.layers import (
     RelationModule,
     location_terms,
     position_embedding,
+    relation,
     sine_embedding,
 )
 
@@ -63,6 +64,17 @@ def test_chunks_give_the_whole(chunk, monkeypatch):
     (boxes, feats), (others, references) = objects(5), objects(7, seed=1)
     whole = module(feats, references, boxes, others)
     monkeypatch.setattr(position_embedding, 'CHUNK', chunk)
+    torch.testing.assert_close(module(feats, references, boxes, others), whole, rtol=1e-12,
+                               atol=1e-12)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('portion', [1, 4 * 7 * 32, 4 * 7 * 64])
+def test_portions_give_the_whole(portion, monkeypatch):
+    module = module_of()
+    (boxes, feats), (others, references) = objects(70), objects(7, seed=1)
+    whole = module(feats, references, boxes, others)
+    monkeypatch.setattr(relation, 'PORTION', portion)
     torch.testing.assert_close(module(feats, references, boxes, others), whole, rtol=1e-12,
                                atol=1e-12)
 

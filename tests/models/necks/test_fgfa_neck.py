@@ -1,0 +1,165 @@
+"""FGFA's neck by its laws: identity, multiplicities, the key frame, embeddings."""
+
+import pytest
+import torch
+
+from mmvod_plugins.models import FGFANeck
+from mmvod_plugins.models.necks.fgfa_neck import cosine
+from mmvod_plugins.structures import FrameRecord
+
+from ..tiny import sample_of
+
+NORM = dict(mean=[123.0, 116.0, 103.0], std=[58.0, 57.0, 57.0], input_mean=[0.4, 0.4, 0.5])
+MOTION = dict(type='FlowNetSimple', base_channels=2, img_norm=NORM)
+
+
+def neck_of(*, still=False, **options):
+    torch.manual_seed(0)
+    neck = FGFANeck(4, MOTION, embed_layers=[(6, 3)], **options)
+    for name, parameter in neck.named_parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+        if still and 'predict_flow.' in name:
+            torch.nn.init.zeros_(parameter)
+    return neck.double().eval()
+
+
+def record(neck, frame_id, sizes=((8, 12), )):
+    generator = torch.Generator().manual_seed(frame_id)
+    feats = tuple(torch.randn(1, 4, *size, generator=generator).double() for size in sizes)
+    image = torch.randn(1, 3, 64, 96, generator=generator).double()
+    sample = sample_of(frame_id, 9, (60, 90))
+    return FrameRecord(frame_id, sample, feats, extras=neck.encode(image, sample, feats))
+
+
+def run(neck, key, frames):
+    return neck(key, {'local': frames}, None).feats
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('embed', ['before', 'after'])
+def test_copies_of_the_key_in_a_still_world_are_the_key(embed):
+    neck = neck_of(still=True, embed=embed)
+    key = record(neck, 0)
+    copies = [record(neck, 0) for _ in range(3)]
+    torch.testing.assert_close(run(neck, key, [key, *copies])[0], key.feats[0])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('warp_key', ['none', 'copies', 'all'])
+@pytest.mark.parametrize('embed', ['before', 'after'])
+def test_a_frame_named_twice_counts_twice(embed, warp_key):
+    """Multiplicities are the logarithms of counts, and the order of references is no matter."""
+    neck = neck_of(embed=embed, warp_key=warp_key)
+    key, first, second = (record(neck, i) for i in range(3))
+    again = FrameRecord(1, first.sample, first.feats, extras=first.extras)
+    short = run(neck, key, [first, key, second, first])[0]
+    torch.testing.assert_close(run(neck, key, [again, second, first, key])[0], short)
+
+
+@torch.no_grad()
+def test_it_is_a_mean_with_softmax_weights_of_cosines():
+    neck = neck_of(still=True)
+    key, *others = frames = [record(neck, i) for i in range(4)]
+    embedded = [neck.embed_convs(frame.feats[0]) for frame in frames]
+    cosines = torch.stack([torch.cosine_similarity(embedded[0], e, dim=1) for e in embedded])
+    expected = sum(weight * frame.feats[0]
+                   for weight, frame in zip(cosines.softmax(0), frames, strict=True))
+    torch.testing.assert_close(run(neck, key, [*others, key])[0], expected)
+
+
+@torch.no_grad()
+def test_the_ways_to_take_the_key_frame():
+    """With one copy 'none' and 'copies' agree; with several, and warped, they differ."""
+    necks = {way: neck_of(warp_key=way) for way in ('none', 'copies', 'all')}
+    key, other = (record(necks['all'], i) for i in (0, 1))
+
+    def by_way(frames):
+        return {way: run(neck, key, frames)[0] for way, neck in necks.items()}
+
+    once, thrice = by_way([key, other]), by_way([key, key, other, key])
+    assert torch.equal(once['none'], once['copies'])
+    assert not torch.allclose(once['none'], once['all'])
+    assert not torch.allclose(thrice['none'], thrice['copies'])
+    alone = run(necks['none'], key, [key, key])[0]
+    assert torch.equal(alone, key.feats[0])
+
+
+@torch.no_grad()
+def test_training_warps_every_reference():
+    neck = neck_of(warp_key='none').train()
+    key = record(neck, 0)
+    assert not torch.allclose(run(neck, key, [key, key])[0], key.feats[0])
+
+
+@torch.no_grad()
+def test_levels_share_one_flow():
+    """A pyramid; its last level is smaller than a cell of the flow network."""
+    neck = neck_of()
+    sizes = ((16, 24), (8, 12), (1, 1))
+    key, other = (record(neck, i, sizes) for i in (0, 1))
+    calls = []
+    neck.motion.register_forward_hook(lambda *_: calls.append(1))
+    feats = run(neck, key, [other, key])
+    assert [level.shape[-2:] for level in feats] == [torch.Size(size) for size in sizes]
+    assert len(calls) == 1
+    # every level alone gives the same
+    for level, size in enumerate(sizes):
+        alone = [FrameRecord(r.frame_id, r.sample, (r.feats[level], ), extras=r.extras)
+                 for r in (key, other)]
+        assert alone[0].feats[0].shape[-2:] == torch.Size(size)
+        torch.testing.assert_close(run(neck, alone[0], [alone[1], alone[0]])[0], feats[level])
+
+
+@pytest.mark.parametrize('embed', ['before', 'after'])
+def test_a_frame_is_embedded_once_where_embeddings_are_warped(embed):
+    neck = neck_of(embed=embed)
+    calls = []
+    neck.embed_convs.register_forward_hook(lambda *_: calls.append(1))
+    frames = [record(neck, i) for i in range(4)]
+    for key in frames:
+        run(neck, key, frames)
+    assert len(calls) == (4 if embed == 'before' else 8)  # all references at once, and the key
+
+
+def test_training_may_embed_another_way_than_testing():
+    neck = neck_of(embed='before', train_embed='after')
+    assert 'embedding' in record(neck, 0).extras
+    assert 'embedding' not in record(neck.train(), 0).extras
+
+
+@torch.no_grad()
+def test_maps_of_zeros_have_no_direction():
+    neck = neck_of()
+    neck.embed_convs[0].conv.bias.zero_()
+    key, other = (record(neck, i) for i in (0, 1))
+    key.feats[0].zero_()
+    assert torch.isfinite(run(neck, key, [key, other])[0]).all()
+    assert torch.equal(cosine(torch.zeros(2, 3, 1, 1), torch.zeros(1, 3, 1, 1)),
+                       torch.zeros(2, 1, 1, 1))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_maps(dtype):
+    neck = neck_of().float()
+    key, other = (record(neck.double(), i) for i in (0, 1))
+    neck.float()
+    for part in (key, other):
+        part.extras['flow_input'] = part.extras['flow_input'].float()
+        part.feats = (part.feats[0].float(), )
+    expected = run(neck, key, [key, other])[0]
+    with torch.autocast('cpu', dtype):
+        found = run(neck, key, [key, other])[0]
+    torch.testing.assert_close(found.float(), expected, atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize(('options', 'says'), [
+    (dict(embed='during'), "'before' or 'after'"),
+    (dict(warp_key='some'), "'none', 'copies' or 'all'"),
+    (dict(embed_layers=[]), 'at least one'),
+    (dict(embed_layers=[(8, 2)]), 'odd kernel size'),
+    (dict(grid='nearest'), r"one of .*'exact'"),
+])
+def test_wrong_options_are_refused(options, says):
+    with pytest.raises(ValueError, match=says):
+        FGFANeck(4, MOTION, **options)
