@@ -122,6 +122,12 @@ def test_any_order_and_batch_gives_the_same_bits(kind):
     assert len(model.streams) == 0
 
 
+def test_a_bound_on_the_records_gives_the_same_detections():
+    frames, bounded = video(9), one_by_one(RFCN, dict(WINDOWS, max_records=4))
+    assert len(bounded.references.schedule(9)) > 9
+    assert_same(detect(bounded, frames), detect(one_by_one(RFCN), frames))
+
+
 def test_two_videos_in_turn_do_not_mix():
     model, videos = one_by_one(RFCN), [video(7), video(7, seed=1)]
     alone = [detect(model, frames, video_id=i) for i, frames in enumerate(videos)]
