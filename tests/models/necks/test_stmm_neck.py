@@ -10,7 +10,7 @@ from mmvod_plugins.models import STMMNeck
 from mmvod_plugins.models.layers import bn_star
 from mmvod_plugins.structures import FrameRecord
 
-from ..tiny import detect, numbers, sample_of, video
+from ..tiny import detect, numbers, sample_of, tiny_model, video
 from ..tiny_stmn import CENTRED, KINDS, ONLINE, WIDTH, stmn_config, stmn_model
 
 RFCN = 'rfcn_r101'
@@ -165,6 +165,15 @@ def test_a_trained_checkpoint_is_loaded_as_it_is():
         load_state_dict(other, one.state_dict(), strict=True)
     for name, value in other.state_dict().items():
         assert torch.equal(value, one.state_dict()[name])
+
+
+def test_the_checkpoint_of_another_method_is_refused():
+    stmn, mega = stmn_model('faster-rcnn_r50-conv4-dc5'), tiny_model('mega')
+    with pytest.raises(ValueError, match=r'holds STMN .* but the model is MEGA'):
+        load_state_dict(mega, stmn.state_dict())
+    with pytest.warns(UserWarning, match='without temporal neck'), \
+            pytest.raises(ValueError, match=r'holds MEGA .* but the model is STMN'):
+        load_state_dict(stmn, mega.state_dict())
 
 
 @pytest.mark.parametrize('change', ['missing', 'shape'])
