@@ -59,7 +59,8 @@ class VideoDetector(BaseModel):
         encode_batch: Frames in one pass through the backbone while testing; None for as many as
             arrive together. With 1, results do not depend on the batch size to the last bit.
         keep_objects: Where and how the objects of waiting frames are kept: ``device`` (``'cpu'``
-            frees a GPU in long videos) and ``dtype`` of the embeddings (``'float16'``).
+            frees a GPU in long videos) and ``dtype`` of the embeddings (``'float16'``). Feature
+            maps, where a method needs them later, stay as they are.
         detections: What testing returns of a frame, the arguments of
             :class:`~mmvod_plugins.models.detection_options.DetectionOptions`: for linking,
             ``dict(nms=False)`` and ``class_scores``, ``relations``.
@@ -169,6 +170,8 @@ class VideoDetector(BaseModel):
         """Add a frame to its stream and detect in the key frames that it completes."""
         memory = stream.memory
         memory.img_shape = checks.check_shape(memory.img_shape, stream.video_id, record)
+        if record.frame_id < stream.next_key:  # loaded again, as a reference alone
+            self._let_go(record)
         stream.add(record.frame_id, record)
         return self.detect_ready(stream.ready(), memory, rescale)
 
@@ -252,10 +255,7 @@ class VideoDetector(BaseModel):
             self.temporal_neck.write(memory.neck, enhanced, sample)
         if aggregated is not None:
             self.roi_head.write(memory.roi_head, aggregated, sample)
-            if key.objects is not None:  # from now on it is a reference, which has fewer objects
-                key.objects = key.objects.top(topk).clone()
-            if not self._keeps_reference_maps():
-                key.feats = None
+            self._let_go(key)
         return sample
 
     # Training -----------------------------------------------------------------------------------
@@ -377,6 +377,15 @@ class VideoDetector(BaseModel):
         """Whether key frames look at the maps of their references."""
         head = self.roi_head
         return self.temporal_neck is not None or (head is not None and head.needs_maps)
+
+    def _let_go(self, record: FrameRecord) -> None:
+        """Drop what a frame needs as a key frame alone; a reference has fewer objects."""
+        if self.roi_head is None:
+            return
+        if record.objects is not None:
+            record.objects = record.objects.top(self.roi_head.reference_topk).clone()
+        if not self._keeps_reference_maps():
+            record.feats = None
 
     def _detached_roles(self) -> frozenset[str]:
         """Roles that no temporal part wants a gradient for."""
