@@ -13,7 +13,8 @@ STAGE = re.compile(r'^\d+\.')
 ALIGN = 'detector.roi_head.temporal_roi_align.'
 #: Keys of the temporal modules on maps, and the name of the method by those that it alone has.
 NECK = 'temporal_neck.'
-NECKS = (('FGFA', r'embed_convs\.'), ('DFF', r'motion\.'))
+NECKS = (('FGFA', r'embed_convs\.'), ('DFF', r'motion\.'),
+         ('STMN', r'levels\.\d+\.forward_cell\.'))
 #: Name of the method by the aggregator's keys that only its weights have, first match first.
 METHODS = (
     ('MEGA', r'(local|global)_relations\.'),

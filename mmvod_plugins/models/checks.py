@@ -68,6 +68,22 @@ def check_detections(options: DetectionOptions, detector: BaseDetector,
             'leave it away, box linking then goes on without relations')
 
 
+def check_inputs(policy: ReferencePolicy, neck: TemporalNeck | None) -> None:
+    """Refuse policies that let frames pass by the backbone where their maps are needed.
+
+    Raises:
+        ValueError: With the policy, and the neck that looks at the maps of key frames.
+    """
+    length = 64
+    if all(policy.inputs(frame_id, length).feats for frame_id in range(length)):
+        return
+    if neck is None or neck.needs_key_maps:
+        looks = 'there is no temporal neck' if neck is None else (
+            f'{type(neck).__name__} looks at the maps of every key frame')
+        raise ValueError(f'{policy!r} asks most frames for their image alone, but {looks}: use '
+                         'DFFNeck, or another policy (LocalWindow)')
+
+
 def check_windows(policy: ReferencePolicy, detector: BaseDetector, neck: TemporalNeck | None,
                   roi_head: BaseTemporalRoIHead | None) -> None:
     """Refuse windows whose every frame is detected, or trained, where that is not possible.

@@ -60,7 +60,8 @@ class VideoDetector(VideoTraining):
         encode_batch: Frames in one pass through the backbone while testing; None for as many as
             arrive together. With 1, results do not depend on the batch size to the last bit.
         keep_objects: Where and how the objects of waiting frames are kept: ``device`` (``'cpu'``
-            frees a GPU in long videos) and ``dtype`` of the embeddings (``'float16'``).
+            frees a GPU in long videos) and ``dtype`` of the embeddings (``'float16'``). Feature
+            maps, where a method needs them later, stay as they are.
         detections: What testing returns of a frame, the arguments of
             :class:`~mmvod_plugins.models.detection_options.DetectionOptions`: for linking,
             ``dict(nms=False)`` and ``class_scores``, ``relations``.
@@ -95,6 +96,7 @@ class VideoDetector(VideoTraining):
         self.streams = StreamPool(self.references, self.init_memory)
         checks.check_roles(self.references, self._parts())
         checks.check_detections(self.detections, self.detector, self.roi_head)
+        checks.check_inputs(self.references, self.temporal_neck)
         checks.check_windows(self.references, self.detector, self.temporal_neck, self.roi_head)
         self._register_load_state_dict_pre_hook(self._adapt_checkpoint)
 
@@ -163,6 +165,8 @@ class VideoDetector(VideoTraining):
         """Add a frame to its stream and detect in the key frames that it completes."""
         memory = stream.memory
         memory.img_shape = checks.check_shape(memory.img_shape, stream.video_id, record)
+        if record.frame_id < stream.next_key:  # loaded again, as a reference alone
+            self._let_go(record)
         stream.add(record.frame_id, record)
         return self.detect_ready(stream.ready(), memory, rescale)
 
@@ -232,10 +236,7 @@ class VideoDetector(VideoTraining):
         if self.detections.relations:
             sample.relations = aggregated.relation_stage.weights_to(key.frame_id + 1)
         head.write(memory.roi_head, aggregated, sample)
-        if key.objects is not None:  # from now on it is a reference, which has fewer objects
-            key.objects = key.objects.top(topk).clone()
-        if not self._keeps_reference_maps():
-            key.feats = None
+        self._let_go(key)
 
     def _detect_window(self, key: FrameRecord, references: dict[str, list[FrameRecord]],
                        memory: DetectorMemory, rescale: bool) -> InstanceData:

@@ -125,6 +125,15 @@ class VideoEncoding(BaseModel):
         head = self.roi_head
         return self.temporal_neck is not None or (head is not None and head.needs_maps)
 
+    def _let_go(self, record: FrameRecord) -> None:
+        """Drop what a frame needs as a key frame alone; a reference has fewer objects."""
+        if self.roi_head is None:
+            return
+        if record.objects is not None:
+            record.objects = record.objects.top(self.roi_head.reference_topk).clone()
+        if not self._keeps_reference_maps():
+            record.feats = None
+
 
 def rows_of(feats: tuple[Tensor, ...], rows: list[int]) -> tuple[Tensor, ...]:
     """Some frames of a batch of maps; a copy, so that a record keeps its own frame alone."""

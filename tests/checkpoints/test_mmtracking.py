@@ -1,10 +1,17 @@
 """MMTracking's checkpoints in every model that they may meet."""
 
+import importlib.util
 import json
+import re
+from collections import OrderedDict
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_checkpoint, load_state_dict
 
 from mmvod_plugins.checkpoints import convert_mmtracking
@@ -12,6 +19,10 @@ from mmvod_plugins.checkpoints import convert_mmtracking
 from ..models.tiny import selsa_config, tiny_model
 from ..parity import golden
 
+TOOL = Path(__file__).resolve().parents[2] / 'tools/model_converters/convert_checkpoint.py'
+spec = importlib.util.spec_from_file_location('convert_checkpoint', TOOL)
+converter = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(converter)
 HEAD = 'detector.roi_head.'
 BOX = f'{HEAD}bbox_head.'
 TROI = 'SELSA + Temporal RoI Align'
@@ -57,6 +68,32 @@ def version_1(weights):
     return dict(meta=dict(epoch=7), state_dict=stored, message_hub={}, param_schedulers=[])
 
 
+def version_0_with_its_whole_meta(weights):
+    """As mmcv's runner of MMTracking 0.x stores it: texts, and the best score of a hook."""
+    meta = dict(
+        env_info='sys.platform: linux\nPyTorch: 1.7.0', config='model = dict(type="SELSA")\n',
+        seed=1, exp_name='selsa.py', mmtrack_version='0.5.3+eaa3c5d', mmcv_version='1.2.7',
+        time='Mon Jul 26 16:13:51 2021', epoch=7, iter=np.int64(50183),
+        CLASSES=('airplane', 'antelope'),
+        hook_msgs=dict(best_score=np.float64(0.784), best_ckpt='epoch_7.pth'))
+    return dict(meta=meta, state_dict=OrderedDict(weights), optimizer=dict(
+        state={0: dict(momentum_buffer=torch.zeros(3))}, param_groups=[dict(lr=1e-4)]))
+
+
+def version_1_with_its_whole_meta(weights):
+    """As mmengine's runner stores it: its message hub holds history buffers with numpy arrays."""
+    buffer = HistoryBuffer([0.5, 0.25], [1, 1])
+    return version_1(weights) | dict(
+        meta=dict(dataset_meta=dict(classes=('airplane', )), mmengine_version='0.3.0', epoch=7,
+                  iter=50183, cfg='model = dict(type="SELSA")\n', time='20221101_120000'),
+        message_hub=dict(log_scalars={'train/loss': buffer}, runtime_info=dict(
+            best_score=np.float64(0.784)), resumed_keys={'train/loss': True}))
+
+
+WITH_META = pytest.mark.parametrize(
+    'wrap', [version_0_with_its_whole_meta, version_1_with_its_whole_meta])
+
+
 def file_of(content, folder):
     path = folder / 'checkpoint.pth'
     torch.save(content, path)
@@ -71,6 +108,44 @@ def test_a_published_file_loads_completely(name, wrap, tmp_path):
     expected = source.state_dict()
     for key, value in model.state_dict().items():
         assert torch.equal(value, expected[key]), key
+
+
+@WITH_META
+@pytest.mark.parametrize('zipped', [True, False], ids=['zip', 'before torch 1.6'])
+def test_load_from_reads_a_file_with_its_whole_meta(wrap, zipped, tmp_path):
+    source, model = model_of('selsa'), model_of('selsa', seed=1)
+    path = tmp_path / 'published.pth'
+    torch.save(wrap(published(source)), path, _use_new_zipfile_serialization=zipped)
+    runner = Runner(model, str(tmp_path / 'run'), load_from=str(path), default_scope='mmdet',
+                    log_level='ERROR', experiment_name=f'{wrap.__name__}_{zipped}')
+    runner.load_or_resume()
+    expected = source.state_dict()
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, expected[key]), key
+
+
+@WITH_META
+def test_the_converter_names_what_a_file_holds_beside_tensors(wrap, tmp_path, capsys):
+    source, model = model_of('selsa'), model_of('selsa', seed=1)
+    arguments = [file_of(wrap(published(source)), tmp_path), str(tmp_path / 'plain.pth')]
+    with pytest.raises(SystemExit) as refusal:
+        converter.main(arguments)
+    assert 'add --trust' in str(refusal.value)
+    assert re.search(r'\((numpy\.\S+|mmengine\.\S+)\)', str(refusal.value)), refusal.value
+    assert not (tmp_path / 'plain.pth').exists()
+    assert converter.main([*arguments, '--trust']) == 0
+    assert 'method: SELSA' in capsys.readouterr().out
+    content = torch.load(arguments[1], weights_only=True)
+    assert all(isinstance(value, torch.Tensor) for value in content.values())
+    load_checkpoint(model, arguments[1], strict=True)
+    assert torch.equal(model.roi_head.embedding.fc.weight, source.roi_head.embedding.fc.weight)
+
+
+def test_the_converter_needs_no_trust_for_texts_and_tensors(tmp_path):
+    written = tmp_path / 'plain.pth'
+    content = file_of(version_0(published(model_of('selsa'))), tmp_path)
+    assert converter.main([content, str(written)]) == 0
+    assert torch.load(written, weights_only=True)
 
 
 @every_method

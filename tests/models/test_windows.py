@@ -15,9 +15,9 @@ from mmvod_plugins.models.necks import EnhancedMaps
 
 from .test_live import live
 from .tiny import batch, detect, numbers, tiny_config, training_batch, video
-from .tiny_stmn import CENTRED, KINDS, ONLINE, WINDOWS, stmn_config, stmn_model
+from .tiny_stmn import CENTRED, KINDS, ONLINE, WIDTH, WINDOWS, stmn_config, stmn_model
 
-RFCN = 'toy_rfcn_r18'
+RFCN = 'rfcn_r101'
 RETINA = 'retinanet_r50-fpn'
 every_kind = pytest.mark.parametrize('kind', KINDS)
 #: Windows of three frames of a video of nine, every second one.
@@ -122,6 +122,12 @@ def test_any_order_and_batch_gives_the_same_bits(kind):
     assert len(model.streams) == 0
 
 
+def test_a_bound_on_the_records_gives_the_same_detections():
+    frames, bounded = video(9), one_by_one(RFCN, dict(WINDOWS, max_records=4))
+    assert len(bounded.references.schedule(9)) > 9
+    assert_same(detect(bounded, frames), detect(one_by_one(RFCN), frames))
+
+
 def test_two_videos_in_turn_do_not_mix():
     model, videos = one_by_one(RFCN), [video(7), video(7, seed=1)]
     alone = [detect(model, frames, video_id=i) for i, frames in enumerate(videos)]
@@ -138,7 +144,7 @@ def test_two_videos_in_turn_do_not_mix():
 @pytest.mark.parametrize(('references', 'delay'), [(WINDOWS, 4), (CENTRED, 4), (ONLINE, 0)])
 def test_live_input_gives_the_detections_of_the_whole_video(references, delay):
     settings = {} if references is not ONLINE else dict(temporal_neck=dict(
-        type='STMMNeck', in_channels=64, channels=64, bidirectional=False, stride=2,
+        type='STMMNeck', in_channels=WIDTH, channels=WIDTH, bidirectional=False, stride=2,
         replaces='detector.neck.last_conv.conv'))
     model, frames = one_by_one(RFCN, references, **settings), video(9)
     steps = list(live(model, frames))

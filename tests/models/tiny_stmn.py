@@ -17,22 +17,16 @@ from .tiny import shrink
 WINDOWS = dict(type='InterleavedWindows', num_frames=3, stride=2, num_samples=3)
 CENTRED = dict(WINDOWS, type='CentredWindow')
 ONLINE = dict(type='TrainTestReferences', training=WINDOWS, testing=dict(type='KeyFrameOnly'))
-KINDS = ('faster-rcnn_r50-fpn', 'retinanet_r50-fpn', 'faster-rcnn_r50-conv4-dc5', 'toy_rfcn_r18')
+KINDS = ('faster-rcnn_r50-fpn', 'retinanet_r50-fpn', 'faster-rcnn_r50-conv4-dc5', 'rfcn_r101')
+#: Channels of the map of the small R-FCN.
+WIDTH = 16
 
 
 def stmn_config(kind: str, references: dict | None = None, **neck: Any) -> ConfigDict:
     """Config of a small model of a kind, with windows for short videos."""
-    if kind == 'toy_rfcn_r18':
-        config = Config.fromfile(BASES / f'{kind}.py').model
-        neck_config = config.detector.neck
-        neck_config.last_conv = False
-        width = neck_config.out_channels
-        config.temporal_neck = dict(type='STMMNeck', in_channels=width, channels=width // 2,
-                                    replaces='detector.neck.last_conv.conv')
-    else:
-        config = shrink(Config.fromfile(BASES / f'stmn_{kind}.py').model)
-        if kind == 'faster-rcnn_r50-fpn':
-            config.temporal_neck.levels = (0, 1, 2, 3, 4)  # small images have small boxes
+    config = shrink(Config.fromfile(BASES / f'stmn_{kind}.py').model)
+    if kind == 'faster-rcnn_r50-fpn':
+        config.temporal_neck.levels = (0, 1, 2, 3, 4)  # small images have small boxes
     config.temporal_neck.update(neck)
     config.references = references or WINDOWS
     return config

@@ -161,7 +161,9 @@ def test_small_attention(path, output, location, key_bias, monkeypatch):
     monkeypatch.setattr(
         module, 'location_bias',
         lambda *_: module.bias_of(module.location(embedding).permute(2, 0, 1)))
-    out = module(t(data['small_feat']), t(data['small_feat_ref']))
+    feats, references = t(data['small_feat']), t(data['small_feat_ref'])
+    boxes, others = (part.new_zeros(len(part), 4) for part in (feats, references))
+    out = module(feats, references, boxes, others)
     assert_near(case_name(path), output, out, data[f'small_{output}'])
 
 

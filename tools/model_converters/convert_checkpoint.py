@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -37,7 +38,13 @@ def read(source: str, trust: bool) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise SystemExit(f'{source} is damaged or holds more than tensors, and opening it may then '
                          'run code that it contains. If you trust where it comes from, add '
-                         f'--trust. ({str(error).splitlines()[0]})') from error
+                         f'--trust. ({_found(str(error))})') from error
+
+
+def _found(message: str) -> str:
+    """What torch met beside tensors, as far as it says so."""
+    named = re.search(r'(?:GLOBAL|class|global:?)\s+((?:\w+\.)+\w+)', message)
+    return named[1] if named else message.splitlines()[0]
 
 
 def write(conversion: Conversion, destination: Path) -> None:

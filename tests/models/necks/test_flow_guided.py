@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from mmdet.registry import MODELS
 
 from mmvod_plugins.models.clip import gather_clips
 
-from ..flow_models import KINDS, flow_config, flow_model
-from ..tiny import batch, detect, numbers, training_batch, video
+from ..flow_models import INTERVAL, KINDS, flow_config, flow_model
+from ..tiny import batch, detect, numbers, tiny_config, training_batch, video
 from .test_mixing import train
 
 FGFA = [kind for kind in KINDS if kind.startswith('fgfa')]
@@ -131,6 +132,15 @@ def test_dff_of_mmtracking_takes_still_images_as_they_are():
     assert torch.equal(neck(record, {'local': [record]}, None).feats[0], record.feats[0])
     neck.warp_stills = True
     assert not torch.equal(neck(record, {'local': [record]}, None).feats[0], record.feats[0])
+
+
+@pytest.mark.parametrize(('config', 'says'), [
+    (flow_config('fgfa-dc5'), 'FGFANeck looks at the maps'),
+    (tiny_config('mega'), 'there is no temporal neck')], ids=['neck', 'head'])
+def test_frames_without_maps_are_refused_where_they_are_needed(config, says):
+    config.references = INTERVAL
+    with pytest.raises(ValueError, match=f'image alone, but {says}.*: use DFFNeck'):
+        MODELS.build(config)
 
 
 @pytest.mark.parametrize('kind', ['fgfa-yolox', 'dff-dc5'])

@@ -44,9 +44,13 @@ def test_fifty_iterations_overfit_a_video(kind):
 
 @every_kind
 def test_the_loss_falls_and_every_parameter_has_a_gradient(kind):
-    model = stmn_model(kind, spread=False)
+    config = stmn_config(kind)
+    for part in ('rpn', 'rcnn'):
+        if part in config.detector.train_cfg:  # take all of them, so that nothing is drawn
+            config.detector.train_cfg[part].sampler.num = 10000
+    model = stmn_model(kind, config=config, spread=False)
     total = train(model, 5, repeat=True)
-    assert total[-1] < 0.95 * total[0]
+    assert total[-1] < 0.98 * total[0]
     assert [key for key, parameter in model.named_parameters()
             if parameter.requires_grad and parameter.grad is None] == []
 
@@ -70,9 +74,9 @@ def test_detections_change_with_the_references(kind, references):
     dict(type='STMMCell', alignment=dict(affinity='dot'), mult_after_w=20.0, all_elements=True),
 ])
 def test_the_variants_of_the_paper_train_and_detect(cell):
-    config = stmn_config('toy_rfcn_r18')
+    config = stmn_config('rfcn_r101')
     config.temporal_neck.cell = cell
-    model = stmn_model('toy_rfcn_r18', config=config, spread=False)
+    model = stmn_model('rfcn_r101', config=config, spread=False)
     assert np.isfinite(train(model, 2)).all()
     found = numbers(detect(model.eval(), video(5)))
     assert len(found) == 5

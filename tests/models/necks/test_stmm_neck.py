@@ -10,10 +10,10 @@ from mmvod_plugins.models import STMMNeck
 from mmvod_plugins.models.layers import bn_star
 from mmvod_plugins.structures import FrameRecord
 
-from ..tiny import detect, numbers, sample_of, video
-from ..tiny_stmn import CENTRED, KINDS, ONLINE, stmn_config, stmn_model
+from ..tiny import detect, numbers, sample_of, tiny_model, video
+from ..tiny_stmn import CENTRED, KINDS, ONLINE, WIDTH, stmn_config, stmn_model
 
-RFCN = 'toy_rfcn_r18'
+RFCN = 'rfcn_r101'
 every_kind = pytest.mark.parametrize('kind', KINDS)
 
 
@@ -84,7 +84,7 @@ def test_a_stream_carries_what_one_run_over_its_sequence_gives(stride):
 
 @torch.no_grad()
 def test_online_no_frame_sees_a_later_one_and_every_frame_sees_all_before():
-    model, frames = stmn_model(RFCN, ONLINE, bidirectional=False, channels=64), video(5)
+    model, frames = stmn_model(RFCN, ONLINE, bidirectional=False, channels=WIDTH), video(5)
     found = numbers(detect(model, frames))
     for t in (0, 3):
         other = frames.clone()
@@ -142,7 +142,8 @@ def test_a_static_checkpoint_starts_both_directions():
         load_state_dict(model, static.state_dict(), strict=False)
     weight, bias = static.detector.neck.last_conv.conv.parameters()
     level = model.temporal_neck.levels[0]
-    for cell, rows in ((level.forward_cell, slice(0, 32)), (level.backward_cell, slice(32, 64))):
+    halves = slice(0, WIDTH // 2), slice(WIDTH // 2, WIDTH)
+    for cell, rows in zip((level.forward_cell, level.backward_cell), halves, strict=True):
         for conv in (cell.w_z, cell.w_r, cell.w):
             assert torch.equal(conv.weight, weight[rows])
             assert torch.equal(conv.bias, bias[rows])
@@ -153,7 +154,7 @@ def test_a_static_checkpoint_starts_both_directions():
     whole, before = static.detector.extract_feat(image), model.detector.extract_feat(image)
     [[(conv4, memory)]] = model.temporal_neck.enhance_all([[FrameRecord(0, sample, before)]])
     assert torch.equal(conv4, whole[0])
-    gates = torch.cat([bn_star(whole[1][:, :32]), bn_star(whole[1][:, 32:])], dim=1)
+    gates = torch.cat([bn_star(whole[1][:, :WIDTH // 2]), bn_star(whole[1][:, WIDTH // 2:])], dim=1)
     torch.testing.assert_close(memory, gates * whole[1])
 
 
@@ -166,14 +167,23 @@ def test_a_trained_checkpoint_is_loaded_as_it_is():
         assert torch.equal(value, one.state_dict()[name])
 
 
+def test_the_checkpoint_of_another_method_is_refused():
+    stmn, mega = stmn_model('faster-rcnn_r50-conv4-dc5'), tiny_model('mega')
+    with pytest.raises(ValueError, match=r'holds STMN .* but the model is MEGA'):
+        load_state_dict(mega, stmn.state_dict())
+    with pytest.warns(UserWarning, match='without temporal neck'), \
+            pytest.raises(ValueError, match=r'holds MEGA .* but the model is STMN'):
+        load_state_dict(stmn, mega.state_dict())
+
+
 @pytest.mark.parametrize('change', ['missing', 'shape'])
 def test_a_checkpoint_without_the_convolution_is_refused(change):
     weights = static_rfcn().state_dict()
     if change == 'missing':
         weights = {key: value for key, value in weights.items() if 'last_conv' not in key}
     else:
-        weights['detector.neck.last_conv.conv.weight'] = torch.zeros(8, 64, 3, 3)
-    with pytest.raises(ValueError, match=r'replaces is .*expected .* \(64, 64, 3, 3\).*static'):
+        weights['detector.neck.last_conv.conv.weight'] = torch.zeros(8, 16, 3, 3)
+    with pytest.raises(ValueError, match=r'replaces is .*expected .* \(16, 16, 3, 3\).*static'):
         load_state_dict(stmn_model(RFCN), weights)
 
 

@@ -15,6 +15,8 @@ from mmengine.structures import InstanceData
 from mmvod_plugins.models import TemporalCascadeRoIHead
 from mmvod_plugins.models.detection_options import DetectionOptions
 from mmvod_plugins.models.roi_heads import base_temporal_roi_head
+from mmvod_plugins.references import build_references
+from mmvod_plugins.streaming import VideoStream
 
 from ..tiny import (
     batch,
@@ -336,6 +338,48 @@ def test_maps_are_kept_until_their_frame_is_detected():
     model.detect(records[0], {'global': records}, model.init_memory())
     assert records[0].feats is None
     assert records[1].feats is not None
+
+
+class Spy:
+    """A stream that notes which of the frames it holds have maps."""
+
+    def __init__(self, monkeypatch):
+        self.seen = []
+        add = VideoStream.add
+
+        def note(stream, frame_id, record):
+            add(stream, frame_id, record)
+            self.seen.append((frame_id, frame_id < stream.next_key, record))
+
+        monkeypatch.setattr(VideoStream, 'add', note)
+
+
+@pytest.mark.parametrize('name', [CASCADE, DOUBLE])
+def test_frames_loaded_again_after_their_detection_keep_no_maps(name, monkeypatch):
+    references = dict(type='ComposedReferences', max_records=5, policies=[
+        dict(type='LocalWindow', radius=1), dict(type='GlobalShuffle', num_frames=2)])
+    config = config_of(name, references=references)
+    config.detector.roi_head.aggregator = dict(
+        type='MEGAAggregator', channels=32, num_heads=4, num_local_stages=2, reference_topk=8,
+        distilled_topk=3, memory_size=4)
+    model, spy, frames = model_of(name, config), Spy(monkeypatch), video(12)
+    found = detect(model, frames)
+    again = [record for _, was_detected, record in spy.seen if was_detected]
+    assert again
+    assert all(record.feats is None for record in again)
+    assert all(len(record.objects) <= 8 for record in again)
+    model.references = build_references(references | dict(max_records=None))
+    model.streams.policy = model.references
+    for ours, free in zip(numbers(found), numbers(detect(model, frames)), strict=True):
+        assert torch.equal(ours, free)
+
+
+def test_keep_objects_leaves_maps_as_they_are(monkeypatch):
+    model, spy = model_of(CASCADE, keep_objects=dict(dtype='float16')), Spy(monkeypatch)
+    detect(model, video(2), order=[0])
+    [(_, _, record)] = spy.seen
+    assert record.objects.feats.dtype == torch.float16
+    assert {level.dtype for level in record.feats} == {torch.float32}
 
 
 @torch.no_grad()
