@@ -8,7 +8,15 @@ from typing import Any
 from torch import Tensor, nn
 
 from .formats import recognise, unwrap
-from .methods import AGGREGATOR, NECK, STAGE, STARTS, method_of
+from .methods import (
+    AGGREGATOR,
+    NECK,
+    STAGE,
+    STARTS,
+    aggregator_method,
+    method_of,
+    neck_method,
+)
 
 _LAST_LAYERS = ('.fc_cls.', '.fc_reg.', '.rpn_cls.', '.rpn_reg.', '.retina_cls.', '.conv_cls.',
                 '.atss_cls.', '.multi_level_conv_cls.')
@@ -54,9 +62,9 @@ def _start_neck(weights: dict[str, Tensor], model: nn.Module) -> None:
         del weights[key]
     weights.update({f'temporal_neck.{key}': value for key, value in found.items()})
     missing = sorted({key.split('.')[0] for key in neck.state_dict().keys() - found.keys()})
-    warnings.warn(f'the checkpoint holds a detector without temporal neck: {len(found)} of '
-                  f"the neck's tensors start from {sorted(replaced)}, the others in {missing} keep "
-                  'their initial weights and need training', stacklevel=2)
+    start = f"{len(found)} of the neck's tensors start from {sorted(replaced)}, " if found else ''
+    warnings.warn(f'the checkpoint holds a detector without temporal neck: {start}those in '
+                  f'{missing} keep their initial weights and need training', stacklevel=2)
 
 
 def _rpn_alone(weights: dict[str, Any], own: dict[str, Tensor]) -> dict[str, Any]:
@@ -76,26 +84,29 @@ def _rpn_alone(weights: dict[str, Any], own: dict[str, Tensor]) -> dict[str, Any
 
 def _check_method(weights: dict[str, Tensor], own: dict[str, Tensor], published: bool) -> None:
     """Refuse the temporal modules of another method, and say which ones a file does not have."""
-    theirs = {key for key in weights if key.startswith((AGGREGATOR, NECK))}
-    ours = {key for key in own if key.startswith((AGGREGATOR, NECK))}
     held, wanted = method_of(weights), method_of(own)
     if held is None:
         if published and wanted is not None:
             warnings.warn('the checkpoint holds a single-frame detector: the temporal modules '
                           'keep their initial weights and need training', stacklevel=2)
         return
-    if (held, wanted) in STARTS:
-        parts = {'.'.join(STAGE.sub('', key.removeprefix(AGGREGATOR)).split('.')[:2])
-                 for key in ours - theirs}
+    initial: set[str] = set()
+    for prefix, name_of in ((NECK, neck_method), (AGGREGATOR, aggregator_method)):
+        theirs, ours = ({key for key in keys if key.startswith(prefix)} for keys in (weights, own))
+        part, expected = name_of(weights), name_of(own)
+        if part not in (None, expected) and (part, expected) not in STARTS:
+            raise ValueError(f'the checkpoint holds {held} (it has {min(theirs)!r}), but the model '
+                             f'is {wanted or "a single-frame detector"}: use a config of {held}')
+        if theirs and not theirs & ours:
+            raise ValueError(f'the checkpoint holds {held} (it has {min(theirs)!r}) and the model '
+                             f'is {held}, but one of the two is a cascade with an aggregator per '
+                             'stage: use the config that the file was trained with')
+        if part != expected:
+            initial |= {'.'.join(STAGE.sub('', key.removeprefix(prefix)).split('.')[:2])
+                        for key in ours - theirs}
+    if initial:
         warnings.warn(f'the checkpoint holds {held}, the model is {wanted}: these modules keep '
-                      f'their initial weights and need training: {sorted(parts)}', stacklevel=2)
-    elif held == wanted and not theirs & ours:
-        raise ValueError(f'the checkpoint holds {held} (it has {min(theirs)!r}) and the model is '
-                         f'{held}, but one of the two is a cascade with an aggregator per stage: '
-                         'use the config that the file was trained with')
-    elif held != wanted:
-        raise ValueError(f'the checkpoint holds {held} (it has {min(theirs)!r}), but the model is '
-                         f'{wanted or "a single-frame detector"}: use a config of {held}')
+                      f'their initial weights and need training: {sorted(initial)}', stacklevel=2)
 
 
 def _drop_last_layers(weights: dict[str, Tensor], own: dict[str, Tensor]) -> None:

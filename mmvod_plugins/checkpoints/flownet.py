@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any
 
-Value = TypeVar('Value')
+from torch import Tensor
 
+from .unwrap import unwrap
+
+#: Our names.
+_OWN = re.compile(r'(conv\d\.\d\.conv|(predict|upsample)_flow\d?\.conv|deconv\d\.conv|'
+                  r'predict_scale)\.(weight|bias)$')
 #: Predictions from coarse to fine.
 _FLOWS = ('predict_flow6', 'predict_flow5', 'predict_flow4', 'predict_flow3', 'predict_flow')
 
@@ -26,9 +31,24 @@ def flownet_name(name: str) -> str | None:
     return f'predict_scale.{leaf}' if layer == 'Convolution5_scale' else None
 
 
-def rename_flownet(weights: Mapping[str, Value]) -> dict[str, Value]:
-    """Weights under our names if they are mega.pytorch's, else as they are."""
-    if not any(re.search(r'(^|\.)flow_conv1\.', key) for key in weights):
-        return dict(weights)
-    bare = {re.sub(r'^(module\.)?(flownet\.)?', '', key): value for key, value in weights.items()}
-    return {flownet_name(key) or key: value for key, value in bare.items()}
+def rename_flownet(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Weights of a flow network under our names, from a file of it or of a whole model.
+
+    Args:
+        checkpoint: A file of FlowNetS or of FGFA or DFF, of either program, wrapped or not.
+
+    Raises:
+        ValueError: If it holds no weight of a flow network.
+    """
+    bare = {re.sub(r'^.*?(flownet|motion)\.', '', key): (key, value)
+            for key, value in unwrap(checkpoint).items()}
+    own = {key: value for key, (_, value) in bare.items() if _OWN.match(key)}
+    if own:
+        return own
+    found = {flownet_name(key): value for key, (_, value) in bare.items()
+             if 'flow_conv1.weight' in bare and flownet_name(key)}
+    if not found:
+        raise ValueError('the checkpoint holds no weights of FlowNetS: its first keys are '
+                         f'{sorted(map(str, checkpoint))[:3]}. Files of MMTracking, of '
+                         'mega.pytorch and of this package are known')
+    return found

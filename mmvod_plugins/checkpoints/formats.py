@@ -11,6 +11,7 @@ from torch import Tensor
 from .conversion import Conversion
 from .mega_pytorch import convert_mega_pytorch, is_mega_pytorch
 from .mmtracking import convert_mmtracking, is_mmtracking
+from .unwrap import unwrap
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,6 @@ FORMATS: tuple[Format, ...] = (
     Format('mega.pytorch', is_mega_pytorch, convert_mega_pytorch),
     Format('MMTracking', is_mmtracking, convert_mmtracking),
 )
-
-
-def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The weights in a training checkpoint, without the prefix of a wrapper."""
-    weights = checkpoint
-    for name in ('model', 'state_dict'):
-        if isinstance(weights.get(name), Mapping):
-            weights = weights[name]
-    return {key.removeprefix('module.'): value for key, value in weights.items()}
 
 
 def recognise(weights: Mapping[str, Tensor]) -> Format | None:

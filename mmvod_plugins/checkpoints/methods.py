@@ -29,17 +29,19 @@ OTHER = 'another temporal method'
 
 def method_of(keys: Collection[str]) -> str | None:
     """The methods of weights by their names, None for a detector of single frames."""
-    parts = [part for part in (_neck_method(keys), _aggregator_method(keys)) if part]
+    parts = [part for part in (neck_method(keys), aggregator_method(keys)) if part]
     return ' + '.join(parts) or None
 
 
-def _neck_method(keys: Collection[str]) -> str | None:
+def neck_method(keys: Collection[str]) -> str | None:
+    """The method of the temporal neck, None without one."""
     own = [key.removeprefix(NECK) for key in keys if key.startswith(NECK)]
     found = (name for name, pattern in NECKS if any(re.match(pattern, key) for key in own))
     return next(found, OTHER) if own else None
 
 
-def _aggregator_method(keys: Collection[str]) -> str | None:
+def aggregator_method(keys: Collection[str]) -> str | None:
+    """The method of the temporal modules on objects, None without any."""
     own = [STAGE.sub('', key.removeprefix(AGGREGATOR)) for key in keys
            if key.startswith(AGGREGATOR)]
     if not own:

@@ -69,12 +69,18 @@ def check_detections(options: DetectionOptions, detector: BaseDetector,
 
 
 def check_inputs(policy: ReferencePolicy, neck: TemporalNeck | None) -> None:
-    """Refuse policies that let frames pass by the backbone where their maps are needed.
+    """Refuse policies that name more frames than a neck looks at, or give it less of them.
 
     Raises:
-        ValueError: With the policy, and the neck that looks at the maps of key frames.
+        ValueError: With the policy, and the neck that looks at the maps of key frames or at few
+            references.
     """
     length = 64
+    named = neck.known(policy.references(length // 2, length)) if neck else {}
+    count = sum(map(len, named.values()))
+    if neck is not None and neck.max_references is not None and count > neck.max_references:
+        raise ValueError(f'{policy!r} names {count} references, but {type(neck).__name__} looks at '
+                         f'{neck.max_references}: use KeyFrameInterval')
     if all(policy.inputs(frame_id, length).feats for frame_id in range(length)):
         return
     if neck is None or neck.needs_key_maps:

@@ -201,7 +201,7 @@ class VideoDetector(VideoTraining):
             return sample
         feats, enhanced = key.feats, None
         if self.temporal_neck is not None:
-            enhanced = self.temporal_neck(key, references, memory.neck)
+            enhanced = self.temporal_neck(key, self.temporal_neck.known(references), memory.neck)
             feats = enhanced.feats
         if self.roi_head is None:
             sample.pred_instances = detector_steps.predict(self.detector, feats, [sample], rescale,
@@ -228,7 +228,7 @@ class VideoDetector(VideoTraining):
                 self.storage.load(part.top(topk), like=objects.feats)
                 for part in objects_of(records)
             ]
-            for role, records in references.items()
+            for role, records in references.items() if role in head.roles
         }
         sample.pred_instances, aggregated = head.detect(
             objects, roles, memory.roi_head, sample.metainfo, rescale, self.detections,
@@ -245,7 +245,7 @@ class VideoDetector(VideoTraining):
         A key frame without a window has been in those of earlier ones.
         """
         if references or key.frame_id not in memory.pending:
-            window = in_time(key, references)
+            window = in_time(key, self.temporal_neck.known(references))
             [maps] = self.temporal_neck.enhance_all([window])
             feats = tuple(torch.cat(level) for level in zip(*maps, strict=True))
             raw = detector_steps.predict_raw(self.detector, feats,

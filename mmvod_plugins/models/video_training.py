@@ -10,7 +10,7 @@ from mmvod_plugins.structures import FrameRecord
 from mmvod_plugins.utils.autocast import without_graph
 
 from . import checks, detector_steps
-from .clip import ClipBatch, gather_clips
+from .clip import Clip, ClipBatch, gather_clips
 from .necks import in_time
 from .video_encoding import VideoEncoding, maps_of, objects_of, rows_of
 
@@ -57,7 +57,8 @@ class VideoTraining(VideoEncoding):
         """The frames that have a loss, and their maps; one frame of a clip, or each of them."""
         if self.temporal_neck is None:
             return keys, [key.feats for key in keys]
-        clips = list(zip(keys, roles, strict=True))
+        clips = [(key, self.temporal_neck.known(references))
+                 for key, references in zip(keys, roles, strict=True)]
         if not self.references.trains_references:
             return keys, [self.temporal_neck(key, references, None).feats
                           for key, references in clips]
@@ -69,26 +70,32 @@ class VideoTraining(VideoEncoding):
     def _training_records(self, batch: ClipBatch) -> list[FrameRecord]:
         """Records of every row of a batch, the last ones without gradient."""
         wanted = {row for clip in batch.clips for rows in clip.roles.values() for row in rows}
+        mapped = wanted | {clip.key for clip in batch.clips if self._needs_key_maps(clip)}
         records = self._records(batch.frames[:batch.num_grad], batch.samples[:batch.num_grad],
-                                wanted)
+                                wanted, mapped)
         if batch.num_grad < len(batch.samples):
             with without_graph():
                 records += self._records(batch.frames[batch.num_grad:],
                                          batch.samples[batch.num_grad:],
-                                         {row - batch.num_grad for row in wanted})
+                                         *({row - batch.num_grad for row in rows}
+                                           for rows in (wanted, mapped)))
         return records
 
+    def _needs_key_maps(self, clip: Clip) -> bool:
+        """Whether the backbone has to see the key frame of a clip."""
+        neck = self.temporal_neck
+        return neck is None or neck.needs_key_maps or not any(neck.known(clip.roles).values())
+
     def _records(self, frames: Tensor, samples: list[DetDataSample],
-                 references: set[int]) -> list[FrameRecord]:
-        """Records with maps of the frames, and objects of those that serve as references."""
+                 references: set[int], mapped: set[int]) -> list[FrameRecord]:
+        """Records of frames: maps of some, objects of those that serve as references."""
         records = [
             FrameRecord(sample.metainfo.get('frame_id', 0), sample) for sample in samples
         ]
-        rows = sorted(row for row in references if 0 <= row < len(samples))
-        neck = self.temporal_neck
-        computed = rows if neck is not None and not neck.needs_key_maps else range(len(samples))
+        rows, computed = (sorted(row for row in part if 0 <= row < len(samples))
+                          for part in (references, mapped))
         if computed:
-            feats = self.detector.extract_feat(frames[list(computed)])
+            feats = self.detector.extract_feat(frames[computed])
             for i, row in enumerate(computed):
                 records[row].feats = rows_of(feats, [i])
         self._encode_extras(frames, records)

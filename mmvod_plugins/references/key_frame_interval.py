@@ -15,14 +15,17 @@ class KeyFrameInterval(ReferencePolicy):
     """Frames 0, ``interval``, 2 ``interval``, ... pass the backbone, each serves those after it.
 
     These are the key frames of Deep Feature Flow; in this package the key frame is the one that is
-    detected. All other frames give their image alone. Looks back only, so it serves live streams.
+    detected. All other frames give their image alone, unless another policy beside this one
+    (:class:`ComposedReferences`) asks for more. Looks back only, so it serves live streams.
 
     Args:
         interval: Frames from one to the next that passes the backbone.
         sample_range: First and last offset from the key frame of the one training reference:
             (-9, 0) in mega.pytorch, (-9, 9) in MMTracking.
-        sample_key: Whether that reference may be the key frame itself where the range has 0; a
-            video of one frame is its own reference in any case.
+        sample_key: Whether 0 is among these offsets; a video of one frame is its own reference in
+            any case.
+        clamp: Whether offsets that leave the video give its first or last frame (mega.pytorch), or
+            are not drawn (MMTracking).
         role: Name under which the model receives the frame.
 
     Raises:
@@ -36,6 +39,7 @@ class KeyFrameInterval(ReferencePolicy):
                  *,
                  sample_range: Sequence[int] = (-9, 0),
                  sample_key: bool = True,
+                 clamp: bool = True,
                  role: str = 'local') -> None:
         super().__init__()
         low, high = sample_range
@@ -45,13 +49,16 @@ class KeyFrameInterval(ReferencePolicy):
         self.interval = interval
         self.sample_range = (low, high)
         self.sample_key = sample_key
+        self.clamp = clamp
         self.role = role
 
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
-        """One frame of the range that lies in the video, or the key frame if there is none."""
-        low, high = (clip(key_id + offset, video_length) for offset in self.sample_range)
-        frames = [t for t in range(low, high + 1) if self.sample_key or t != key_id]
-        return {self.role: [int(rng.choice(frames)) if frames else key_id]}
+        """One frame of the range, or the key frame if there is none in the video."""
+        low, high = self.sample_range
+        frames = [key_id + o for o in range(low, high + 1) if o or self.sample_key]
+        if not self.clamp:
+            frames = [t for t in frames if 0 <= t < video_length]
+        return {self.role: [clip(int(rng.choice(frames or [key_id])), video_length)]}
 
     def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
         """The last frame that passed the backbone, which may be the key frame itself."""
@@ -59,10 +66,10 @@ class KeyFrameInterval(ReferencePolicy):
 
     def still_needed(self, frame_id: int, next_key: int, video_id: Hashable = 0) -> bool:
         """The frame that passed the backbone last, and frames to come."""
-        return frame_id >= next_key - next_key % self.interval
+        return frame_id >= next_key or frame_id == next_key - next_key % self.interval
 
     def inputs(self, frame_id: int, video_length: int | None,
                video_id: Hashable = 0) -> FrameInputs:
         """Maps of one frame in ``interval``; of all others the image alone."""
         passes = frame_id % self.interval == 0
-        return FrameInputs(feats=passes, objects=False)
+        return FrameInputs(feats=passes, objects=passes)

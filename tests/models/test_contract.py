@@ -256,6 +256,18 @@ def test_one_frame_video(cls):
 
 
 @every_part
+def test_one_frame_in_training_gives_every_parameter_a_gradient(cls):
+    part = build(cls).train()
+    key = frame(part, 0)
+    clips = [{role: [key] for role in part.roles}]
+    clips += [{}] * isinstance(part, TemporalNeck)  # a RoI head gives an aggregator the key itself
+    for references in clips:
+        part.zero_grad()
+        sum(x.square().sum() for x in maps_of(part(key, references, None))).backward()
+        assert [name for name, p in part.named_parameters() if p.grad is None] == []
+
+
+@every_part
 def test_changed_frame_size_is_refused(cls):
     model, part = tiny_model(), build(cls)
     if isinstance(part, TemporalNeck):

@@ -3,7 +3,7 @@
 norm_cfg = dict(type='BN', momentum=0.03, eps=0.001)
 model = dict(
     type='VideoDetector',
-    data_preprocessor=dict(type='TrackDataPreprocessor', pad_size_divisor=32),
+    data_preprocessor=dict(type='TrackDataPreprocessor', pad_value=114, pad_size_divisor=32),
     detector=dict(
         type='YOLOX',
         backbone=dict(

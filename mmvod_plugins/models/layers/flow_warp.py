@@ -57,7 +57,9 @@ def flow_warp(feats: Tensor, flow: Tensor, grid: Grid = 'exact') -> Tensor:
         # grid_sample rounds positions: a cell that does not move keeps its value, its gradients
         # stay those of sampling
         still = (flow == 0).all(dim=1, keepdim=True)
-        kept = feats.detach().to(dtype) + (warped - warped.detach())
+        kept = feats.to(dtype)
+        if warped.requires_grad:
+            kept = kept.detach() + (warped - warped.detach())
         warped = torch.where(still, kept, warped)
     return warped.to(feats.dtype)
 

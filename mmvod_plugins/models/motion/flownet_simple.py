@@ -44,7 +44,9 @@ class FlowNetSimple(BaseModule):
 
     Args:
         img_norm: ``mean`` and ``std`` of the data preprocessor, in 0..255, to be undone, and
-            ``input_mean``, in 0..1, that the flow network wants subtracted instead.
+            ``input_mean``, in 0..1, that the flow network wants subtracted instead; and
+            ``flip_channels=True`` where frames are BGR and the flow network has seen RGB, which is
+            the order of ``input_mean`` then.
         downsample: How images are halved: ``'bilinear'``, or ``'average'`` of 2 x 2 pixels.
         output: ``'image'``: flow at the size of the frame, eight times enlarged; ``'stride_16'``:
             predicted from averaged features, at a sixteenth of it.
@@ -59,7 +61,7 @@ class FlowNetSimple(BaseModule):
     """
 
     def __init__(self,
-                 img_norm: dict[str, Sequence[float]],
+                 img_norm: dict[str, Sequence[float] | bool],
                  *,
                  downsample: Literal['bilinear', 'average'] = 'bilinear',
                  output: Literal['image', 'stride_16'] = 'image',
@@ -78,9 +80,12 @@ class FlowNetSimple(BaseModule):
         self.downsample = downsample
         self.output = output
         self.flow_scale = flow_scale
-        if img_norm.keys() != {'mean', 'std', 'input_mean'}:
-            raise ValueError('img_norm needs mean, std and input_mean, three numbers each, got '
-                             f'{img_norm}')
+        img_norm = dict(img_norm)
+        self.flip_channels = img_norm.pop('flip_channels', False)
+        if (img_norm.keys() != {'mean', 'std', 'input_mean'}
+                or any(len(values) != 3 for values in img_norm.values())):
+            raise ValueError('img_norm needs mean, std and input_mean, three numbers each, and may '
+                             f'have flip_channels, got {img_norm}')
         for name, values in img_norm.items():
             constant = torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1)
             self.register_buffer(name, constant, persistent=False)
@@ -140,6 +145,8 @@ class FlowNetSimple(BaseModule):
             (N, 3, ceil(H / 2), ceil(W / 2)) (bilinear: rounded down), 0 where there is padding.
         """
         pixels = image * self.std + self.mean
+        if self.flip_channels:
+            pixels = pixels.flip(1)
         inputs = pixels / 255 - self.input_mean
         inputs[..., img_shape[0]:, :] = 0
         inputs[..., img_shape[1]:] = 0
@@ -205,7 +212,7 @@ def _plain(in_channels: int, out_channels: int, kind: str, bias: bool,
 
 
 def _translate_published(state_dict: dict[str, Any], prefix: str, *_: object) -> None:
-    """Rename the weights of a file of the flow network alone."""
+    """Take the weights of the flow network from what a file holds."""
     if not prefix:
         renamed = rename_flownet(state_dict)
         state_dict.clear()

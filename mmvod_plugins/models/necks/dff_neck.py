@@ -15,7 +15,7 @@ from .temporal_neck import EnhancedMaps
 
 @MODELS.register_module()
 class DFFNeck(FlowGuidedNeck):
-    """Maps of the last frame that passed the backbone, warped (Zhu et al., CVPR 2017, eq. 2).
+    """Maps of the last frame that passed the backbone, warped (Zhu et al., CVPR 2017, eq. 3).
 
     With :class:`KeyFrameInterval` most frames never pass the backbone: the flow network takes its
     place. Maps are always warped from that frame, never from warped ones.
@@ -32,6 +32,7 @@ class DFFNeck(FlowGuidedNeck):
     """
 
     needs_key_maps = False
+    max_references = 1
 
     def __init__(self,
                  motion: dict[str, Any],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ class FGFANeck(FlowGuidedNeck):
     """Mean of the warped maps of all references, weighted by place (Zhu et al., ICCV 2017).
 
     At every place a frame has the weight softmax(cosine of its embedding and the key frame's),
-    eqs. 2 to 4; a frame that is named m times counts m times. The levels of a pyramid share the
+    eqs. 1 to 3; a frame that is named m times counts m times. The levels of a pyramid share the
     embedding network, each has weights of its own.
 
     Args:
@@ -71,6 +72,7 @@ class FGFANeck(FlowGuidedNeck):
                                    for layer in embed_layers):
             raise ValueError('embed_layers are (channels, odd kernel size), at least one, got '
                              f'{embed_layers}')
+        self.channels = channels
         self.embed = embed
         self.train_embed = train_embed or embed
         self.warp_key = warp_key
@@ -99,20 +101,32 @@ class FGFANeck(FlowGuidedNeck):
                 memory: object) -> EnhancedMaps:
         """Aggregate warped maps; without references the key frame stays as it is.
 
+        In training a key frame without references is its own, warped, so that every parameter has
+        a gradient.
+
         Args:
             key: Record of the key frame.
             references: Records by role; whether the key frame is among them is the policy's
                 matter.
             memory: None.
+
+        Raises:
+            ValueError: If maps have another number of channels than ``channels``.
         """
-        warped, counts, unwarped = self._sort(key, records_of(references))
+        for level in key.feats:
+            if level.shape[1] != self.channels:
+                raise ValueError(f'temporal_neck.channels is {self.channels}, but the detector '
+                                 f'gives maps of {level.shape[1]} channels: make them equal')
+        frames = records_of(references) or [key] * self.training
+        warped, counts, unwarped = self._sort(key, frames)
         if not warped:
             return EnhancedMaps(key.feats)
         motion = self.find_motion(key, warped)
         weights = [*counts, unwarped] if unwarped else counts
         bias = key.feats[0].new_tensor([math.log(count) for count in weights])
         # the key frame's own embedding is its warped one where mega.pytorch warps it
-        place = warped.index(key) if self._warps_key and key in warped else -1
+        places = [i for i, record in enumerate(warped) if record is key and self._warps_key]
+        place = places[0] if places else -1
         feats = tuple(
             self._aggregate(key, warped, motion, level, bias, place=place,
                             with_key=unwarped > 0) for level in range(len(key.feats)))
@@ -125,17 +139,15 @@ class FGFANeck(FlowGuidedNeck):
     def _sort(self, key: FrameRecord,
               frames: list[FrameRecord]) -> tuple[list[FrameRecord], list[int], int]:
         """Frames to warp, how often each counts, and how often the unwarped key frame does."""
-        counts: dict[int, int] = {}
-        by_id = {id(record): record for record in frames}
-        for record in frames:
-            counts[id(record)] = counts.get(id(record), 0) + 1
-        copies = counts.get(id(key), 0)
+        copies = sum(record is key for record in frames)
         unwarped = 0
-        if copies and not self.training and self.warp_key != 'all':
-            unwarped = copies if self.warp_key == 'none' else 1
-            counts[id(key)] -= unwarped
-        warped = [by_id[i] for i, count in counts.items() if count]
-        return warped, [count for count in counts.values() if count], unwarped
+        if not self.training and self.warp_key != 'all':
+            unwarped = copies if self.warp_key == 'none' else min(copies, 1)
+        by_id = {id(record): record for record in frames}
+        counts = Counter(id(record) for record in frames)
+        counts[id(key)] -= unwarped
+        warped = [record for i, record in by_id.items() if counts[i] > 0]
+        return warped, [counts[id(record)] for record in warped], unwarped
 
     def _aggregate(self, key: FrameRecord, warped: list[FrameRecord], motion: Motion, level: int,
                    bias: Tensor, *, place: int, with_key: bool) -> Tensor:

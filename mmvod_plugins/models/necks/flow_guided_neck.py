@@ -8,6 +8,7 @@ import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from torch import Tensor
+from torch.nn import functional
 
 from mmvod_plugins.models.layers.flow_warp import Grid, check_grid, flow_warp, resize_flow
 from mmvod_plugins.models.motion import Motion
@@ -55,15 +56,21 @@ class FlowGuidedNeck(TemporalNeck):
 
         Returns:
             (N, C, H, W).
+
+        Raises:
+            ValueError: If the scale map has another number of channels.
         """
         flow = resize_flow(motion.flow, maps.shape[-2:])
         warped = flow_warp(maps, flow, self.grid)
         if motion.scale is None:
             return warped
         scale = motion.scale
+        if scale.shape[1] != warped.shape[1]:
+            raise ValueError(f'temporal_neck.motion.scale_channels is {scale.shape[1]}, but the '
+                             f'detector gives maps of {warped.shape[1]} channels: make them equal')
         if scale.shape[-2:] != warped.shape[-2:]:
-            scale = torch.nn.functional.interpolate(scale, size=warped.shape[-2:],
-                                                    mode='bilinear', align_corners=False)
+            scale = functional.interpolate(scale, size=warped.shape[-2:], mode='bilinear',
+                                           align_corners=False)
         return warped * scale
 
 

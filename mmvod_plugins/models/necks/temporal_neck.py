@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from mmdet.structures import DetDataSample
 from mmengine.model import BaseModule
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmvod_plugins.structures import FrameRecord
 
+Frames = TypeVar('Frames')
 #: Feature maps of a frame, (1, C, H, W) for every level.
 Maps = tuple[Tensor, ...]
 
@@ -38,17 +39,23 @@ class TemporalNeck(BaseModule, metaclass=ABCMeta):
         detached_roles: Roles whose frames get no gradient.
         needs_key_maps: Whether the key frame's own maps enter where it has references; without,
             training does not compute them.
+        max_references: Most frames that it looks at, None for any number.
         causal: Whether it looks at no frame after the key frame.
     """
 
     roles: frozenset[str] = frozenset({'local'})
     detached_roles: frozenset[str] = frozenset()
     needs_key_maps: bool = True
+    max_references: int | None = None
     causal: bool = False
 
     def init_memory(self) -> object:
         """The memory of a new video; None for necks that remember nothing."""
         return None
+
+    def known(self, references: dict[str, Frames]) -> dict[str, Frames]:
+        """The references of its roles; a detector may have others, for its RoI head."""
+        return {role: frames for role, frames in references.items() if role in self.roles}
 
     def encode(self, image: Tensor, sample: DetDataSample, feats: Maps | None) -> dict[str, Any]:
         """What is kept of a frame beside its maps, computed once per frame.

@@ -12,7 +12,7 @@ NORM = dict(mean=[123.0, 116.0, 103.0], std=[58.0, 57.0, 57.0], input_mean=[0.4,
 
 def network(**options):
     torch.manual_seed(0)
-    net = FlowNetSimple(NORM, base_channels=2, **options)
+    net = FlowNetSimple(**{'img_norm': NORM, 'base_channels': 2, **options})
     net.init_weights()
     return net.eval()
 
@@ -130,9 +130,36 @@ def test_a_file_of_mega_pytorch_starts_the_network(prefix, tmp_path):
         assert torch.equal(value, source.state_dict()[name]), name
 
 
-def test_own_names_stay():
+@pytest.mark.parametrize('wrap', [
+    lambda weights: weights,
+    lambda weights: {'state_dict': {f'motion.{key}': value for key, value in weights.items()}
+                     | {'detector.backbone.conv1.weight': 0}},
+    lambda weights: {'state_dict': {f'temporal_neck.motion.{key}': value
+                                    for key, value in weights.items()}},
+], ids=['flow network', 'FGFA of MMTracking', 'our own'])
+def test_own_names_stay_and_the_rest_of_a_model_goes(wrap):
     weights = dict.fromkeys(network().state_dict(), 0)
-    assert rename_flownet(weights) == weights
+    assert rename_flownet(wrap(weights)) == weights
+
+
+def test_a_whole_model_of_mega_pytorch_starts_the_network():
+    theirs = {f'module.flownet.{name}': 0 for name, ours in THEIRS.items() if ours}
+    other = {'module.backbone.body.stem.conv1.weight': 1, 'module.embednet.embed_conv1.weight': 1}
+    expected = {name: 0 for name in THEIRS.values() if name}
+    assert rename_flownet({'model': theirs | other}) == expected
+
+
+def test_a_file_without_flow_network_is_refused():
+    with pytest.raises(ValueError, match='holds no weights of FlowNetS: its first keys are'):
+        network().load_state_dict({'conv1.weight': torch.zeros(1)})
+
+
+@torch.no_grad()
+def test_channels_may_be_flipped():
+    bgr = network(img_norm=dict(NORM, flip_channels=True))
+    rgb = network(img_norm=dict(NORM, mean=NORM['mean'][::-1], std=NORM['std'][::-1]))
+    frame = images(1, 8, 8)
+    torch.testing.assert_close(bgr.prepare(frame, (8, 8)), rgb.prepare(frame.flip(1), (8, 8)))
 
 
 @pytest.mark.parametrize(('options', 'says'), [
@@ -140,6 +167,7 @@ def test_own_names_stay():
     (dict(output='stride_8'), "output 'image' or 'stride_16'"),
     (dict(scale_channels=4), "scale_channels needs output='stride_16'"),
     (dict(img_norm=dict(mean=[0.0] * 3)), 'img_norm needs mean, std and input_mean'),
+    (dict(img_norm=dict(NORM, std=[1.0])), 'img_norm needs .* three numbers each'),
 ])
 def test_wrong_options_are_refused(options, says):
     with pytest.raises(ValueError, match=says):

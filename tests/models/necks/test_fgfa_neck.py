@@ -138,6 +138,14 @@ def test_maps_of_zeros_have_no_direction():
                        torch.zeros(2, 1, 1, 1))
 
 
+def test_maps_of_another_width_are_refused():
+    neck = neck_of()
+    key = record(neck, 0)
+    key.feats = (torch.zeros(1, 5, 8, 12), )
+    with pytest.raises(ValueError, match='channels is 4, but the detector gives maps of 5'):
+        run(neck, key, [key])
+
+
 @torch.no_grad()
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_half_precision_maps(dtype):

@@ -105,8 +105,58 @@ def test_a_video_of_copies_in_a_still_world_is_the_stock_detector(kind):
 
 @every_kind
 def test_a_video_of_one_frame(kind):
-    for sample in detect(flow_model(kind), video(1)):
-        assert torch.isfinite(sample.pred_instances.scores).all()
+    [sample] = detect(flow_model(kind), video(1))
+    assert len(sample.pred_instances) > 0
+    assert torch.isfinite(sample.pred_instances.scores).all()
+
+
+@every_kind
+def test_training_without_references(kind):
+    config = flow_config(kind)
+    config.references = None
+    model = flow_model(kind, config, spread=False)
+    data = model.data_preprocessor(training_batch(video(4), 1, {}), training=True)
+    loss, _ = model.parse_losses(model.loss(**data))
+    loss.backward()
+    assert [key for key, parameter in model.named_parameters()
+            if parameter.requires_grad and parameter.grad is None] == []
+
+
+@every_kind
+def test_clips_of_a_batch_do_not_meet_in_the_neck(kind):
+    model = flow_model(kind).train()
+    model.detector.eval()  # batch norm may see a whole batch
+    references = [1, 2] if kind.startswith('fgfa') else [1]
+    first, second = (training_batch(video(6, seed), 3, {'local': references}) for seed in (0, 1))
+    together = dict(inputs=first['inputs'] + second['inputs'],
+                    data_samples=first['data_samples'] + second['data_samples'])
+
+    def enhanced(data):
+        data = model.data_preprocessor(data, training=True)
+        clips = gather_clips(*data.values(), frozenset())
+        records = model._training_records(clips)
+        keys = [records[clip.key] for clip in clips.clips]
+        roles = [{role: [records[row] for row in rows] for role, rows in clip.roles.items()}
+                 for clip in clips.clips]
+        return model._enhance_clips(keys, roles)[1]
+
+    both, alone = enhanced(together), [*enhanced(first), *enhanced(second)]
+    for mine, theirs in zip(both, alone, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-3, rtol=1e-3)
+
+
+def test_dff_looks_at_one_frame():
+    config = flow_config('dff-dc5')
+    config.references = dict(type='LocalWindow', radius=1)
+    with pytest.raises(ValueError, match='names 3 references, but DFFNeck looks at 1'):
+        MODELS.build(config)
+
+
+def test_scale_maps_of_another_width_are_refused():
+    config = flow_config('dff-conv4')
+    config.temporal_neck.motion.scale_channels = 7
+    with pytest.raises(ValueError, match='scale_channels is 7, but the detector gives maps of 32'):
+        detect(flow_model('dff-conv4', config), video(2))
 
 
 @every_kind
