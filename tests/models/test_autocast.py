@@ -9,6 +9,7 @@ from mmdet.registry import MODELS
 from mmvod_plugins.models.layers import RelationModule
 from mmvod_plugins.utils.autocast import without_graph
 
+from .flow_models import KINDS, flow_model
 from .tiny import selsa_config, tiny_model, training_batch, video
 
 BILATERAL = dict(type='LocalWindow', radius=2, num_samples=2, bilateral=True)
@@ -17,6 +18,11 @@ ROLES = {
     'rdn': dict(local=[2, 1, 3]),
     'selsa': dict(local=[1, 3]),
     'selsa-troialign': dict(local=[1, 3]),
+    'fgfa-conv4': dict(local=[1, 3]),
+    'fgfa-fpn': dict(local=[1, 3]),
+    'fgfa-atss': dict(local=[1, 3]),
+    'dff-conv4': dict(local=[1]),
+    'dff-dc5': dict(local=[1]),
 }
 
 
@@ -27,10 +33,12 @@ def _operators_of_the_gpu(monkeypatch):
     monkeypatch.setattr(ext_module, 'nms', lambda boxes, scores, **settings: nms(
         boxes.float(), scores.float(), **settings))
     monkeypatch.setattr(RoIAlign, 'forward', lambda self, feats, rois: align(
-        self, feats.float(), rois.float()))
+        self, feats.float(), rois.float()).to(feats.dtype))
 
 
 def model_of(method):
+    if method in KINDS:
+        return flow_model(method).train()
     if not method.startswith('selsa'):
         return tiny_model(method, **({'references': dict(
             type='LocalWindow', radius=2, num_samples=2, sample_key=True)} if method == 'rdn' else

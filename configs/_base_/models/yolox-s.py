@@ -1,6 +1,7 @@
 # mmdet's YOLOX-s as a video detector for the 30 classes of ImageNet VID; BGR, not normalised.
 # Clips are resized and flipped: mosaic and mix-up would tear their frames apart.
 norm_cfg = dict(type='BN', momentum=0.03, eps=0.001)
+sync_bn = 'torch'  # batch norm learns: one statistic over the frames of all GPUs
 model = dict(
     type='VideoDetector',
     data_preprocessor=dict(type='TrackDataPreprocessor', pad_value=114, pad_size_divisor=32),
