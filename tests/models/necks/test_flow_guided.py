@@ -23,7 +23,8 @@ def equal(first, second):
 @pytest.mark.slow
 @every_kind
 def test_fifty_iterations_overfit_a_video(kind):
-    total = train(flow_model(kind, spread=False), 50)
+    # the objectness of YOLOX is a sum over all cells, which starts high
+    total = train(flow_model(kind, spread=False), 50, lr=5e-3 if 'yolox' in kind else 1e-3)
     assert np.mean(total[-5:]) < 0.6 * np.mean(total[:5])
 
 

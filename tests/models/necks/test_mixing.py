@@ -18,10 +18,10 @@ def scene(length=6):
     return frames
 
 
-def train(model, iterations, repeat=False):
+def train(model, iterations, repeat=False, lr=1e-3):
     """Total losses of some iterations on the clips of one video; or, ``repeat``, on one clip."""
     model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     frames, history = scene(), []
     for iteration in range(iterations):
         key_id = 0 if repeat else iteration % len(frames)
