@@ -84,13 +84,29 @@ def predict(detector: BaseDetector, feats: Feats, samples: list[DetDataSample], 
 
 
 def predict_raw(detector: BaseDetector, feats: Feats, samples: list[DetDataSample], rescale: bool,
-                options: DetectionOptions) -> list[InstanceData]:
-    """What :func:`select` makes detections of: the boxes of every frame before suppression."""
+                options: DetectionOptions,
+                proposals: list[InstanceData] | None = None) -> list[InstanceData]:
+    """What :func:`select` makes detections of: the boxes of every frame before suppression.
+
+    Args:
+        detector: With one or two stages.
+        feats: Maps of the N frames, (N, C, H, W) each.
+        samples: Their metainfo.
+        rescale: Whether boxes are returned in pixels of the original image.
+        options: What is asked for.
+        proposals: Of every frame, where they are known; None lets the RPN look at ``feats``.
+
+    Returns:
+        For every frame ``bboxes`` (P, 4) or (P, 4 K) and ``scores`` (P, K + 1), of one stage
+        (P,), of what can become a detection: a score above the threshold.
+    """
     metas = [sample.metainfo for sample in samples]
     if is_two_stage(detector):
-        proposals = propose(detector, feats, samples)
-        return detector.roi_head.predict_bbox(feats, metas, proposals, rcnn_test_cfg=None,
-                                              rescale=rescale)
+        proposals = propose(detector, feats, samples) if proposals is None else proposals
+        raw = detector.roi_head.predict_bbox(feats, metas, proposals, rcnn_test_cfg=None,
+                                             rescale=rescale)
+        threshold = options.change(detector.test_cfg.rcnn).score_thr
+        return [frame[(frame.scores[:, :-1] > threshold).any(dim=1)] for frame in raw]
     head = detector.bbox_head
     return head.predict_by_feat(*head(feats), batch_img_metas=metas, rescale=rescale,
                                 cfg=options.change(head.test_cfg), with_nms=False)

@@ -19,6 +19,7 @@ from mmvod_plugins.streaming import StreamPool, VideoStream
 from mmvod_plugins.structures import FrameRecord, ObjectStorage
 
 from . import checks, detector_steps
+from .dense_heads import FirstLevelRPNHead
 from .detection_options import DetectionOptions
 from .necks import in_time
 from .video_encoding import maps_of, objects_of
@@ -244,17 +245,30 @@ class VideoDetector(VideoTraining):
 
         A key frame without a window has been in those of earlier ones.
         """
-        if references or key.frame_id not in memory.pending:
-            window = in_time(key, self.temporal_neck.known(references))
+        references = self.temporal_neck.known(references)
+        if any(references.values()) or key.frame_id not in memory.pending:
+            window = in_time(key, references)
             [maps] = self.temporal_neck.enhance_all([window])
             feats = tuple(torch.cat(level) for level in zip(*maps, strict=True))
             raw = detector_steps.predict_raw(self.detector, feats,
                                              [record.sample for record in window], rescale,
-                                             self.detections)
+                                             self.detections, self._known_proposals(window))
             for record, found in zip(window, raw, strict=True):
                 memory.pending.setdefault(record.frame_id, []).append(found)
         return detector_steps.select(self.detector, memory.pending.pop(key.frame_id),
                                      self.detections)
+
+    def _known_proposals(self, window: list[FrameRecord]) -> list[InstanceData] | None:
+        """Proposals of frames whose RPN sees what no window changes: found once, then kept."""
+        rpn_head = getattr(self.detector, 'rpn_head', None)
+        if not (isinstance(rpn_head, FirstLevelRPNHead)
+                and self.temporal_neck.leaves_first_map(len(window[0].feats))):
+            return None
+        for record in window:
+            if 'proposals' not in record.extras:
+                [record.extras['proposals']] = detector_steps.propose(
+                    self.detector, record.feats, [record.sample])
+        return [record.extras['proposals'].new() for record in window]
 
     def _adapt_checkpoint(self, state_dict: dict[str, Any], prefix: str, *_: object) -> None:
         """Translate published checkpoints before their weights are copied."""

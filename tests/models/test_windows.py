@@ -7,11 +7,13 @@ from mmcv.ops import batched_nms
 from mmdet.models.layers import multiclass_nms
 from mmdet.registry import MODELS
 from mmdet.structures import TrackDataSample
+from torch.nn import functional
 
 from mmvod_plugins.models import TemporalNeck, detector_steps
 from mmvod_plugins.models.checks import check_windows
 from mmvod_plugins.models.detection_options import DetectionOptions
 from mmvod_plugins.models.necks import EnhancedMaps
+from mmvod_plugins.structures import FrameRecord
 
 from .test_live import live
 from .tiny import batch, detect, numbers, tiny_config, training_batch, video
@@ -74,7 +76,34 @@ def test_detections_are_those_of_all_windows_suppressed_once(kind):
             limit = config.max_per_img
         expected = torch.cat([found, labels[:, None].float()], dim=1)[:limit]
         assert len(expected)
-        assert torch.equal(numbers([sample])[0], expected)
+        # the RPN saw one frame at a time in the one, a whole window in the other
+        torch.testing.assert_close(numbers([sample])[0], expected, rtol=1e-4, atol=1e-3)
+
+
+def test_the_rpn_of_r_fcn_sees_every_frame_once():
+    """No window changes its map; where one does, it runs in every window."""
+    model, seen = one_by_one('rfcn_r101'), []
+    model.detector.rpn_head.register_forward_hook(
+        lambda _, args, __: seen.append(len(args[0][0])))
+    assert len(detect(model, video(9))) == 9
+    assert sum(seen) == 9
+
+
+@torch.no_grad()
+def test_padding_of_a_batch_does_not_enter_the_memories():
+    model = one_by_one('rfcn_r101')
+    neck, [record] = model.temporal_neck, records_of(model, video(1))
+    wide = FrameRecord(0, record.sample.new(),
+                       tuple(functional.pad(level, (0, 3, 0, 2)) for level in record.feats))
+    height, width = record.feats[-1].shape[-2:]
+    wide.sample.set_metainfo(dict(pad_shape=(height * 16, width * 16),
+                                  batch_input_shape=((height + 2) * 16, (width + 3) * 16)))
+    [[alone]], [[padded]] = neck.enhance_all([[record]]), neck.enhance_all([[wide]])
+    assert padded[-1].shape == wide.feats[-1].shape
+    torch.testing.assert_close(padded[-1][..., :height, :width], alone[-1])
+    assert padded[-1][..., height:, :].abs().sum() == 0
+    enhanced = neck(wide, {'local': [wide]}, None).feats[-1]
+    torch.testing.assert_close(enhanced, padded[-1])
 
 
 @every_kind

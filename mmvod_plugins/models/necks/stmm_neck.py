@@ -10,7 +10,9 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.model import ModuleList
 from torch import Tensor
+from torch.nn import functional
 
+from mmvod_plugins.models.detector_steps import without_padding
 from mmvod_plugins.models.layers.level_memory import LevelMemory
 from mmvod_plugins.models.memories import RecurrentMemory
 from mmvod_plugins.structures import FrameRecord
@@ -88,14 +90,18 @@ class STMMNeck(TemporalNeck):
         row = [record.frame_id for record in window].index(key.frame_id)
         feats = list(key.feats)
         for index, level in zip(self.indices, self.levels, strict=True):
-            feats[index] = level.enhance(_maps(window, index), row)
+            feats[index] = _padded(level.enhance(_maps(window, index), row), feats[index])
         return EnhancedMaps(tuple(feats))
+
+    def leaves_first_map(self, num_levels: int) -> bool:
+        """Whether no memory stands at the first map."""
+        return all(index % num_levels for index in self.indices)
 
     def enhance_all(self, windows: Sequence[Sequence[FrameRecord]]) -> list[list[Maps]]:
         """Enhanced maps of every frame; the recurrence runs once, equal windows side by side."""
         groups: dict[Hashable, list[int]] = {}
         for i, window in enumerate(windows):
-            shapes = tuple(tuple(feat.shape) for feat in window[0].feats)
+            shapes = tuple(_maps(window[:1], index).shape for index in self.indices)
             groups.setdefault((len(window), shapes), []).append(i)
         enhanced: dict[int, list[Maps]] = {}
         for rows in groups.values():
@@ -147,7 +153,7 @@ class STMMNeck(TemporalNeck):
         for index, level in zip(self.indices, self.levels, strict=True):
             parts = level(_maps(frames, index), number).split(1)
             for feats, part in zip(maps, parts, strict=True):
-                feats[index] = part
+                feats[index] = _padded(part, feats[index])
         return [[tuple(feats) for feats in maps[i::number]] for i in range(number)]
 
     def _go_on(self, key: FrameRecord, memory: RecurrentMemory) -> EnhancedMaps:
@@ -168,5 +174,15 @@ class STMMNeck(TemporalNeck):
 
 
 def _maps(window: Sequence[FrameRecord], index: int) -> Tensor:
-    """The maps of a level, (T, C, H, W)."""
-    return torch.cat([record.feats[index] for record in window])
+    """The maps of a level, (T, C, H, W), without what batching with larger frames added.
+
+    Padding would enter the means of the gates.
+    """
+    return torch.cat([without_padding((record.feats[index], ), record.sample.metainfo)[0]
+                      for record in window])
+
+
+def _padded(part: Tensor, whole: Tensor) -> Tensor:
+    """A map with zeros where the batch has padding, as large as ``whole``."""
+    height, width = (whole.shape[i] - part.shape[i] for i in (2, 3))
+    return part if height == width == 0 else functional.pad(part, (0, width, 0, height))

@@ -81,6 +81,10 @@ class TemporalNeck(BaseModule, metaclass=ABCMeta):
             memory: What :meth:`init_memory` gave, or None while training.
         """
 
+    def leaves_first_map(self, num_levels: int) -> bool:
+        """Whether the first of several maps stays as it is, so that an RPN on it runs once."""
+        return False
+
     def enhance_all(self, windows: Sequence[Sequence[FrameRecord]]) -> list[list[Maps]]:
         """Enhance every frame of windows, for policies that detect or train their references.
 
