@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from mmcv.ops import batched_nms
+from mmcv.ops.nms import ext_module
 from mmdet.models.layers import multiclass_nms
 from mmdet.registry import MODELS
 from mmdet.structures import TrackDataSample
@@ -293,10 +294,35 @@ def test_a_clip_without_annotated_boxes_trains(kind):
     assert torch.isfinite(value)
 
 
+@every_kind
+def test_a_still_image_and_a_clip_in_one_batch_train_every_parameter(kind, monkeypatch):
+    model = stmn_model(kind)
+    clips = []
+    for frames, key_id in ((video(1, seed=1), 0), (video(9), 4)):
+        roles = model.references.sample(key_id, len(frames), np.random.default_rng(0))
+        clips.append(training_batch(frames, key_id, roles))
+    data = model.data_preprocessor(
+        {key: clips[0][key] + clips[1][key] for key in clips[0]}, training=True)
+    steps, loss = [], detector_steps.loss
+    monkeypatch.setattr(detector_steps, 'loss',
+                        lambda *args: steps.append(len(args[2])) or loss(*args))
+    torch.manual_seed(3)  # of the samplers
+    value, _ = model.parse_losses(model.train()(**data, mode='loss'))
+    value.backward()
+    assert steps == [4]
+    assert torch.isfinite(value)
+    assert [key for key, parameter in model.named_parameters()
+            if parameter.requires_grad and parameter.grad is None] == []
+
+
+@pytest.mark.parametrize('kind', [RFCN, RETINA])
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
-def test_autocast_trains(dtype):
-    """A dense head: mmcv's suppression on a CPU, of an RPN in training, knows no half precision."""
-    model, data = training_step(stmn_model(RETINA), video(9), 4)
+def test_autocast_trains(kind, dtype, monkeypatch):
+    """On a CPU mmcv's suppression, of an RPN in training, gets single precision."""
+    nms = ext_module.nms
+    monkeypatch.setattr(ext_module, 'nms', lambda boxes, scores, **settings: nms(
+        boxes.float(), scores.float(), **settings))
+    model, data = training_step(stmn_model(kind), video(9), 4)
     with torch.autocast('cpu', dtype=dtype):
         value, _ = model.parse_losses(model(**data, mode='loss'))
     value.backward()
