@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor, nn
@@ -61,10 +62,26 @@ def _start_neck(weights: dict[str, Tensor], model: nn.Module) -> None:
     for key in replaced:
         del weights[key]
     weights.update({f'temporal_neck.{key}': value for key, value in found.items()})
-    missing = sorted({key.split('.')[0] for key in neck.state_dict().keys() - found.keys()})
+    missing = _modules(neck.state_dict().keys() - found.keys(), found)
     start = f"{len(found)} of the neck's tensors start from {sorted(replaced)}, " if found else ''
-    warnings.warn(f'the checkpoint holds a detector without temporal neck: {start}those in '
+    warnings.warn(f'the checkpoint holds a detector without temporal neck: {start}those of '
                   f'{missing} keep their initial weights and need training', stacklevel=2)
+
+
+def _modules(missing: Iterable[str], found: Iterable[str]) -> list[str]:
+    """The largest modules that hold missing keys and no found one; ``*`` for numbers in lists."""
+    started = {tuple(_parts(key)[:end]) for key in found for end in range(1, len(_parts(key)))}
+    names = set()
+    for key in missing:
+        parts = _parts(key)
+        ends = (end for end in range(1, len(parts))
+                if '*' not in parts[end - 1:end + 1] and tuple(parts[:end]) not in started)
+        names.add('.'.join(parts[:next(ends, len(parts))]))
+    return sorted(names)
+
+
+def _parts(key: str) -> list[str]:
+    return ['*' if part.isdigit() else part for part in key.split('.')]
 
 
 def _rpn_alone(weights: dict[str, Any], own: dict[str, Tensor]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -10,13 +11,14 @@ import numpy as np
 import torch
 from mmdet.models.detectors import BaseDetector, SingleStageDetector, TwoStageDetector
 from mmdet.structures import DetDataSample
+from torch import nn
 
 from mmvod_plugins.references import ReferencePolicy
 from mmvod_plugins.structures import FrameRecord
 
 from .clip import Clip
 from .detection_options import DetectionOptions
-from .necks import TemporalNeck
+from .necks import STMMNeck, TemporalNeck
 from .roi_heads import BaseTemporalRoIHead
 
 
@@ -88,6 +90,40 @@ def check_inputs(policy: ReferencePolicy, neck: TemporalNeck | None) -> None:
             f'{type(neck).__name__} looks at the maps of every key frame')
         raise ValueError(f'{policy!r} asks most frames for their image alone, but {looks}: use '
                          'DFFNeck, or another policy (LocalWindow)')
+
+
+def check_neck(model: nn.Module, policy: ReferencePolicy, neck: TemporalNeck | None) -> None:
+    """Refuse memories in the place of a convolution that is still there; warn of idle necks.
+
+    Args:
+        model: The video detector, whose modules are looked up by name.
+        policy: Its references.
+        neck: Its temporal neck.
+
+    Raises:
+        ValueError: With the name of the convolution.
+    """
+    if neck is None:
+        return
+    modules = {name for name, _ in model.named_modules()}
+    for index in neck.indices if isinstance(neck, STMMNeck) and neck.replaces else ():
+        name = neck.replaces.format(level=index)
+        if name in modules:
+            raise ValueError(
+                f'temporal_neck.replaces is {neck.replaces!r}: expected a detector without it, '
+                f'but found the module {name}, whose trained weights would be thrown away: set '
+                'last_conv=False in detector.neck (as do the base configs of STMN), or leave '
+                '`replaces` away, so that the memories are added to the map')
+    length = 64
+    drawn = neck.known(policy.sample(length // 2, length, np.random.default_rng(0)))
+    named = neck.known(policy.references(length // 2, length))
+    if any(map(len, drawn.values())) and not any(map(len, named.values())) \
+            and neck.init_memory() is None:
+        warnings.warn(
+            f'{policy!r} draws references for training but names none for testing, and '
+            f'{type(neck).__name__} carries no memory from frame to frame: every frame is detected '
+            'alone. Give testing references (CentredWindow, LocalWindow), or the neck one '
+            'direction (STMMNeck: bidirectional=False)', stacklevel=3)
 
 
 def check_windows(policy: ReferencePolicy, detector: BaseDetector, neck: TemporalNeck | None,

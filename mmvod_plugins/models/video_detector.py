@@ -98,6 +98,7 @@ class VideoDetector(VideoTraining):
         checks.check_roles(self.references, self._parts())
         checks.check_detections(self.detections, self.detector, self.roi_head)
         checks.check_inputs(self.references, self.temporal_neck)
+        checks.check_neck(self, self.references, self.temporal_neck)
         checks.check_windows(self.references, self.detector, self.temporal_neck, self.roi_head)
         self._register_load_state_dict_pre_hook(self._adapt_checkpoint)
 

@@ -366,6 +366,14 @@ def test_rdn_looks_18_frames_to_both_sides():
         assert all(82 <= t <= 118 for t in drawn)
 
 
+@pytest.mark.parametrize('name', sorted(name for name in IMAGENET if name.startswith('stmn_')))
+def test_stmn_starts_from_a_trained_detector(name):
+    config = parsed(name)
+    assert bool(config.load_from) == ('-fresh' not in name)
+    neck = config.model.detector.get('neck', {})
+    assert not (neck.get('last_conv') is False and neck.get('init_cfg'))
+
+
 # The runtime ------------------------------------------------------------------------------------
 
 

@@ -227,6 +227,8 @@ def test_the_stock_broadcaster_is_refused():
 class ProposalsAsTruth(BaseTransform):
     """Give a frame its proposals as ground truth, which mmdet's transforms move."""
 
+    proposals_follow = True
+
     def transform(self, results):
         boxes = results['proposals']['bboxes']
         return dict(results, gt_bboxes=boxes.copy(), gt_bboxes_labels=np.arange(len(boxes)),
@@ -259,6 +261,27 @@ def test_they_move_as_ground_truth_does(tiny_json, proposals, transforms, at):
             expected = expected[(expected[:, 2:] > expected[:, :2]).all(1)]
             assert len(expected)
             torch.testing.assert_close(sample.proposals.bboxes, expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize('transform', [
+    dict(type='Expand'), dict(type='RandomAffine'),
+    dict(type='mmcv.RandomFlip', prob=0.5), dict(type='mmcv.CenterCrop', crop_size=8),
+], ids=lambda transform: transform['type'])
+@pytest.mark.parametrize('inside', [False, True])
+def test_transforms_that_record_no_movement_are_refused(transform, inside):
+    name = transform['type'].rpartition('.')[2]
+    wrapped = dict(type='RandomApply', transforms=[transform]) if inside else transform
+    TRANSFORMS.build(dict(type='ClipTransform', transforms=[wrapped]))
+    with pytest.raises(ValueError, match=f'{name} is not known to record homography_matrix'):
+        TRANSFORMS.build(dict(type='ClipTransform', transforms=[LOAD, wrapped]))
+
+
+def test_transforms_that_move_nothing_or_record_it_are_taken():
+    resize = dict(type='RandomChoiceResize', scales=[(8, 8)], resize_type='Resize')
+    TRANSFORMS.build(dict(type='ClipTransform', transforms=[
+        dict(type='LoadVideoFrame'), dict(type='LoadTrackAnnotations'), LOAD, resize,
+        dict(type='RandomApply', transforms=[dict(type='PhotoMetricDistortion')]),
+        dict(type='Rotate'), dict(type='Color'), dict(type='Pad', size_divisor=8)]))
 
 
 def test_boxes_outside_are_clipped_or_leave():

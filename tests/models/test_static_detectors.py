@@ -211,6 +211,7 @@ def test_proposals_outside_of_the_image_are_no_error(name):
         bboxes=torch.tensor([[-80.0, -60, -20, -10], [90, 60, 300, 200], [200, 200, 260, 280],
                              [30, 30, 30, 30]]), scores=torch.ones(4))
     [found] = model.test_step(data)
+    assert len(found[0].pred_instances)
     assert torch.isfinite(numbers([found[0]])[0]).all()
     assert (found[0].pred_instances.bboxes >= 0).all()
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from mmcv.ops import batched_nms
+from mmcv.ops.nms import ext_module
 from mmdet.models.layers import multiclass_nms
 from mmdet.registry import MODELS
 from mmdet.structures import TrackDataSample
@@ -37,6 +38,13 @@ def one_by_one(kind, references=None, **settings):
 def records_of(model, frames):
     data = model.data_preprocessor(batch(frames, range(len(frames))), False)
     return list(model.encode_all(data['inputs'], data['data_samples']))
+
+
+def assert_detections(samples):
+    """Every frame has some, and all are numbers: boxes with NaN scores would leave silently."""
+    for part in numbers(samples):
+        assert len(part)
+        assert torch.isfinite(part).all()
 
 
 def assert_same(first, second):
@@ -197,14 +205,14 @@ def test_nothing_waits_at_the_end_of_a_video():
 def test_sequences_shorter_than_the_window(length, references):
     found = detect(one_by_one(RFCN, references), video(length))
     assert [sample.frame_id for sample in found] == list(range(length))
-    assert all(torch.isfinite(part).all() for part in numbers(found))
+    assert_detections(found)
 
 
 @pytest.mark.parametrize('kind', [RFCN, RETINA])
 @pytest.mark.parametrize('shape', [(16, 16), (24, 40)])
 def test_maps_smaller_than_the_neighbourhood(kind, shape):
     found = detect(one_by_one(kind), video(5, shape=shape))
-    assert all(torch.isfinite(part).all() for part in numbers(found))
+    assert_detections(found)
 
 
 def test_frames_of_another_size_are_refused():
@@ -315,10 +323,35 @@ def test_a_clip_without_annotated_boxes_trains(kind):
     assert torch.isfinite(value)
 
 
+@every_kind
+def test_a_still_image_and_a_clip_in_one_batch_train_every_parameter(kind, monkeypatch):
+    model = stmn_model(kind)
+    clips = []
+    for frames, key_id in ((video(1, seed=1), 0), (video(9), 4)):
+        roles = model.references.sample(key_id, len(frames), np.random.default_rng(0))
+        clips.append(training_batch(frames, key_id, roles))
+    data = model.data_preprocessor(
+        {key: clips[0][key] + clips[1][key] for key in clips[0]}, training=True)
+    steps, loss = [], detector_steps.loss
+    monkeypatch.setattr(detector_steps, 'loss',
+                        lambda *args: steps.append(len(args[2])) or loss(*args))
+    torch.manual_seed(3)  # of the samplers
+    value, _ = model.parse_losses(model.train()(**data, mode='loss'))
+    value.backward()
+    assert steps == [4]
+    assert torch.isfinite(value)
+    assert [key for key, parameter in model.named_parameters()
+            if parameter.requires_grad and parameter.grad is None] == []
+
+
+@pytest.mark.parametrize('kind', [RFCN, RETINA])
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
-def test_autocast_trains(dtype):
-    """A dense head: mmcv's suppression on a CPU, of an RPN in training, knows no half precision."""
-    model, data = training_step(stmn_model(RETINA), video(9), 4)
+def test_autocast_trains(kind, dtype, monkeypatch):
+    """On a CPU mmcv's suppression, of an RPN in training, gets single precision."""
+    nms = ext_module.nms
+    monkeypatch.setattr(ext_module, 'nms', lambda boxes, scores, **settings: nms(
+        boxes.float(), scores.float(), **settings))
+    model, data = training_step(stmn_model(kind), video(9), 4)
     with torch.autocast('cpu', dtype=dtype):
         value, _ = model.parse_losses(model(**data, mode='loss'))
     value.backward()

@@ -3,7 +3,7 @@ _base_ = './fast-rcnn_vgg16.py'
 references = dict(type='InterleavedWindows', num_frames=11, stride=10, num_samples=7)
 model = dict(
     references=references,
-    detector=dict(neck=dict(last_conv=False)),
+    detector=dict(neck=dict(last_conv=False, init_cfg=None)),
     temporal_neck=dict(
         type='STMMNeck',
         in_channels=512,

@@ -8,6 +8,8 @@ from typing import Any
 from mmcv.transforms import TransformBroadcaster
 from mmdet.registry import TRANSFORMS
 
+from .proposals import check_followed
+
 #: Transforms of mmdet that draw in a way that mmcv cannot share between frames.
 DRAW_PER_FRAME = ('Albu', 'CutOut', 'MinIoURandomCrop', 'RandomShift')
 
@@ -27,7 +29,8 @@ class ClipTransform(TransformBroadcaster):
         transforms: Transforms or their configs.
 
     Raises:
-        ValueError: If a transform draws for each frame anew, or makes others do so.
+        ValueError: If a transform draws for each frame anew, or makes others do so, or if
+            precomputed proposals are loaded that could not follow it.
     """
 
     def __init__(self, transforms: list[dict[str, Any] | Callable[[dict], dict]]) -> None:
@@ -35,11 +38,13 @@ class ClipTransform(TransformBroadcaster):
         if 'ProposalBroadcaster' in transform_names(self.transforms):
             raise ValueError('ProposalBroadcaster ends the sharing of draws between the frames of '
                              'a clip. Leave it away and put its transforms in its place: '
-                             'proposals follow the frames by themselves (PackVideoInputs)')
+                             'proposals follow Resize, RandomFlip and RandomCrop by themselves '
+                             '(PackVideoInputs)')
         for name in sorted(set(transform_names(self.transforms)) & set(DRAW_PER_FRAME)):
             raise ValueError(f'{name} draws anew for each frame of a clip, so that the frames '
                              'would no longer fit together: take another transform (RandomCrop, '
                              'Expand, RandomAffine, PhotoMetricDistortion, ... can be shared)')
+        check_followed(self.transforms)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
         """Transform every frame; None as soon as one transform returns None."""

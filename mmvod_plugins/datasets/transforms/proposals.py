@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
-from mmdet.datasets.transforms import LoadProposals
+from mmcv.transforms import LoadAnnotations as LoadAnyAnnotations
+from mmcv.transforms import LoadImageFromFile, RandomChoiceResize, RandomResize
+from mmcv.transforms import Pad as AnyPad
+from mmdet.datasets.transforms import (
+    ColorTransform,
+    CutOut,
+    FilterAnnotations,
+    FixShapeResize,
+    GeomTransform,
+    LoadEmptyAnnotations,
+    LoadProposals,
+    PhotoMetricDistortion,
+    RandomCrop,
+    RandomErasing,
+    RandomFlip,
+    Resize,
+    ResizeShortestEdge,
+    YOLOXHSVRandomAug,
+)
 from mmdet.registry import TRANSFORMS
 from mmengine.structures import InstanceData
+
+#: Transforms that record where they move an image, and those that move nothing.
+FOLLOWED = (Resize, FixShapeResize, RandomFlip, RandomCrop, GeomTransform)
+STILL = (LoadImageFromFile, LoadAnyAnnotations, LoadEmptyAnnotations, LoadProposals,
+         FilterAnnotations, AnyPad, PhotoMetricDistortion, YOLOXHSVRandomAug, ColorTransform,
+         CutOut, RandomErasing)
 
 
 @TRANSFORMS.register_module()
@@ -16,7 +41,8 @@ class LoadFrameProposals(LoadProposals):
     """mmdet's ``LoadProposals``, best first, which names a frame that has none.
 
     It stands anywhere in a :class:`ClipTransform`. Boxes stay in pixels of the original image;
-    :class:`PackVideoInputs` lets them follow Resize, RandomFlip, crops and so on.
+    :class:`PackVideoInputs` lets them follow Resize, RandomFlip and RandomCrop. Transforms that
+    they could not follow (Expand, RandomAffine) are refused by :func:`check_followed`.
 
     Args:
         num_max_proposals: How many are kept, all by default.
@@ -37,6 +63,42 @@ class LoadFrameProposals(LoadProposals):
         order = np.argsort(-proposals['scores'], kind='stable')
         results['proposals'] = {key: value[order] for key, value in proposals.items()}
         return super().transform(results)
+
+
+def check_followed(transforms: Iterable[Any]) -> None:
+    """Refuse transforms that move an image without recording where, if proposals are loaded.
+
+    A class of one's own that records ``homography_matrix``, or moves nothing, says so with an
+    attribute ``proposals_follow = True``.
+
+    Args:
+        transforms: Transforms, some of which may hold others.
+
+    Raises:
+        ValueError: With the name of the transform.
+    """
+    leaves = list(_leaves(transforms))
+    if not any(isinstance(leaf, LoadProposals) for leaf in leaves):
+        return
+    for leaf in leaves:
+        if not (isinstance(leaf, FOLLOWED + STILL) or getattr(leaf, 'proposals_follow', False)):
+            raise ValueError(
+                f'{type(leaf).__name__} is not known to record homography_matrix, so that '
+                'precomputed proposals could not follow it: take Resize, FixShapeResize, '
+                'RandomFlip or RandomCrop, or leave LoadFrameProposals away. A transform of your '
+                'own that records the matrix, or moves nothing, needs the class attribute '
+                'proposals_follow = True')
+
+
+def _leaves(transforms: Iterable[Any]) -> Iterable[Any]:
+    """Transforms that hold no others, and those inside the ones that do."""
+    for transform in transforms:
+        if isinstance(transform, RandomChoiceResize | RandomResize | ResizeShortestEdge):
+            yield transform.resize
+        elif isinstance(transform, Iterable):
+            yield from _leaves(transform)
+        else:
+            yield transform
 
 
 def follow_image(boxes: np.ndarray, matrix: np.ndarray | None,

@@ -72,6 +72,8 @@ def _pool_bins(maps: Tensor, batch: Tensor, low: Tensor, high: Tensor,
         sampling_ratio: Of ``roi_align``.
     """
     num_rois, k = low.shape[:2]
+    if not num_rois:  # no kernel for a grid of no blocks; the maps stay in the graph
+        return maps[:0, :, 0, 0].unflatten(1, (-1, k, k))
     # Half precision cannot count the images (2,049 = 2,048), and roi_align knows no bfloat16.
     dtype = torch.promote_types(maps.dtype, torch.float32)
     groups = maps.to(dtype).unflatten(1, (-1, k * k)).transpose(1, 2).flatten(0, 1).contiguous()

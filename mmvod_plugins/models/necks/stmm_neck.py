@@ -44,6 +44,10 @@ class STMMNeck(TemporalNeck):
             stand and whose trained weights start them, such as ``'detector.neck.last_conv.conv'``;
             ``{level}`` stands for a level's index. None: the memories are added to the maps.
         init_cfg: Initial weights.
+
+    Raises:
+        ValueError: If ``stride`` is below 1, a level is named twice, or ``in_channels`` and
+            ``channels`` do not fit ``levels`` or each other.
     """
 
     def __init__(self,
@@ -57,6 +61,12 @@ class STMMNeck(TemporalNeck):
                  replaces: str | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
+        if stride < 1:
+            raise ValueError(f'temporal_neck.stride is {stride}, expected 1 or more: frames from a '
+                             'frame to the one whose memory it goes on from')
+        if not levels or len(set(levels)) < len(levels):
+            raise ValueError(f'temporal_neck.levels is {tuple(levels)}, expected one index or '
+                             'more, each once')
         self.indices = tuple(levels)
         self.stride = stride
         self.replaces = replaces
@@ -74,6 +84,16 @@ class STMMNeck(TemporalNeck):
     def init_memory(self) -> RecurrentMemory | None:
         """The memory of a new video; in both directions there is none."""
         return RecurrentMemory(self.stride) if self.causal else None
+
+    def encode(self, image: Tensor, sample: DetDataSample, feats: Maps | None) -> dict[str, Any]:
+        """Nothing; refuse maps that the settings do not fit.
+
+        Raises:
+            ValueError: If a level is not there, is named twice, or has other channels.
+        """
+        if feats is not None:
+            self._check(feats)
+        return {}
 
     def forward(self, key: FrameRecord, references: dict[str, list[FrameRecord]],
                 memory: RecurrentMemory | None) -> EnhancedMaps:
@@ -144,6 +164,22 @@ class STMMNeck(TemporalNeck):
             found.update({f'levels.{i}.{key}': value for key, value in parts.items()})
             replaced |= {f'{name}.weight', f'{name}.bias'} & weights.keys()
         return found, replaced
+
+    def _check(self, feats: Maps) -> None:
+        """Refuse maps that ``levels`` or ``in_channels`` do not fit."""
+        count = len(feats)
+        if any(not -count <= index < count for index in self.indices):
+            raise ValueError(f'temporal_neck.levels is {self.indices}, but the detector has '
+                             f'{count} maps: expected indices from {-count} to {count - 1}')
+        if len({index % count for index in self.indices}) < len(self.indices):
+            raise ValueError(f'temporal_neck.levels is {self.indices}, which names the same of '
+                             f'the {count} maps of the detector twice: name each level once')
+        expected = [level.forward_cell.w.in_channels for level in self.levels]
+        found = [feats[index].shape[1] for index in self.indices]
+        if found != expected:
+            raise ValueError(f'temporal_neck.in_channels is {expected} for the levels '
+                             f'{self.indices}, but the maps of the detector have {found} '
+                             f'channels: set in_channels={found}')
 
     def _enhance(self, windows: Sequence[Sequence[FrameRecord]]) -> list[list[Maps]]:
         """:meth:`enhance_all` of windows of one length and size."""

@@ -10,7 +10,7 @@ from mmvod_plugins.models import STMMNeck
 from mmvod_plugins.models.layers import bn_star
 from mmvod_plugins.structures import FrameRecord
 
-from ..tiny import detect, numbers, sample_of, tiny_model, video
+from ..tiny import detect, numbers, sample_of, tiny_model, training_batch, video
 from ..tiny_stmn import CENTRED, KINDS, ONLINE, WIDTH, stmn_config, stmn_model
 
 RFCN = 'rfcn_r101'
@@ -116,10 +116,37 @@ def test_other_levels_pass_and_each_level_has_cells_of_its_own():
 @pytest.mark.parametrize(('settings', 'message'), [
     (dict(channels=8), 'set channels to 4, or leave `replaces` away'),
     (dict(levels=(0, 1), channels=(4, 4, 4)), 'temporal_neck.channels has 3 values for 2 levels'),
+    (dict(stride=0), 'temporal_neck.stride is 0, expected 1 or more'),
+    (dict(levels=(0, 0)), r'temporal_neck.levels is \(0, 0\), expected .* each once'),
+    (dict(levels=()), r'temporal_neck.levels is \(\), expected one index or more'),
 ])
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         neck_of(**settings)
+
+
+@pytest.mark.parametrize(('settings', 'message'), [
+    (dict(levels=(0, 7)), r'temporal_neck.levels is \(0, 7\), .* 5 maps: expected .* -5 to 4'),
+    (dict(levels=(0, -5)), r'temporal_neck.levels is \(0, -5\), which names the same .* twice'),
+    (dict(levels=(0, 1), in_channels=(16, 8)),
+     r'in_channels is \[16, 8\] for the levels \(0, 1\), .* have \[16, 16\] channels: set'),
+])
+@pytest.mark.parametrize('training', [False, True])
+def test_maps_that_the_settings_do_not_fit_are_refused(settings, message, training):
+    model, frames = stmn_model('retinanet_r50-fpn', CENTRED, **settings), video(5)
+    clip = model.data_preprocessor(training_batch(frames, 0, {'local': [2, 4]}), training=True)
+    with pytest.raises(ValueError, match=message):
+        model.train()(**clip, mode='loss') if training else detect(model, frames)
+
+
+def test_memories_in_both_directions_that_never_see_a_reference_are_told():
+    with pytest.warns(UserWarning, match=r'STMMNeck carries no memory .* is detected alone'):
+        stmn_model(RFCN, ONLINE)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        for references, settings in ((CENTRED, {}), (dict(type='KeyFrameOnly'), {}),
+                                     (ONLINE, dict(bidirectional=False, channels=WIDTH))):
+            stmn_model(RFCN, references, **settings)
 
 
 # In the place of a convolution, or beside a detector ---------------------------------------------
@@ -138,7 +165,9 @@ def static_rfcn():
 def test_a_static_checkpoint_starts_both_directions():
     static, model = static_rfcn(), stmn_model(RFCN)
     random = model.temporal_neck.levels[0].forward_cell.u.weight.clone()
-    with pytest.warns(UserWarning, match=r'start from \[.detector.neck.last_conv.conv.bias'):
+    with pytest.warns(UserWarning, match=(
+            r"start from \['detector.neck.last_conv.conv.bias', .* those of "
+            r"\['levels.\*.backward_cell.u', 'levels.\*.backward_cell.u_r', .*'levels")):
         load_state_dict(model, static.state_dict(), strict=False)
     weight, bias = static.detector.neck.last_conv.conv.parameters()
     level = model.temporal_neck.levels[0]
@@ -176,6 +205,14 @@ def test_the_checkpoint_of_another_method_is_refused():
         load_state_dict(stmn, mega.state_dict())
 
 
+def test_a_convolution_that_is_still_there_is_refused():
+    config = stmn_config(RFCN)
+    config.detector.neck.last_conv = True
+    with pytest.raises(ValueError, match=r'found the module detector\.neck\.last_conv\.conv, .* '
+                                         r'last_conv=False'):
+        stmn_model(RFCN, config=config)
+
+
 @pytest.mark.parametrize('change', ['missing', 'shape'])
 def test_a_checkpoint_without_the_convolution_is_refused(change):
     weights = static_rfcn().state_dict()
@@ -206,7 +243,9 @@ def test_a_trained_detector_stays_as_it_is_until_the_neck_is_trained(kind):
     config.references = None
     static = stmn_model(kind, config=config)
     model = stmn_model(kind, CENTRED, spread=False)
-    with pytest.warns(UserWarning, match='keep their initial weights and need training'):
+    with pytest.warns(UserWarning, match=(
+            r"those of \['levels.\*.backward_cell', 'levels.\*.forward_cell', "
+            r"'levels.\*.reduction'\] keep their initial weights and need training")):
         load_state_dict(model, static.state_dict(), strict=False)
     frames = video(3)
     for one, other in zip(numbers(detect(static, frames)), numbers(detect(model, frames)),
