@@ -47,8 +47,7 @@ TYPICAL = {
     'selsa_cascade-rcnn_r50-fpn_8xb1-7e_imagenetvid',
     'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid',
     STMN.format('rfcn_r101'), STMN.format('rfcn_r101-online'), STMN.format('fast-rcnn_vgg16'),
-    STMN.format('fast-rcnn_vgg16-convgru'), STMN.format('faster-rcnn_r50-fpn'),
-    STMN.format('faster-rcnn_r50-conv4-dc5'), STMN.format('retinanet_r50-fpn'),
+    STMN.format('faster-rcnn_r50-fpn'), STMN.format('retinanet_r50-fpn'),
     RFCN.format('-ohem'), RFCN.format('-proposals'), 'fast-rcnn_vgg16_4xb1-120k_imagenetvid',
 }
 CLASSES = 4
