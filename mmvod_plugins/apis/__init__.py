@@ -1,5 +1,5 @@
 """Using a trained model outside a runner."""
 
-from .inference import detect_frames, init_video_detector
+from .inference import detect_frames, encode_frames, init_video_detector
 
-__all__ = ['detect_frames', 'init_video_detector']
+__all__ = ['detect_frames', 'encode_frames', 'init_video_detector']

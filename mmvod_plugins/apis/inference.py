@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from mmengine.runner import load_checkpoint
 
 from mmvod_plugins.models import VideoDetector
 from mmvod_plugins.streaming import VideoStream
+from mmvod_plugins.structures import FrameRecord
 
 
 def init_video_detector(config: str | Path | Config,
@@ -81,6 +82,23 @@ def detect_frames(model: VideoDetector,
                          'before, or use a causal policy with video_length=None')
 
 
+@torch.no_grad()
+def encode_frames(model: VideoDetector, frames: Iterable[np.ndarray],
+                  video_id: Hashable = 'video') -> list[FrameRecord]:
+    """What a model keeps of the frames of one video or window, for looking into its parts.
+
+    Args:
+        model: From :func:`init_video_detector`.
+        frames: (H, W, 3) images, BGR uint8, in order; all are passed through the network before
+            this returns.
+        video_id: Identity of the video.
+    """
+    frames = list(frames)
+    pipeline = array_pipeline(model.cfg)
+    return [_encode(model, pipeline, frame, frame_id, video_id, len(frames))
+            for frame_id, frame in enumerate(frames)]
+
+
 def array_pipeline(config: Config) -> Compose:
     """The config's test pipeline for images in memory: without the transforms that load."""
     steps = []
@@ -96,13 +114,20 @@ def array_pipeline(config: Config) -> Compose:
 def _step(model: VideoDetector, stream: VideoStream, pipeline: Compose, frame: np.ndarray,
           frame_id: int) -> Iterator[DetDataSample]:
     """Add one frame; yield what became complete."""
+    record = _encode(model, pipeline, frame, frame_id, stream.video_id, stream.video_length)
+    yield from (sample[0] for sample in model.advance(stream, record))
+
+
+def _encode(model: VideoDetector, pipeline: Compose, frame: np.ndarray, frame_id: int,
+            video_id: Hashable, video_length: int | None) -> FrameRecord:
+    """Pass one frame through the network."""
     shape = frame.shape[:2]
     info: dict[str, Any] = dict(
         img=frame, img_shape=shape, ori_shape=shape, img_id=frame_id, frame_id=frame_id,
-        img_path=f'{stream.video_id}: frame {frame_id}', video_id=stream.video_id,
-        video_length=1, ori_video_length=stream.video_length)
+        img_path=f'{video_id}: frame {frame_id}', video_id=video_id,
+        video_length=1, ori_video_length=video_length)
     packed = pipeline({key: [value] for key, value in info.items()})
     data = model.data_preprocessor(
         dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]))
-    for record in model.encode_all(data['inputs'], data['data_samples']):
-        yield from (sample[0] for sample in model.advance(stream, record))
+    [record] = model.encode_all(data['inputs'], data['data_samples'])
+    return record

@@ -1,6 +1,11 @@
-"""Drawing detections, contact sheets and video files."""
+"""Reading videos; drawing detections, saliency maps, contact sheets and video files."""
 
-from .drawing import contact_sheet, draw_detections
+from .drawing import contact_sheet, draw_detections, title_cell
+from .reading import count_frames, frames_per_second, read_frames
+from .saliency import draw_saliency, saliency
 from .video import VideoWriter, write_video
 
-__all__ = ['VideoWriter', 'contact_sheet', 'draw_detections', 'write_video']
+__all__ = [
+    'VideoWriter', 'contact_sheet', 'count_frames', 'draw_detections', 'draw_saliency',
+    'frames_per_second', 'read_frames', 'saliency', 'title_cell', 'write_video'
+]

@@ -108,6 +108,14 @@ def contact_sheet(images: Sequence[np.ndarray], columns: int, gap: int = 4) -> n
     return sheet
 
 
+def title_cell(text: str, height: int, width: int = 130) -> np.ndarray:
+    """A white cell with a line of text, (height, width, 3) uint8."""
+    cell = np.full((height, width, 3), 255, np.uint8)
+    cv2.putText(cell, text, (4, height // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1,
+                cv2.LINE_AA)
+    return cell
+
+
 def to_numpy(values: ArrayLike) -> np.ndarray:
     """An array on the host, whatever the input is."""
     if isinstance(values, torch.Tensor):

@@ -91,8 +91,8 @@ def test_losses_equal_stock_mmdet(name):
 
 
 @pytest.mark.parametrize('name', [
-    pytest.param(name, marks=[] if name in ('rfcn_r50-ohem', 'fast-rcnn_vgg16')
-                 else [pytest.mark.slow]) for name in NAMES])
+    pytest.param(name, marks=[] if name == 'rfcn_r50-ohem' else [pytest.mark.slow])
+    for name in NAMES])
 def test_fifty_iterations_overfit_a_frame(name):
     config = config_of(name)
     torch.manual_seed(0)

@@ -23,6 +23,10 @@ from .tiny_stmn import CENTRED, KINDS, ONLINE, WIDTH, WINDOWS, stmn_config, stmn
 RFCN = 'rfcn_r101'
 RETINA = 'retinanet_r50-fpn'
 every_kind = pytest.mark.parametrize('kind', KINDS)
+#: R-FCN's head, one with layers for each RoI, and a dense one; the others among the slow tests.
+one_of_each_head = pytest.mark.parametrize('kind', [
+    pytest.param(kind, marks=pytest.mark.slow if kind == 'faster-rcnn_r50-fpn' else [])
+    for kind in KINDS])
 #: Windows of three frames of a video of nine, every second one.
 OF_NINE = [[0, 2, 4], [1, 3, 5], [2, 4, 6], [3, 5, 7], [4, 6, 8]]
 
@@ -55,7 +59,7 @@ def assert_same(first, second):
 # Testing -----------------------------------------------------------------------------------------
 
 
-@every_kind
+@one_of_each_head
 @torch.no_grad()
 def test_detections_are_those_of_all_windows_suppressed_once(kind):
     """The plain form: every window on its own, mmdet's suppression on all boxes of a frame."""
@@ -150,7 +154,7 @@ def test_each_frame_passes_the_network_once_and_each_window_the_recurrence(refer
     assert [sample.frame_id for sample in found] == list(range(9))
 
 
-@pytest.mark.parametrize('kind', [RFCN, RETINA])
+@pytest.mark.parametrize('kind', [RFCN, pytest.param(RETINA, marks=pytest.mark.slow)])
 def test_any_order_and_batch_gives_the_same_bits(kind):
     model, frames = one_by_one(kind), video(8)
     expected = detect(model, frames)

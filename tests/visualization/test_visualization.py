@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 import torch
 
-from mmvod_plugins.visualization import VideoWriter, contact_sheet, draw_detections, write_video
+from mmvod_plugins.visualization import (
+    VideoWriter,
+    contact_sheet,
+    count_frames,
+    draw_detections,
+    draw_saliency,
+    frames_per_second,
+    read_frames,
+    saliency,
+    write_video,
+)
 
 GREY = np.full((60, 80, 3), 100, np.uint8)
 
@@ -93,3 +103,49 @@ def test_closing_twice_is_fine(tmp_path):
     writer.close()
     writer.close()
     assert writer.num_frames == 1
+
+
+def test_saliency_is_the_norm_over_the_channels():
+    maps = torch.zeros(2, 2, 3, 4)
+    maps[1, :, 2, 0] = torch.tensor([3.0, -4.0])
+    expected = np.zeros((2, 3, 4))
+    expected[1, 2, 0] = 5
+    assert (saliency(maps) == expected).all()
+
+
+def test_salient_cells_are_bright_squares_of_the_frame():
+    values = np.array([[0.0, 1.0], [2.0, np.inf]])
+    picture = draw_saliency(values, (20, 30), low=0, high=2).astype(int).sum(-1)
+    cells = picture.reshape(2, 10, 2, 15)
+    assert (cells == cells[:, :1, :, :1]).all()
+    assert cells[0, 0, 0, 0] < cells[0, 0, 1, 0] < cells[1, 0, 0, 0] == cells[1, 0, 1, 0]
+
+
+@pytest.mark.parametrize('value', [0.0, 7.0])
+def test_a_constant_map_is_drawn_dark(value):
+    values = np.full((2, 2), value)
+    assert draw_saliency(values, (4, 4), value, value).max() < 10
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_images_is_read_in_the_order_of_the_names(tmp_path):
+    for t in (2, 0, 1):
+        cv2.imwrite(str(tmp_path / f'{t:02d}.PNG'), np.full((4, 6, 3), 10 * t, np.uint8))
+    (tmp_path / 'notes.txt').write_text('no frame')
+    assert count_frames(tmp_path) == 3
+    assert [int(frame[0, 0, 0]) for frame in read_frames(tmp_path)] == [0, 10, 20]
+    assert frames_per_second(tmp_path) == 25.0
+
+
+def test_what_holds_no_frames_is_refused(tmp_path):
+    with pytest.raises(ValueError, match='holds no image'):
+        count_frames(tmp_path)
+    (tmp_path / 'a.png').write_bytes(b'no image')
+    with pytest.raises(OSError, match=r'a.png cannot be read'):
+        list(read_frames(tmp_path))
+    with pytest.raises(ValueError, match='no frame that OpenCV can decode'):
+        count_frames(tmp_path / 'a.png')
+    with pytest.raises(FileNotFoundError):
+        count_frames(tmp_path / 'none.mp4')

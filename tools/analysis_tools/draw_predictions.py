@@ -23,10 +23,9 @@ from mmvod_plugins.evaluation.coco_json import read_predictions
 from mmvod_plugins.evaluation.functional import GroundTruth, evaluate_per_video, to_detections
 from mmvod_plugins.evaluation.metrics.imagenet_vid_metric import named_videos
 from mmvod_plugins.evaluation.report import score_of_best
-from mmvod_plugins.visualization import contact_sheet, draw_detections
+from mmvod_plugins.visualization import contact_sheet, draw_detections, title_cell
 
 GREEN = (0, 200, 0)
-TITLE_WIDTH = 130
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -100,14 +99,6 @@ class Strip:
         return cells
 
 
-def title(text: str, height: int) -> np.ndarray:
-    """A white cell with a line of text."""
-    cell = np.full((height, TITLE_WIDTH, 3), 255, np.uint8)
-    cv2.putText(cell, text, (4, height // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1,
-                cv2.LINE_AA)
-    return cell
-
-
 def draw(args: argparse.Namespace) -> np.ndarray:
     """The whole picture.
 
@@ -138,8 +129,9 @@ def draw(args: argparse.Namespace) -> np.ndarray:
     strip = Strip(source, args.images, truth, args.zoom)
     rows = {'truth': strip.true_row(chosen),
             **{name: strip.row(chosen, predictions) for name, predictions in files.items()}}
-    return contact_sheet([np.hstack([title(name, row[0].shape[0]), contact_sheet(row, len(row))])
-                          for name, row in rows.items()], 1)
+    return contact_sheet(
+        [np.hstack([title_cell(name, row[0].shape[0]), contact_sheet(row, len(row))])
+         for name, row in rows.items()], 1)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Detect in a video file and write an annotated copy.
+"""Detect in a video file, or in a folder of frames, and write an annotated video.
 
     python tools/demo/video_demo.py CONFIG CHECKPOINT --input IN.mp4 --output OUT.mp4
 
@@ -12,48 +12,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from mmvod_plugins.apis import detect_frames, init_video_detector
-from mmvod_plugins.visualization import draw_detections, write_video
-
-
-def read_frames(path: Path) -> Iterator[np.ndarray]:
-    """Decode a video file frame by frame, (H, W, 3) BGR."""
-    capture = cv2.VideoCapture(str(path))
-    try:
-        while True:
-            there, frame = capture.read()
-            if not there:
-                return
-            yield frame
-    finally:
-        capture.release()
-
-
-def count_frames(path: Path) -> int:
-    """How many frames can be decoded: containers are often wrong about it.
-
-    Raises:
-        SystemExit: If the file is missing or nothing in it can be decoded.
-    """
-    if not path.is_file():
-        raise SystemExit(f'{path} does not exist')
-    count = sum(1 for _ in read_frames(path))
-    if not count:
-        raise SystemExit(f'{path} holds no frame that OpenCV can decode; convert it, for instance '
-                         'to H.264 in an mp4 file')
-    return count
-
-
-def frames_per_second(path: Path) -> float:
-    """Rate that the file names, 25 if it names none."""
-    capture = cv2.VideoCapture(str(path))
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    capture.release()
-    return rate if 0 < rate < 1000 else 25.0
+from mmvod_plugins.visualization import (
+    count_frames,
+    draw_detections,
+    frames_per_second,
+    read_frames,
+    write_video,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -61,7 +30,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('config')
     parser.add_argument('checkpoint')
-    parser.add_argument('--input', type=Path, required=True)
+    parser.add_argument('--input', type=Path, required=True,
+                        help='video file, or folder of images')
     parser.add_argument('--output', type=Path, required=True)
     parser.add_argument('--score-thr', type=float, default=0.3, help='weakest box that is drawn')
     parser.add_argument('--device', default='cpu')
@@ -72,7 +42,10 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Detect, draw, write."""
     args = parse_args()
-    length = count_frames(args.input)
+    try:
+        length = count_frames(args.input)
+    except (OSError, ValueError) as error:
+        raise SystemExit(str(error)) from error
     model = init_video_detector(args.config, args.checkpoint, args.device)
     found = detect_frames(model, read_frames(args.input), length, args.input.name)
     results = [

@@ -42,7 +42,9 @@ def test_fifty_iterations_overfit_a_video(kind):
     assert np.mean(total[-5:]) < 0.5 * np.mean(total[:5])
 
 
-@every_kind
+@pytest.mark.parametrize('kind', [
+    pytest.param(kind, marks=pytest.mark.slow if kind == 'faster-rcnn_r50-fpn' else [])
+    for kind in KINDS])  # RetinaNet has several levels, too
 def test_the_loss_falls_and_every_parameter_has_a_gradient(kind):
     config = stmn_config(kind)
     for part in ('rpn', 'rcnn'):
@@ -55,8 +57,10 @@ def test_the_loss_falls_and_every_parameter_has_a_gradient(kind):
             if parameter.requires_grad and parameter.grad is None] == []
 
 
-@every_kind
-@pytest.mark.parametrize('references', [None, CENTRED], ids=['windows', 'centred'])
+@pytest.mark.parametrize(('kind', 'references'), [
+    *[pytest.param(kind, None, id=f'windows-{kind}') for kind in KINDS],
+    *[pytest.param(kind, CENTRED, id=f'centred-{kind}',
+                   marks=[] if kind == 'rfcn_r101' else pytest.mark.slow) for kind in KINDS]])
 def test_detections_change_with_the_references(kind, references):
     model, frames = stmn_model(kind, references), video(5)
     before = numbers(detect(model, frames))
@@ -70,7 +74,7 @@ def test_detections_change_with_the_references(kind, references):
 
 @pytest.mark.parametrize('cell', [
     dict(type='STMMCell', alignment=None), dict(type='ConvGRUCell'),
-    dict(type='ConvGRUCell', alignment=dict(radius=1)),
+    pytest.param(dict(type='ConvGRUCell', alignment=dict(radius=1)), marks=pytest.mark.slow),
     dict(type='STMMCell', alignment=dict(affinity='dot'), mult_after_w=20.0, all_elements=True),
 ])
 def test_the_variants_of_the_paper_train_and_detect(cell):

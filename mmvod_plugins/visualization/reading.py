@@ -1,0 +1,78 @@
+"""Reading the frames of a video file, or of a folder of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+#: Names of images end so, in capitals or not.
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp')
+
+
+def read_frames(path: str | Path) -> Iterator[np.ndarray]:
+    """Decode a video frame by frame, (H, W, 3) uint8 BGR.
+
+    Args:
+        path: A video file, or a folder whose images, in the order of their names, are the frames.
+
+    Raises:
+        OSError: If an image of a folder cannot be read.
+    """
+    path = Path(path)
+    yield from _read_folder(path) if path.is_dir() else _read_file(path)
+
+
+def count_frames(path: str | Path) -> int:
+    """How many frames can be decoded: containers are often wrong about it.
+
+    Raises:
+        FileNotFoundError: If the file or folder is missing.
+        ValueError: If it holds no frame.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f'{path} does not exist')
+    if path.is_dir():
+        if not _images(path):
+            raise ValueError(f'{path} holds no image: names must end with one of {IMAGE_SUFFIXES}')
+        return len(_images(path))
+    count = sum(1 for _ in _read_file(path))
+    if not count:
+        raise ValueError(f'{path} holds no frame that OpenCV can decode; convert it, for instance '
+                         'to H.264 in an mp4 file')
+    return count
+
+
+def frames_per_second(path: str | Path) -> float:
+    """Rate that the file names; 25 if it names none, and for folders."""
+    capture = cv2.VideoCapture() if Path(path).is_dir() else cv2.VideoCapture(str(path))
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    capture.release()
+    return rate if 0 < rate < 1000 else 25.0
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def _read_folder(folder: Path) -> Iterator[np.ndarray]:
+    for path in _images(folder):
+        frame = cv2.imread(str(path))
+        if frame is None:
+            raise OSError(f'{path} cannot be read as an image')
+        yield frame
+
+
+def _read_file(path: Path) -> Iterator[np.ndarray]:
+    capture = cv2.VideoCapture(str(path))
+    try:
+        while True:
+            there, frame = capture.read()
+            if not there:
+                return
+            yield frame
+    finally:
+        capture.release()
