@@ -271,6 +271,7 @@ def test_one_frame_in_training_gives_every_parameter_a_gradient(cls):
 def test_changed_frame_size_is_refused(cls):
     model, part = tiny_model(), build(cls)
     if isinstance(part, TemporalNeck):
+        part.encode = lambda *_: {}  # for other maps, but no key frame gets as far
         model.temporal_neck = part
     else:
         model.roi_head.aggregator = part
