@@ -182,8 +182,8 @@ class Recorder:
                 lambda _, __, out: self.box.append(out)),
         ]
         head = detector.roi_head
-        if hasattr(head, '_classify'):
-            self._wrap(head, '_classify', lambda key, *_: key.boxes)
+        if self.model.roi_head is not None:
+            self._wrap(head, 'detect', lambda key, *_: key.boxes)
         else:
             self._wrap(head, 'predict_bbox', lambda _, __, proposals, *___: proposals[0].bboxes)
         if self.model.temporal_neck is not None:

@@ -56,8 +56,8 @@ def test_every_key_is_printed_on_demand(convert, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(('content', 'text'), [
-    ({'flownet.conv1.weight': torch.zeros(1), 'backbone.body.stem.conv1.weight': torch.zeros(1)},
-     r'a\.pth: a checkpoint of mega\.pytorch with DFF: only'),
+    ({'backbone.body.stem.conv1.weight': torch.zeros(1)},
+     r'a\.pth: a checkpoint of mega\.pytorch with no known method: only'),
     ({'encoder.weight': torch.zeros(1)}, r"no published format .* \['encoder.weight'\]"),
     ({'state_dict': {'detector.backbone.conv1.weight': torch.zeros(1)}}, 'need no conversion'),
 ])
