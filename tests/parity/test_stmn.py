@@ -1,5 +1,7 @@
 """MatchTrans, BN*, cells, clips and windows of STMN, compared with recorded numbers."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -30,16 +32,29 @@ VARIANTS = {
 }
 
 
-def near(mine, recorded):
-    np.testing.assert_allclose(np.asarray(mine), recorded, rtol=1e-8, atol=1e-9)
+#: Names of weights, of one direction or both.
+WEIGHTS = re.compile(r'(forward_|backward_)?[wbu](_[zr])?$')
+INPUTS = {'x', 'x_one_positive', 'cur', 'prev', 'memory', 'cur_signed', 'prev_signed', 'feat',
+          'prev_feat', 'feats'}
 
 
-def data_of(case):
-    """The arrays of a case, or a skip where there are no golden data."""
-    path = golden.GOLDEN / 'papers' / 'stmn' / f'{case}.npz'
-    if not path.exists():
-        pytest.skip(f'no golden data: {path.name} is not in {golden.GOLDEN.name}')
-    return golden.load(path)
+def near(path, name, mine, recorded):
+    """Compare with the tolerance of the data's README, and remember the error."""
+    mine = np.asarray(mine)
+    assert mine.shape == np.shape(recorded), name
+    golden.note(f'{golden.case_name(path)} {name}',
+                f'off by {np.abs(mine - recorded).max(initial=0):.1e}, rtol 1e-8')
+    np.testing.assert_allclose(mine, recorded, rtol=1e-8, atol=1e-9, err_msg=name)
+
+
+def every_case(pattern):
+    """A test over every file of a subject; files of other subjects have other names."""
+    return pytest.mark.parametrize('path', golden.cases(f'{pattern}*.npz'))
+
+
+def outputs_of(data):
+    """Names of the recorded results: a name that no test knows fails there."""
+    return sorted(name for name in data if name not in INPUTS and not WEIGHTS.match(name))
 
 
 def maps(data, *names):
@@ -49,7 +64,8 @@ def maps(data, *names):
 
 def cell_of(data, kind, options, prefix=''):
     """A cell with the recorded weights."""
-    cell = kind(10, 6, **options).double()
+    channels, size = data[f'{prefix}w'].shape[:2]
+    cell = kind(size, channels, **options).double()
     state = {}
     for name in ('w_z', 'w_r', 'w'):
         state[f'{name}.weight'] = data[f'{prefix}{name}']
@@ -60,128 +76,106 @@ def cell_of(data, kind, options, prefix=''):
     return cell
 
 
-def test_every_array_is_compared():
-    """A case or an output that nobody compares would look like a success."""
-    known = {
-        'bn_star': {f'{part}{suffix}' for part in ('out', 'upper')
-                    for suffix in ('', '_all_elements', '_one_positive')} | {'upper_no_positive'},
-        'match_trans': {f'aligned_{name}' for name in (
-            'cosine_k1', 'dot_k1', 'cosine_k2', 'dot_k2', 'cosine_signed_k2')}
-        | {'gamma_cosine_k2_at_0_0', 'gamma_cosine_k2_at_3_4'},
-        'cell': {'z', 'r', 'aligned', 'convgru_new_memory', 'convgru_new_memory_aligned',
-                 *(f'new_memory{name}' for name in VARIANTS if 'gru' not in name)},
-        'clip': {'forward', 'backward', 'both', 'both_dot', 'both_unaligned', 'convgru_both'},
-    }
-    inputs = {
-        'bn_star': {'x', 'x_one_positive'},
-        'match_trans': {'cur', 'prev', 'memory', 'cur_signed', 'prev_signed'},
-        'cell': {'feat', 'prev_feat', 'memory', *WEIGHTS},
-        'clip': {'feats', *(f'{side}_{name}' for side in ('forward', 'backward')
-                            for name in WEIGHTS)},
-    }
-    for case, outputs in known.items():
-        assert data_of(case).keys() == outputs | inputs[case], case
+@every_case('bn_star')
+def test_bn_star(path):
+    data = golden.load(path)
+    for name in outputs_of(data):
+        kind, _, suffix = name.partition('_')
+        everything = suffix == 'all_elements'
+        x = torch.zeros(1, 2, 3, 3).double()
+        if suffix != 'no_positive':
+            [x] = maps(data, 'x_one_positive' if suffix == 'one_positive' else 'x')
+        found = (upper_bound(x, all_elements=everything).flatten()[0] if kind == 'upper' else
+                 bn_star(x, all_elements=everything)[0])
+        near(path, name, found, data[name])
 
 
-WEIGHTS = ('w_z', 'b_z', 'u_z', 'w_r', 'b_r', 'u_r', 'w', 'b', 'u')
+@every_case('match_trans')
+def test_match_trans(path):
+    data = golden.load(path)
+    for name in outputs_of(data):
+        affinity, signed, radius, y, x = re.fullmatch(
+            r'(?:aligned|gamma)_(cosine|dot)(_signed)?_k(\d+)(?:_at_(\d+)_(\d+))?', name).groups()
+        current, previous = maps(data, f'cur{signed or ""}', f'prev{signed or ""}')
+        [memory] = maps(data, 'memory')
+        coefficients = transformation_coefficients(current, previous, int(radius), affinity)
+        if y is None:
+            near(path, name, transform_memory(coefficients, memory)[0], data[name])
+        else:
+            near(path, name, spread(coefficients, int(radius), int(y), int(x)), data[name])
 
 
-@pytest.mark.parametrize('suffix', ['', '_all_elements', '_one_positive'])
-def test_bn_star(suffix):
-    data = data_of('bn_star')
-    [x] = maps(data, 'x_one_positive' if suffix == '_one_positive' else 'x')
-    everything = suffix == '_all_elements'
-    near(upper_bound(x, all_elements=everything).item(), data[f'upper{suffix}'])
-    near(bn_star(x, all_elements=everything)[0], data[f'out{suffix}'])
-
-
-def test_bn_star_without_positive_values():
-    near(upper_bound(torch.zeros(1, 2, 3, 3).double()).item(),
-         data_of('bn_star')['upper_no_positive'])
-
-
-@pytest.mark.parametrize('radius', [1, 2])
-@pytest.mark.parametrize('affinity', ['cosine', 'dot'])
-def test_match_trans(affinity, radius):
-    data = data_of('match_trans')
-    current, previous, memory = maps(data, 'cur', 'prev', 'memory')
-    coefficients = transformation_coefficients(current, previous, radius, affinity)
-    near(transform_memory(coefficients, memory)[0], data[f'aligned_{affinity}_k{radius}'])
-
-
-def test_match_trans_of_features_with_both_signs():
-    data = data_of('match_trans')
-    current, previous, memory = maps(data, 'cur_signed', 'prev_signed', 'memory')
-    coefficients = transformation_coefficients(current, previous, 2)
-    near(transform_memory(coefficients, memory)[0], data['aligned_cosine_signed_k2'])
-
-
-@pytest.mark.parametrize(('y', 'x'), [(0, 0), (3, 4)])
-def test_match_trans_coefficients_of_a_cell(y, x):
-    data = data_of('match_trans')
-    coefficients = transformation_coefficients(*maps(data, 'cur', 'prev'), 2)[0, :, y, x]
-    height, width = data['cur'].shape[1:]
-    padded = np.zeros((height + 4, width + 4))
-    padded[y:y + 5, x:x + 5] = coefficients.view(5, 5).numpy()
-    near(padded[2:-2, 2:-2], data[f'gamma_cosine_k2_at_{y}_{x}'])
-    assert padded[2:-2, 2:-2].sum() == pytest.approx(1)
+def spread(coefficients, radius, y, x):
+    """The weights of one output cell, as a map (H, W)."""
+    height, width = coefficients.shape[2:]
+    size = 2 * radius + 1
+    padded = np.zeros((height + 2 * radius, width + 2 * radius))
+    padded[y:y + size, x:x + size] = coefficients[0, :, y, x].view(size, size).numpy()
+    inside = padded[radius:height + radius, radius:width + radius]
+    assert inside.sum() == pytest.approx(1)
+    return inside
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('variant', VARIANTS)
-def test_cell(variant):
-    data = data_of('cell')
-    kind, options = VARIANTS[variant]
-    feat, previous, memory = maps(data, 'feat', 'prev_feat', 'memory')
-    [state] = cell_of(data, kind, options)(feat, CellState(previous, memory))
-    name = 'new_memory' + variant
-    if kind is ConvGRUCell:
-        name = 'convgru_new_memory' + variant.removeprefix('_convgru')
-    near(state.memory[0], data[name])
-
-
-@torch.no_grad()
-def test_gates_of_a_cell():
-    data = data_of('cell')
+@every_case('cell')
+def test_cell(path):
+    data = golden.load(path)
     feat, previous, memory = maps(data, 'feat', 'prev_feat', 'memory')
     cell = cell_of(data, STMMCell, {})
-    inputs = cell.project(feat)
-    aligned = cell.align(feat, CellState(previous, memory), inputs.candidate)
-    update, reset = cell.gates(inputs, aligned)
-    for mine, name in ((aligned, 'aligned'), (update, 'z'), (reset, 'r')):
-        near(mine[0], data[name])
+    aligned = cell.align(feat, CellState(previous, memory), cell.project(feat).candidate)
+    update, reset = cell.gates(cell.project(feat), aligned)
+    parts = {'aligned': aligned, 'z': update, 'r': reset}
+    for name in outputs_of(data):
+        if name not in parts:
+            gru, suffix = re.fullmatch(r'(convgru_)?new_memory(\w*)', name).groups()
+            kind, options = VARIANTS[f'_convgru{suffix}' if gru else suffix]
+            [state] = cell_of(data, kind, options)(feat, CellState(previous, memory))
+            parts[name] = state.memory
+        near(path, name, parts[name][0], data[name])
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('variant', ['', '_dot', '_unaligned', '_convgru'])
-def test_clip(variant):
-    data = data_of('clip')
-    kind, options = VARIANTS[variant]
-    level = LevelMemory(10, 6, dict(type=kind.__name__, **options), bidirectional=True,
+@every_case('clip')
+def test_clip(path):
+    data = golden.load(path)
+    for name in outputs_of(data):
+        side, suffix = re.fullmatch(r'(forward|backward|both|convgru_both)(\w*)', name).groups()
+        variant = '_convgru' + suffix if side == 'convgru_both' else suffix
+        both = memories(data, *VARIANTS[variant])
+        channels = both.shape[1] // 2
+        part = {'forward': both[:, :channels], 'backward': both[:, channels:]}.get(side, both)
+        near(path, name, part, data[name])
+
+
+def memories(data, kind, options):
+    """The memories of a clip in both directions, all at once and frame by frame alike."""
+    channels, size = data['forward_w'].shape[:2]
+    level = LevelMemory(size, channels, dict(type=kind.__name__, **options), bidirectional=True,
                         residual=True).double()
     for side in ('forward', 'backward'):
         setattr(level, f'{side}_cell', cell_of(data, kind, options, f'{side}_'))
     level.reduction = None  # the memories themselves
     feats = torch.from_numpy(data['feats'])
     both = level(feats)
-    near(both, data['convgru_both' if variant == '_convgru' else f'both{variant}'])
     for row in range(len(feats)):
-        near(level.enhance(feats, row), both[row:row + 1])
-    if not variant:
-        near(both[:, :6], data['forward'])
-        near(both[:, 6:], data['backward'])
+        torch.testing.assert_close(level.enhance(feats, row), both[row:row + 1],
+                                   rtol=1e-8, atol=1e-9)
+    return both
 
 
-@pytest.mark.parametrize('length', [1, 4, 10, 23, 110, 111, 135])
-def test_windows(length):
-    data = data_of('windows')
-    recorded = [[t for t in row if t >= 0] for row in data[f'length_{length}'].tolist()]
-    policy = InterleavedWindows(num_frames=11, stride=10)
-    windows = [roles['local'] for t in range(length) if (roles := policy.references(t, length))]
-    assert sorted(windows, key=lambda window: (window[0] % 10, window)) == recorded
-
-
-def test_training_window():
-    data = data_of('windows')
-    drawn = InterleavedWindows(num_samples=7).sample(3, 200, np.random.default_rng(0))
-    assert [3, *drawn['local']] == data['train_start_3'].tolist()
+@every_case('windows')
+def test_windows(path):
+    data = golden.load(path)
+    for name, rows in data.items():
+        kind, number = re.fullmatch(r'(length|train_start)_(\d+)', name).groups()
+        if kind == 'train_start':
+            policy = InterleavedWindows(num_samples=len(rows))
+            drawn = policy.sample(int(number), 1000, np.random.default_rng(0))['local']
+            assert [int(number), *drawn] == rows.tolist()
+            continue
+        policy, length = InterleavedWindows(num_frames=rows.shape[1], stride=10), int(number)
+        windows = [roles['local'] for t in range(length)
+                   if (roles := policy.references(t, length))]
+        ordered = sorted(windows, key=lambda window: (window[0] % 10, window))
+        assert ordered == [[t for t in row if t >= 0] for row in rows.tolist()]
+    golden.note(golden.case_name(path), 'equal')
