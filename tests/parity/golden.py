@@ -30,10 +30,18 @@ def record_sets(pattern: str) -> list[Path]:
 def cases(pattern: str, **marks: Any) -> list[Any]:
     """A parameter for every file of a pattern, named as in ``mega_pytorch/e2e_base``."""
     if not GOLDEN.is_dir():
-        reason = f'no golden data: set MMVOD_GOLDEN to their folder (looked in {GOLDEN.name})'
-        return [pytest.param(None, marks=pytest.mark.skip(reason=reason), id='no-golden-data')]
+        return no_cases(1)
     found = sorted(GOLDEN.rglob(pattern))
     return [pytest.param(path, id=case_name(path), **marks) for path in found]
+
+
+def no_cases(number: int) -> list[Any]:
+    """For a test of ``number`` parameters without golden data: one that is skipped."""
+    if GOLDEN.is_dir():
+        return []
+    reason = f'no golden data: set MMVOD_GOLDEN to their folder (looked in {GOLDEN.name})'
+    skip = pytest.mark.skip(reason=reason)
+    return [pytest.param(*[None] * number, marks=skip, id='no-golden-data')]
 
 
 def case_name(path: Path) -> str:

@@ -18,7 +18,7 @@ def training_cases():
         content = json.loads((folder / 'train_losses.json').read_text())
         found += [pytest.param(folder, name, id=name) for name in content
                   if name in mmtracking_runs.CONFIGS]
-    return found or golden.cases('train_losses.json')
+    return found or golden.no_cases(2)
 
 
 @pytest.mark.parametrize(('folder', 'name'), training_cases())
