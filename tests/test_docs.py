@@ -58,7 +58,7 @@ def tiny_form(config):
 
 
 def test_the_tutorial_s_method_trains_and_detects(tutorial):
-    assert tutorial.model.references == tutorial.test_dataloader.sampler.references
+    assert tutorial.model.policy == tutorial.test_dataloader.sampler.references
     assert tutorial.model.detector.roi_head.aggregator == dict(
         type='MeanAggregator', channels=1024)
     model = tiny_form(tutorial.model)
@@ -69,7 +69,7 @@ def test_the_tutorial_s_method_trains_and_detects(tutorial):
     total, _ = model.parse_losses(model(**model.data_preprocessor(data, True), mode='loss'))
     total.backward()
     assert torch.isfinite(total)
-    assert model.roi_head.aggregator.project.weight.grad.abs().sum() > 0
+    assert model.adapter.head.aggregator.project.weight.grad.abs().sum() > 0
 
 
 def test_the_neck_of_the_mixing_page_trains_and_detects(tmp_path):
@@ -77,7 +77,7 @@ def test_the_neck_of_the_mixing_page_trains_and_detects(tmp_path):
     path = tmp_path / 'dff_retinanet.py'
     path.write_text(block.replace("'./", f"'{ROOT}/configs/fgfa/"))
     config = Config.fromfile(path)
-    policies = [config.references, config.model.references,
+    policies = [config.references, config.model.policy,
                 config.train_dataloader.dataset.pipeline[0].references,
                 *(config[f'{name}_dataloader'].sampler.references for name in ('val', 'test'))]
     assert policies == [dict(type='KeyFrameInterval', interval=10)] * 5

@@ -1,15 +1,12 @@
-"""Detect in frames that a program has at hand: a video file, a camera, a folder."""
+"""Detection in frames in memory, from a video file, a camera or a folder."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from mmcv.transforms import Compose
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.utils import register_all_modules
@@ -17,8 +14,9 @@ from mmengine.config import Config
 from mmengine.runner import load_checkpoint
 
 from mmvod_plugins.models import VideoDetector
-from mmvod_plugins.streaming import VideoStream
 from mmvod_plugins.structures import FrameRecord
+
+from .session import VideoSession, array_pipeline, encode_frame
 
 
 def init_video_detector(config: str | Path | Config,
@@ -54,9 +52,7 @@ def detect_frames(model: VideoDetector,
     Args:
         model: From :func:`init_video_detector`.
         frames: (H, W, 3) images, BGR uint8, in order.
-        video_length: Number of frames; None for a live input, which needs a causal policy or a
-            window. Policies of the whole video (``GlobalShuffle``) need the length. A policy's
-            ``max_records`` is not obeyed: it needs some frames a second time.
+        video_length: Number of frames, see :class:`VideoSession`.
         video_id: Identity of the video, a seed of shuffled references.
 
     Yields:
@@ -65,27 +61,16 @@ def detect_frames(model: VideoDetector,
     Raises:
         ValueError: If there are fewer or more frames than ``video_length`` says.
     """
-    pipeline = array_pipeline(model.cfg)
-    policy = copy.copy(model.references)
-    policy.max_records = None
-    stream = VideoStream(policy, video_id, video_length, model.init_memory())
-    count = 0
+    session = VideoSession(model, video_id, video_length)
     for frame in frames:
-        yield from _step(model, stream, pipeline, frame, count)
-        count += 1
-    with torch.no_grad():
-        last = model.detect_ready(stream.close(), stream.memory)
-    yield from (sample[0] for sample in last)
-    if not stream.finished:
-        raise ValueError(f'{video_id}: {count} frames came but video_length is {video_length}; '
-                         f'frames from {stream.next_key} on are not detected. Count the frames '
-                         'before, or use a causal policy with video_length=None')
+        yield from session.push(frame)
+    yield from session.close()
 
 
 @torch.no_grad()
 def encode_frames(model: VideoDetector, frames: Iterable[np.ndarray],
                   video_id: Hashable = 'video') -> list[FrameRecord]:
-    """What a model keeps of the frames of one video or window, for looking into its parts.
+    """Records of the frames of one video or window, for looking into a model's parts.
 
     Args:
         model: From :func:`init_video_detector`.
@@ -95,39 +80,5 @@ def encode_frames(model: VideoDetector, frames: Iterable[np.ndarray],
     """
     frames = list(frames)
     pipeline = array_pipeline(model.cfg)
-    return [_encode(model, pipeline, frame, frame_id, video_id, len(frames))
+    return [encode_frame(model, pipeline, frame, frame_id, video_id, len(frames))
             for frame_id, frame in enumerate(frames)]
-
-
-def array_pipeline(config: Config) -> Compose:
-    """The config's test pipeline for images in memory: without the transforms that load."""
-    steps = []
-    for step in config.test_dataloader.dataset.pipeline:
-        parts = [t for t in step.get('transforms', []) if not t['type'].startswith('Load')]
-        if step.get('transforms') is not None and not parts:
-            continue
-        steps.append(dict(step, transforms=parts) if parts else step)
-    return Compose(steps)
-
-
-@torch.no_grad()
-def _step(model: VideoDetector, stream: VideoStream, pipeline: Compose, frame: np.ndarray,
-          frame_id: int) -> Iterator[DetDataSample]:
-    """Add one frame; yield what became complete."""
-    record = _encode(model, pipeline, frame, frame_id, stream.video_id, stream.video_length)
-    yield from (sample[0] for sample in model.advance(stream, record))
-
-
-def _encode(model: VideoDetector, pipeline: Compose, frame: np.ndarray, frame_id: int,
-            video_id: Hashable, video_length: int | None) -> FrameRecord:
-    """Pass one frame through the network."""
-    shape = frame.shape[:2]
-    info: dict[str, Any] = dict(
-        img=frame, img_shape=shape, ori_shape=shape, img_id=frame_id, frame_id=frame_id,
-        img_path=f'{video_id}: frame {frame_id}', video_id=video_id,
-        video_length=1, ori_video_length=video_length)
-    packed = pipeline({key: [value] for key, value in info.items()})
-    data = model.data_preprocessor(
-        dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]))
-    [record] = model.encode_all(data['inputs'], data['data_samples'])
-    return record

@@ -1,20 +1,17 @@
 """Models: the video detector and its temporal parts."""
 
+from .aggregators import Aggregator, MEGAAggregator, RDNAggregator, SELSAAggregator
 from .backbones import VGG16
 from .dense_heads import FirstLevelRPNHead
 from .layers import ConvGRUCell, PSRoIAlign, PSRoIPool, STMMCell
 from .motion import FlowNetSimple
 from .necks import DFFNeck, FGFANeck, RFCNNeck, STMMNeck, TemporalNeck, VGGNeck
 from .roi_heads import (
-    Aggregator,
     Conv5RoIExtractor,
     EmbeddingDoubleBBoxHead,
-    MEGAAggregator,
-    RDNAggregator,
     RFCNBBoxHead,
     RFCNRoIHead,
     RoIEmbedding,
-    SELSAAggregator,
     TemporalCascadeRoIHead,
     TemporalDoubleHeadRoIHead,
     TemporalRoIAlign,
@@ -22,6 +19,7 @@ from .roi_heads import (
     VGGBBoxHead,
 )
 from .task_modules import InclusiveBoxCoder, RoundedAnchorGenerator
+from .temporal_part import HeadStep, NeckStep, Needs, TemporalHead, TemporalPart
 from .video_detector import VideoDetector
 
 __all__ = [
@@ -34,8 +32,11 @@ __all__ = [
     'FGFANeck',
     'FirstLevelRPNHead',
     'FlowNetSimple',
+    'HeadStep',
     'InclusiveBoxCoder',
     'MEGAAggregator',
+    'NeckStep',
+    'Needs',
     'PSRoIAlign',
     'PSRoIPool',
     'RDNAggregator',
@@ -49,7 +50,9 @@ __all__ = [
     'STMMNeck',
     'TemporalCascadeRoIHead',
     'TemporalDoubleHeadRoIHead',
+    'TemporalHead',
     'TemporalNeck',
+    'TemporalPart',
     'TemporalRoIAlign',
     'TemporalRoIHead',
     'VGGBBoxHead',

@@ -1,7 +1,8 @@
-"""Training clips: which frame of a batch plays which role."""
+"""Training clips: the roles of the frames of a batch, and what is computed of each."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -9,6 +10,7 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from torch import Tensor
 
 from mmvod_plugins.references import KEY_ROLE
+from mmvod_plugins.structures import FramePlan, FrameRecord, References
 
 
 @dataclass
@@ -39,6 +41,23 @@ class ClipBatch:
     samples: list[DetDataSample]
     num_grad: int
     clips: list[Clip]
+
+    def plans(self, needs_key_maps: Callable[[Clip], bool]) -> list[FramePlan]:
+        """Plans of all rows: maps of references and of keys that need them, objects of references.
+
+        Args:
+            needs_key_maps: Whether the backbone has to see the key frame of a clip.
+        """
+        references = {row for clip in self.clips for rows in clip.roles.values() for row in rows}
+        mapped = references | {clip.key for clip in self.clips if needs_key_maps(clip)}
+        return [FramePlan(maps=row in mapped, objects=row in references)
+                for row in range(len(self.samples))]
+
+    def keys(self, records: list[FrameRecord]) -> list[tuple[FrameRecord, References]]:
+        """The key frame of every clip with its references by role, from records of all rows."""
+        return [(records[clip.key],
+                 {role: [records[row] for row in rows] for role, rows in clip.roles.items()})
+                for clip in self.clips]
 
 
 def gather_clips(inputs: Tensor, data_samples: list[TrackDataSample],

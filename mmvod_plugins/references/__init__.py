@@ -1,10 +1,14 @@
 """Reference policies: which frames a key frame looks at."""
 
-from .base import KEY_ROLE, FrameInputs, KeyFrameOnly, ReferencePolicy, build_references
-from .causal import CausalWindow, GlobalReservoir
+from mmvod_plugins.structures.frame_place import FramePlace, FramePlan
+
+from .base import KEY_ROLE, WINDOW_ROLE, KeyFrameOnly, ReferencePolicy, build_references
+from .causal_window import CausalWindow
+from .centred_window import CentredWindow
 from .composition import ComposedReferences
+from .global_reservoir import GlobalReservoir
 from .global_shuffle import GlobalShuffle
-from .interleaved_windows import CentredWindow, InterleavedWindows
+from .interleaved_windows import InterleavedWindows
 from .key_frame_interval import KeyFrameInterval
 from .local_window import LocalWindow
 from .preceding_window import PrecedingWindow
@@ -13,10 +17,12 @@ from .uniform_stride import UniformStride
 
 __all__ = [
     'KEY_ROLE',
+    'WINDOW_ROLE',
     'CausalWindow',
     'CentredWindow',
     'ComposedReferences',
-    'FrameInputs',
+    'FramePlace',
+    'FramePlan',
     'GlobalReservoir',
     'GlobalShuffle',
     'InterleavedWindows',

@@ -1,4 +1,4 @@
-"""What a reference policy is, and what follows from it."""
+"""Reference policies: which frames a key frame looks at, and what each frame must provide."""
 
 from __future__ import annotations
 
@@ -6,67 +6,58 @@ import zlib
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from mmdet.registry import TASK_UTILS
 
+from mmvod_plugins.structures.frame_place import FramePlace, FramePlan
+
 #: Role of the frame that is detected; policies name others.
 KEY_ROLE = 'key'
+#: Role of references that are enhanced, detected and trained together with their key frame.
+WINDOW_ROLE = 'window'
 #: Frame numbers by role (``local``, ``global``, ``memory``).
 Roles = dict[str, list[int]]
 
 
-@dataclass(frozen=True)
-class FrameInputs:
-    """What a frame may be asked to provide; a model computes what it uses of it.
-
-    Attributes:
-        image: The network input itself.
-        feats: Feature maps (the backbone must run).
-        objects: Proposals and their embeddings.
-    """
-
-    image: bool = True
-    feats: bool = True
-    objects: bool = True
-
-
 class ReferencePolicy(ABC):
-    """Decides which frames a key frame looks at, for loader, sampler and model alike.
+    """Names the reference frames of a key frame, for loader, sampler and model alike.
 
     Every method is a pure function of its arguments; frames are named by their number in the
     video, from 0. Randomness comes from the given ``rng`` (training) or from a seed in the
     constructor and the video's id (testing).
 
+    References in the role ``window`` (:data:`WINDOW_ROLE`) are detected together with the key
+    frame: while testing, the detections of a frame are those of all windows that contain it,
+    pooled, and in training every frame of the window has a loss. Only key frames before a frame
+    may have it in their window; a key frame without references was in windows before.
+
     Attributes:
         lookahead: How many frames of the future a key frame may look at while testing; None
             means any frame of the video, so that the length must be known.
-        max_records: Bound on the frames that a stream keeps; None keeps a frame until its last
+        max_records: Bound on the frames that a stream holds; None holds a frame until its last
             use. With a bound some frames are loaded a second time.
-        detects_references: Whether testing detects in every frame of the references, too, and a
-            frame's detections are those of all key frames that looked at it, taken together. Only
-            key frames before it may do so; a key frame without references has no others.
-        trains_references: Whether training has a loss on every frame of a clip, not on the key
-            frame alone.
     """
 
     lookahead: int | None = 0
-    detects_references: bool = False
-    trains_references: bool = False
 
     def __init__(self, max_records: int | None = None) -> None:
         if max_records is not None and max_records < 1:
             raise ValueError(f'max_records must be at least 1 or None, got {max_records}')
         self.max_records = max_records
 
+    @property
     @abstractmethod
-    def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
-        """Draw training references: frame numbers by role, always of the same count."""
+    def draws(self) -> dict[str, int]:
+        """Training references of every role; 0 for roles that only testing has."""
 
     @abstractmethod
-    def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+    def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
+        """Draw training references: as many frame numbers of every role as ``draws`` says."""
+
+    @abstractmethod
+    def frames(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
         """References while testing, by role; repeated frames are real multiplicities."""
 
     def still_needed(self, frame_id: int, next_key: int, video_id: Hashable = 0) -> bool:
@@ -79,14 +70,13 @@ class ReferencePolicy(ABC):
                          'video, or use a causal policy (CausalWindow, GlobalReservoir) for '
                          'live input')
 
-    def inputs(self, frame_id: int, video_length: int | None,
-               video_id: Hashable = 0) -> FrameInputs:
-        """What a frame may be asked to provide: by default everything."""
-        return FrameInputs()
+    def plan(self, place: FramePlace) -> FramePlan:
+        """What a frame must provide while testing: by default everything."""
+        return FramePlan()
 
     def needed(self, key_id: int, video_length: int, video_id: Hashable = 0) -> list[int]:
         """The key frame and its references, each once, in order of the roles."""
-        roles = self.references(key_id, video_length, video_id)
+        roles = self.frames(key_id, video_length, video_id)
         return list(dict.fromkeys([key_id, *(t for ids in roles.values() for t in ids)]))
 
     def last_use(self, video_length: int, video_id: Hashable = 0) -> list[int]:
@@ -154,13 +144,17 @@ class ReferencePolicy(ABC):
         return order
 
     def __repr__(self) -> str:
-        settings = ', '.join(f'{key}={value!r}' for key, value in sorted(vars(self).items()))
+        settings = ', '.join(f'{key}={value!r}' for key, value in sorted(self._settings().items()))
         return f'{type(self).__name__}({settings})'
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
+        return type(self) is type(other) and self._settings() == other._settings()
 
     __hash__ = None
+
+    def _settings(self) -> dict[str, Any]:
+        """What the policy is made of, without its memos."""
+        return {key: value for key, value in vars(self).items() if not key.startswith('_')}
 
 
 def farthest_use(frame_ids: set[int], uses: list[list[int]], key_id: int) -> int:
@@ -177,11 +171,13 @@ def farthest_use(frame_ids: set[int], uses: list[list[int]], key_id: int) -> int
 class KeyFrameOnly(ReferencePolicy):
     """No references: a detector of single frames."""
 
+    draws: dict[str, int] = {}  # noqa: RUF012 - a constant
+
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
         """No frames."""
         return {}
 
-    def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+    def frames(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
         """No frames."""
         return {}
 

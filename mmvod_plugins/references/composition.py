@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from mmdet.registry import TASK_UTILS
 
-from .base import FrameInputs, ReferencePolicy, Roles, build_references
+from mmvod_plugins.structures.frame_place import FramePlace, FramePlan
+
+from .base import ReferencePolicy, Roles, build_references
 
 
 @TASK_UTILS.register_module()
@@ -38,23 +40,18 @@ class ComposedReferences(ReferencePolicy):
         return None if None in ahead else max(ahead)
 
     @property
-    def detects_references(self) -> bool:
-        """Whether any part does."""
-        return any(policy.detects_references for policy in self.policies)
-
-    @property
-    def trains_references(self) -> bool:
-        """Whether any part does."""
-        return any(policy.trains_references for policy in self.policies)
+    def draws(self) -> dict[str, int]:
+        """Those of every part."""
+        return {role: count for policy in self.policies for role, count in policy.draws.items()}
 
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
         """The draws of every part."""
         parts = [policy.sample(key_id, video_length, rng) for policy in self.policies]
         return {role: ids for part in parts for role, ids in part.items()}
 
-    def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+    def frames(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
         """The references of every part."""
-        parts = [policy.references(key_id, video_length, video_id) for policy in self.policies]
+        parts = [policy.frames(key_id, video_length, video_id) for policy in self.policies]
         return {role: ids for part in parts for role, ids in part.items()}
 
     def still_needed(self, frame_id: int, next_key: int, video_id: Hashable = 0) -> bool:
@@ -62,11 +59,11 @@ class ComposedReferences(ReferencePolicy):
         parts = [part.still_needed(frame_id, next_key, video_id) for part in self.policies]
         return any(parts)
 
-    def inputs(self, frame_id: int, video_length: int | None,
-               video_id: Hashable = 0) -> FrameInputs:
-        """What any part may ask for."""
-        parts = [policy.inputs(frame_id, video_length, video_id) for policy in self.policies]
-        return FrameInputs(
-            image=any(part.image for part in parts),
-            feats=any(part.feats for part in parts),
-            objects=any(part.objects for part in parts))
+    def plan(self, place: FramePlace) -> FramePlan:
+        """What any part requires of a frame, at the largest scale that one of them wants."""
+        parts = [policy.plan(place) for policy in self.policies]
+        return FramePlan(
+            maps=any(part.maps for part in parts),
+            objects=any(part.objects for part in parts),
+            scale=max(part.scale for part in parts),
+            memorize=any(part.memorize for part in parts))

@@ -50,7 +50,7 @@ class GlobalShuffle(WholeVideo):
         """The order ``s`` of a video's frames."""
         return permutation(self.seed, video_id, video_length)
 
-    def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+    def frames(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
         """The sliding set, the frame that leaves next first."""
         order = self.order(video_length, video_id)
         first = self.num_frames

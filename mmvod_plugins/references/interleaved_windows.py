@@ -7,7 +7,7 @@ from collections.abc import Hashable
 import numpy as np
 from mmdet.registry import TASK_UTILS
 
-from .base import ReferencePolicy, Roles
+from .base import WINDOW_ROLE, ReferencePolicy, Roles
 
 
 @TASK_UTILS.register_module()
@@ -16,9 +16,9 @@ class InterleavedWindows(ReferencePolicy):
 
     A video is ``min(stride, length)`` sequences, the frames ``p, p + stride, ...``. Over each of
     them a window slides frame by frame; a sequence that is shorter than the window is one shorter
-    window. The references of a frame are the frames of the window that *starts* there, itself
-    included; where no window starts there are none, and the frame's detections are those that
-    earlier windows found in it.
+    window. The references of a frame, in the role ``window``, are the frames of the window that
+    *starts* there, itself included; where no window starts there are none, and the frame's
+    detections are those that earlier windows found in it.
 
     Training takes one window that starts at the key frame, moved back by whole steps where the
     sequence ends before; the last frame of a short sequence is named again, so that every clip
@@ -28,19 +28,14 @@ class InterleavedWindows(ReferencePolicy):
         num_frames: Frames in a window.
         stride: Frames from one to the next.
         num_samples: Frames in a training window, the key frame included.
-        role: Name under which the model receives the frames.
         max_records: See :class:`ReferencePolicy`.
     """
-
-    detects_references = True
-    trains_references = True
 
     def __init__(self,
                  num_frames: int = 11,
                  stride: int = 10,
                  *,
                  num_samples: int = 7,
-                 role: str = 'local',
                  max_records: int | None = None) -> None:
         super().__init__(max_records)
         if min(num_frames, stride, num_samples) < 1:
@@ -50,25 +45,29 @@ class InterleavedWindows(ReferencePolicy):
         self.num_frames = num_frames
         self.stride = stride
         self.num_samples = num_samples
-        self.role = role
 
     @property
     def lookahead(self) -> int:
         """Frames of the future that a window reaches into."""
         return (self.num_frames - 1) * self.stride
 
+    @property
+    def draws(self) -> dict[str, int]:
+        """The other frames of the training window."""
+        return {WINDOW_ROLE: self.num_samples - 1}
+
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
         """The other frames of the training window; nothing is random."""
         window = self._window(key_id, key_id // self.stride, self.num_samples, video_length)
         others = [t for t in window if t != key_id]
         others += [max(window)] * (self.num_samples - 1 - len(others))
-        return {self.role: others}
+        return {WINDOW_ROLE: others}
 
-    def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+    def frames(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
         """The window that starts at the key frame; nothing where none starts."""
         first = key_id // self.stride
         window = self._window(key_id, first, self.num_frames, video_length)
-        return {self.role: window} if window[0] == key_id else {}
+        return {WINDOW_ROLE: window} if window[0] == key_id else {}
 
     def still_needed(self, frame_id: int, next_key: int, video_id: Hashable = 0) -> bool:
         """Frames to come: a window looks at no frame before its first."""
@@ -80,25 +79,3 @@ class InterleavedWindows(ReferencePolicy):
         sequence = range(phase, video_length, self.stride)
         first = max(min(first, len(sequence) - num_frames), 0)
         return list(sequence[first:first + num_frames])
-
-
-@TASK_UTILS.register_module()
-class CentredWindow(InterleavedWindows):
-    """One window for every frame, in whose middle the frame is: a cheap form of those above.
-
-    At an end of the video the window is moved inside, and a sequence that is shorter than it is
-    the window: no frame is repeated.
-
-    Arguments as :class:`InterleavedWindows`.
-    """
-
-    detects_references = False
-
-    def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
-        """The window around the key frame, itself included."""
-        first = key_id // self.stride - self.num_frames // 2
-        return {self.role: self._window(key_id, first, self.num_frames, video_length)}
-
-    def still_needed(self, frame_id: int, next_key: int, video_id: Hashable = 0) -> bool:
-        """Frames that a window at the end of the video would reach back to."""
-        return frame_id >= next_key - self.lookahead

@@ -7,7 +7,9 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from mmdet.registry import TASK_UTILS
 
-from .base import FrameInputs, ReferencePolicy, Roles, clip
+from mmvod_plugins.structures.frame_place import FramePlace, FramePlan
+
+from .base import ReferencePolicy, Roles, clip
 
 
 @TASK_UTILS.register_module()
@@ -52,6 +54,11 @@ class KeyFrameInterval(ReferencePolicy):
         self.clamp = clamp
         self.role = role
 
+    @property
+    def draws(self) -> dict[str, int]:
+        """One training reference."""
+        return {self.role: 1}
+
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
         """One frame of the range, or the key frame if there is none in the video."""
         low, high = self.sample_range
@@ -60,7 +67,7 @@ class KeyFrameInterval(ReferencePolicy):
             frames = [t for t in frames if 0 <= t < video_length]
         return {self.role: [clip(int(rng.choice(frames or [key_id])), video_length)]}
 
-    def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+    def frames(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
         """The last frame that passed the backbone, which may be the key frame itself."""
         return {self.role: [key_id - key_id % self.interval]}
 
@@ -68,8 +75,7 @@ class KeyFrameInterval(ReferencePolicy):
         """The frame that passed the backbone last, and frames to come."""
         return frame_id >= next_key or frame_id == next_key - next_key % self.interval
 
-    def inputs(self, frame_id: int, video_length: int | None,
-               video_id: Hashable = 0) -> FrameInputs:
+    def plan(self, place: FramePlace) -> FramePlan:
         """Maps of one frame in ``interval``; of all others the image alone."""
-        passes = frame_id % self.interval == 0
-        return FrameInputs(feats=passes, objects=passes)
+        passes = place.frame_id % self.interval == 0
+        return FramePlan(maps=passes, objects=passes)

@@ -58,6 +58,11 @@ class LocalWindow(ReferencePolicy):
         """Frames of the future that a key frame looks at."""
         return self.after * self.stride
 
+    @property
+    def draws(self) -> dict[str, int]:
+        """Training references of the role."""
+        return {self.role: self.sample_key + self.num_samples}
+
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
         """Distinct offsets of the window, clipped to the video (``bilateral``: inside it)."""
         if self.bilateral:
@@ -70,7 +75,7 @@ class LocalWindow(ReferencePolicy):
         offsets = [0] * self.sample_key + offsets
         return {self.role: [clip(key_id + self.stride * o, video_length) for o in offsets]}
 
-    def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+    def frames(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
         """The whole window, oldest frame first."""
         offsets = range(-self.before, self.after + 1)
         return {self.role: [clip(key_id + self.stride * o, video_length) for o in offsets]}

@@ -37,13 +37,18 @@ class PrecedingWindow(ReferencePolicy):
         self.num_samples = num_samples
         self.role = role
 
+    @property
+    def draws(self) -> dict[str, int]:
+        """Training references of the role."""
+        return {self.role: self.num_samples}
+
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
         """Distinct offsets around the middle, clipped to the video."""
         middle = max(key_id - self.distance, 0)
         offsets = draw_offsets(-self.radius, self.radius, self.num_samples, rng)
         return {self.role: [clip(middle + o, video_length) for o in offsets]}
 
-    def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+    def frames(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
         """No frames: the memory stands for them."""
         return {}
 

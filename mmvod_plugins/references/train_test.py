@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from mmdet.registry import TASK_UTILS
 
-from .base import FrameInputs, ReferencePolicy, Roles, build_references
+from mmvod_plugins.structures.frame_place import FramePlace, FramePlan
+
+from .base import ReferencePolicy, Roles, build_references
 
 
 @TASK_UTILS.register_module()
@@ -32,28 +34,22 @@ class TrainTestReferences(ReferencePolicy):
         return self.testing.lookahead
 
     @property
-    def detects_references(self) -> bool:
-        """What testing does."""
-        return self.testing.detects_references
-
-    @property
-    def trains_references(self) -> bool:
-        """What training does."""
-        return self.training.trains_references
+    def draws(self) -> dict[str, int]:
+        """The training references of one policy, and 0 for the roles of the other."""
+        return {**dict.fromkeys(self.testing.draws, 0), **self.training.draws}
 
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
         """The draws for training."""
         return self.training.sample(key_id, video_length, rng)
 
-    def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+    def frames(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
         """The references of testing."""
-        return self.testing.references(key_id, video_length, video_id)
+        return self.testing.frames(key_id, video_length, video_id)
 
     def still_needed(self, frame_id: int, next_key: int, video_id: Hashable = 0) -> bool:
         """Whether testing still needs a frame."""
         return self.testing.still_needed(frame_id, next_key, video_id)
 
-    def inputs(self, frame_id: int, video_length: int | None,
-               video_id: Hashable = 0) -> FrameInputs:
-        """What testing asks for."""
-        return self.testing.inputs(frame_id, video_length, video_id)
+    def plan(self, place: FramePlace) -> FramePlan:
+        """What testing requires."""
+        return self.testing.plan(place)

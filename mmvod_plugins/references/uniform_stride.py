@@ -36,7 +36,7 @@ class UniformStride(WholeVideo):
         super().__init__(num_frames, num_samples=num_samples, role=role, max_records=max_records)
         self.append_key = append_key
 
-    def references(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
+    def frames(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
         """The same spread for every key frame, and that frame itself with ``append_key``."""
         step = (video_length - 1) / max(self.num_frames - 1, 1)
         spread = [round(i * step) for i in range(self.num_frames)]

@@ -32,6 +32,11 @@ class WholeVideo(ReferencePolicy):
         self.num_samples = num_samples
         self.role = role
 
+    @property
+    def draws(self) -> dict[str, int]:
+        """Training references of the role."""
+        return {self.role: self.num_samples}
+
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
         """Distinct frames of the whole video."""
         return {self.role: draw_offsets(0, video_length - 1, self.num_samples, rng)}

@@ -17,15 +17,18 @@ class StreamPool:
     Args:
         policy: Policy of every stream.
         init_memory: Makes the memory of a new stream.
+        shrink: See :class:`VideoStream`.
         max_open: Streams open at once; beyond it the oldest is given up with a warning.
     """
 
     def __init__(self,
                  policy: ReferencePolicy,
                  init_memory: Callable[[], Any] = lambda: None,
+                 shrink: Callable[[Any], Any] | None = None,
                  max_open: int = 64) -> None:
         self.policy = policy
         self.init_memory = init_memory
+        self.shrink = shrink
         self.max_open = max_open
         self._streams: dict[Hashable, VideoStream] = {}
 
@@ -42,7 +45,8 @@ class StreamPool:
         if stream is None:
             if len(self._streams) >= self.max_open:
                 self._give_up(next(iter(self._streams)), f'more than {self.max_open} are open')
-            stream = VideoStream(self.policy, video_id, video_length, self.init_memory())
+            stream = VideoStream(self.policy, video_id, video_length, self.init_memory(),
+                                 self.shrink)
             self._streams[video_id] = stream
         return stream
 

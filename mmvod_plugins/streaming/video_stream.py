@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
 from mmvod_plugins.references import ReferencePolicy
@@ -26,6 +26,8 @@ class VideoStream(Generic[Record]):
         video_id: Identity of the video, which the policy may use as a seed.
         video_length: Number of frames, or None when it is not known yet (live).
         memory: What the model remembers between key frames; the stream only owns it.
+        shrink: Makes the record that stays of a frame once it was the key frame; by default the
+            record itself.
 
     Attributes:
         next_key: The key frame that is due.
@@ -39,7 +41,8 @@ class VideoStream(Generic[Record]):
                  policy: ReferencePolicy,
                  video_id: Hashable = 0,
                  video_length: int | None = None,
-                 memory: object = None) -> None:
+                 memory: object = None,
+                 shrink: Callable[[Record], Record] | None = None) -> None:
         if video_length is not None and video_length < 1:
             raise ValueError(f'video {video_id}: video_length must be at least 1, or None for live '
                              f'input, got {video_length}')
@@ -47,6 +50,7 @@ class VideoStream(Generic[Record]):
         self.video_id = video_id
         self.video_length = video_length
         self.memory = memory
+        self.shrink = shrink
         self.next_key = 0
         self.peak = 0
         self._live = video_length is None
@@ -95,6 +99,8 @@ class VideoStream(Generic[Record]):
         for old in self._eviction.excess(self._records, self.next_key):
             del self._records[old]
         self._records[frame_id] = record
+        if frame_id < self.next_key:  # loaded again, to serve as a reference alone
+            self._shrink(frame_id)
         self._arrived += 1
         self.peak = max(self.peak, len(self._records))
         if not self._live:
@@ -107,6 +113,7 @@ class VideoStream(Generic[Record]):
             yield self._records[self.next_key], references
             for frame_id in self._eviction.expired(self._records, self.next_key):
                 del self._records[frame_id]
+            self._shrink(self.next_key)
             self.next_key += 1
 
     def close(self) -> Iterator[Complete]:
@@ -121,6 +128,10 @@ class VideoStream(Generic[Record]):
             return []
         needed = self.policy.needed(self.next_key, self.video_length, self.video_id)
         return sorted(set(needed).difference(self._records))
+
+    def _shrink(self, frame_id: int) -> None:
+        if self.shrink is not None and frame_id in self._records:
+            self._records[frame_id] = self.shrink(self._records[frame_id])
 
     def _check(self, frame_id: int) -> None:
         if self._live and frame_id != self._arrived:
@@ -146,6 +157,6 @@ class VideoStream(Generic[Record]):
             if self._arrived <= self.next_key + self.policy.lookahead:
                 return None
             length = self._arrived
-        roles = self.policy.references(self.next_key, length, self.video_id)
+        roles = self.policy.frames(self.next_key, length, self.video_id)
         there = all(frame_id in self._records for ids in roles.values() for frame_id in ids)
         return roles if there else None

@@ -1,8 +1,20 @@
-"""Data structures: objects of a frame, records of frames, detections of a video."""
+"""Data structures: places and records of frames, objects of a frame, detections of a video."""
 
-from .frame_record import FrameRecord
+from .frame_place import FramePlace, FramePlan
+from .frame_record import FrameRecord, Maps, References, in_temporal_order, place_of
 from .object_features import ObjectFeatures
 from .object_storage import ObjectStorage
 from .video_detections import VideoDetections
 
-__all__ = ['FrameRecord', 'ObjectFeatures', 'ObjectStorage', 'VideoDetections']
+__all__ = [
+    'FramePlace',
+    'FramePlan',
+    'FrameRecord',
+    'Maps',
+    'ObjectFeatures',
+    'ObjectStorage',
+    'References',
+    'VideoDetections',
+    'in_temporal_order',
+    'place_of',
+]

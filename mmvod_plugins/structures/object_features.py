@@ -11,19 +11,21 @@ from torch import Tensor
 
 @dataclass
 class ObjectFeatures:
-    """Objects of one or several frames: proposals of a two-stage detector, points of a dense one.
+    """Objects of one or several frames: proposals, points of a dense detector, queries.
 
     Attributes:
         boxes: (N, 4), ``(x1, y1, x2, y2)`` in pixels of the network input.
-        feats: (N, C), embeddings.
-        scores: (N,), descending within one frame.
+        feats: (N, ..., C), embeddings; one block of C for every stage of a cascade, (N, S, C).
+        scores: (N,), or None where they are not known. They descend within a frame, except among
+            the key objects of a training step, which come in the order of the sampler: true boxes,
+            whose score is 1, and positives first.
         frame_ids: (N,), int64, the frame that each object comes from.
         labels: (N,), int64, or None.
     """
 
     boxes: Tensor
     feats: Tensor
-    scores: Tensor
+    scores: Tensor | None
     frame_ids: Tensor
     labels: Tensor | None = None
 
@@ -44,8 +46,12 @@ class ObjectFeatures:
         return self[:k]
 
     def with_feats(self, feats: Tensor) -> ObjectFeatures:
-        """The same objects with other embeddings, (N, C')."""
+        """The same objects with other embeddings, (N, ...)."""
         return ObjectFeatures(self.boxes, feats, self.scores, self.frame_ids, self.labels)
+
+    def block(self, index: int) -> ObjectFeatures:
+        """The same objects with one block (N, C) of their embeddings (N, S, C)."""
+        return self.with_feats(self.feats[:, index])
 
     def detach(self) -> ObjectFeatures:
         """The same objects cut off from the graph."""
@@ -66,18 +72,18 @@ class ObjectFeatures:
         """The objects of several frames, in order.
 
         Raises:
-            ValueError: If there is nothing to concatenate, or only some parts have labels.
+            ValueError: If there is nothing to concatenate, or only some parts have labels or
+                scores.
         """
         if not parts:
             raise ValueError('nothing to concatenate: pass at least one ObjectFeatures')
-        labels = [part.labels for part in parts if part.labels is not None]
-        if labels and len(labels) < len(parts):
-            raise ValueError(f'{len(labels)} of {len(parts)} parts have labels: all or none')
-        return ObjectFeatures(
-            torch.cat([part.boxes for part in parts]), torch.cat([part.feats for part in parts]),
-            torch.cat([part.scores for part in parts]),
-            torch.cat([part.frame_ids for part in parts]),
-            torch.cat(labels) if labels else None)
+        joined: dict[str, Tensor | None] = {}
+        for name in vars(parts[0]):
+            values = [value for part in parts if (value := getattr(part, name)) is not None]
+            if values and len(values) < len(parts):
+                raise ValueError(f'{len(values)} of {len(parts)} parts have {name}: all or none')
+            joined[name] = torch.cat(values) if values else None
+        return ObjectFeatures(**joined)
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> ObjectFeatures:
         return ObjectFeatures(**{

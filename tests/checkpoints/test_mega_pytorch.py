@@ -59,7 +59,7 @@ def published_name(name, rdn=False):
 def published(model):
     """A model's weights as mega.pytorch would have stored them: background first."""
     weights = {'rpn.anchor_generator.cell_anchors.0': torch.zeros(6, 4)}
-    rdn = isinstance(model.roi_head and model.roi_head.aggregator, RDNAggregator)
+    rdn = isinstance(model.adapter.head and model.adapter.head.aggregator, RDNAggregator)
     for name, value in model.state_dict().items():
         if name.endswith('num_batches_tracked'):
             continue
@@ -201,7 +201,7 @@ def test_rdn_starts_from_rdn_base_and_says_what_stays_initial(content, tmp_path)
 
 def shrunk(model):
     """The same detector for two classes."""
-    head = model.roi_head.bbox_head if model.roi_head else model.detector.roi_head.bbox_head
+    head = model.adapter.head.bbox_head if model.adapter.head else model.detector.roi_head.bbox_head
     head.fc_cls = torch.nn.Linear(head.fc_cls.in_features, 3)
     head.fc_reg = torch.nn.Linear(head.fc_reg.in_features, 8)
     return model

@@ -355,8 +355,8 @@ def test_rdn_s_second_stage_starts_from_the_first_and_is_half_as_long(backbone, 
 
 
 def test_rdn_looks_18_frames_to_both_sides():
-    policy = build_references(parsed(RDN.format('r101')).model.references)
-    assert policy.references(100, 300) == {'local': list(range(82, 119))}
+    policy = build_references(parsed(RDN.format('r101')).model.policy)
+    assert policy.frames(100, 300) == {'local': list(range(82, 119))}
     rng = np.random.default_rng(0)
     for _ in range(50):
         key, *drawn = policy.sample(100, 300, rng)['local']
@@ -415,8 +415,8 @@ def test_processes_without_a_gpu_are_a_fragment(tmp_path, monkeypatch):
 def test_a_variant_looks_where_the_paper_says(variant, window, memory, pool):
     """Frames of key frame 100 of 300; the memory is drawn from the frames before the window."""
     config = parsed(MEGA.format('r101', variant))
-    policy = build_references(config.model.references)
-    roles = policy.references(100, 300)
+    policy = build_references(config.model.policy)
+    roles = policy.frames(100, 300)
     assert roles.get('local') == (window and list(window))
     assert len(roles.get('global', [])) == (pool or 0)
     rng = np.random.default_rng(0)

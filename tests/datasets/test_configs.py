@@ -30,7 +30,7 @@ def leaf(request, tmp_path):
 
 def test_a_leaf_config_names_the_policy_everywhere(leaf):
     policy = dict(type='LocalWindow', radius=3)
-    assert leaf.references == leaf.model.references == policy
+    assert leaf.references == leaf.model.policy == policy
     assert leaf.train_dataloader.dataset.pipeline[0].references == policy
     assert leaf.val_dataloader.sampler.references == policy
     assert leaf.test_dataloader.sampler.references == policy
@@ -42,9 +42,9 @@ def test_a_leaf_of_a_leaf_replaces_the_policy(leaf, tmp_path):
     path = tmp_path / 'variant.py'
     text = LEAF.format(base='method.py').replace("'LocalWindow', radius=3", "'GlobalShuffle'")
     path.write_text(text.replace('model = dict(references=references)',
-                                 '_base_.model.references = references'))
+                                 '_base_.model.policy = references'))
     variant = Config.fromfile(path)
-    assert variant.references == variant.model.references == dict(type='GlobalShuffle')
+    assert variant.references == variant.model.policy == dict(type='GlobalShuffle')
     assert variant.test_dataloader.sampler.references == dict(type='GlobalShuffle')
 
 

@@ -73,7 +73,7 @@ def test_a_pipeline_with_another_policy_is_refused(hook, loader, wrap):
     place = 'train_dataloader.dataset.dataset' if wrap == 'repeat' else 'train_dataloader.dataset'
     with pytest.raises(ValueError, match='two reference policies') as error:
         hook.before_train(runner(train=loader(GlobalShuffle(2), 'train', wrap)))
-    for part in ('model.references is LocalWindow', f'{place}.pipeline[1].references is GlobalSh'):
+    for part in ('model.policy is LocalWindow', f'{place}.pipeline[1].references is GlobalSh'):
         assert part in str(error.value)
 
 

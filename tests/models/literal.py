@@ -11,8 +11,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from mmvod_plugins.models.aggregators import MEGAAggregator, RDNAggregator
 from mmvod_plugins.models.layers import RelationModule
-from mmvod_plugins.models.roi_heads import MEGAAggregator, RDNAggregator
 from mmvod_plugins.structures import ObjectFeatures
 
 
@@ -110,7 +110,7 @@ def full_model(
 def training_step(mega: MEGAAggregator, key: ObjectFeatures,
                   roles: dict[str, list[ObjectFeatures]]) -> Tensor:
     """Section 4.3: the base model on the memory frames, then the full model on the clip."""
-    best = {role: [frame.top(mega.reference_topk) for frame in frames]
+    best = {role: [frame.top(mega.needs.topk) for frame in frames]
             for role, frames in roles.items()}
     pool, memory = best.get('global', []), []
     if best.get('memory') and mega.memory_size and len(mega.local_relations):
@@ -118,7 +118,7 @@ def training_step(mega: MEGAAggregator, key: ObjectFeatures,
             memory = base_model(mega, best['memory'], pool)
             # A memory of T_m frames holds no more while training either.
             memory = [[frame.detach() for frame in level][-mega.memory_size:] for level in memory]
-    local = best.get('local') or [key.top(mega.reference_topk)]
+    local = best.get('local') or [key.top(mega.needs.topk)]
     return full_model(mega, key, local, pool, memory)[0].feats
 
 
@@ -130,7 +130,7 @@ class InferenceSteps:
         self.memory: list[list[ObjectFeatures]] = [[] for _ in mega.local_relations]
 
     def __call__(self, key: ObjectFeatures, roles: dict[str, list[ObjectFeatures]]) -> Tensor:
-        topk = self.mega.reference_topk
+        topk = self.mega.needs.topk
         local, pool = ([frame.top(topk) for frame in roles.get(role, [])]
                        for role in ('local', 'global'))
         out, levels = full_model(self.mega, key, local, pool, self.memory)
@@ -142,7 +142,7 @@ class InferenceSteps:
 
 def rdn(module: RDNAggregator, key: ObjectFeatures, window: list[ObjectFeatures]) -> Tensor:
     """RDN's basic and advanced stage; the window's objects stay as they are."""
-    frames = [frame.top(module.reference_topk) for frame in window or [key]]
+    frames = [frame.top(module.needs.topk) for frame in window or [key]]
     support = ObjectFeatures.cat(frames)
     for i, relation_module in enumerate(module.base_relations):
         key = fc_relu(module.base_transforms[i - 1], key) if i else key

@@ -17,15 +17,22 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 import mmvod_plugins
-from mmvod_plugins.models import Aggregator, TemporalNeck, VideoDetector
-from mmvod_plugins.models.necks import EnhancedMaps
+from mmvod_plugins.models import (
+    Aggregator,
+    NeckStep,
+    Needs,
+    STMMNeck,
+    TemporalNeck,
+    VideoDetector,
+)
+from mmvod_plugins.references import WINDOW_ROLE
 from mmvod_plugins.structures import FrameRecord, ObjectFeatures
 
+from .records import record_of
 from .tiny import batch, sample_of, tiny_model, video
 
 CHANNELS = 16
-MOTION = dict(type='FlowNetSimple', base_channels=2,
-              img_norm=dict(mean=[120.0] * 3, std=[60.0] * 3, input_mean=[0.45] * 3))
+MOTION = dict(type='FlowNetSimple', base_channels=2)
 #: Constructor arguments of every registered class, for maps and objects of 16 channels.
 SETTINGS = {
     'DFFNeck': dict(motion=MOTION),
@@ -54,23 +61,25 @@ class ExampleNeck(TemporalNeck):
         super().__init__()
         self.gate = nn.Conv2d(channels, channels, 1)
 
-    def encode(self, image, sample, feats):
+    needs = Needs(of_key=frozenset({'maps', 'image'}), of_references=frozenset({'maps', 'image'}))
+
+    def encode(self, record, image):
         return {'brightness': image.mean(dim=(2, 3), keepdim=True)}
 
     def init_memory(self):
         return []
 
-    def forward(self, key, references, memory):
-        records = references.get('local') or [key]
+    def enhance(self, key, references, memory):
+        records = references['local']
         own = key.extras['brightness']
-        maps = [record.feats[0] * (record.extras['brightness'] / own).mean() for record in records]
+        maps = [record.maps[0] * (record.extras['brightness'] / own).mean() for record in records]
         maps += (memory or [])[-1:]
         gates = torch.stack([self.gate(part) for part in maps]).sigmoid()
         feats = (torch.stack(maps) * gates).mean(0)
-        return EnhancedMaps((feats, ), to_memory=feats)
+        return NeckStep((feats, ), to_memory=feats)
 
-    def write(self, memory, enhanced, detections):
-        memory.append(enhanced.to_memory.detach().clone())
+    def write(self, memory, step, found):
+        memory.append(step.to_memory.detach().clone())
 
 
 def registered(kind):
@@ -107,10 +116,10 @@ def frame(part, frame_id):
     generator = torch.Generator().manual_seed(frame_id)
     if isinstance(part, TemporalNeck):
         feats = torch.randn(1, CHANNELS, 6, 8, generator=generator).double()
-        image = torch.randn(1, 3, 96, 128, generator=generator).double()
-        sample = sample_of(frame_id, 9, (90, 120))
-        extras = part.encode(image, sample, (feats, ))
-        return FrameRecord(frame_id, sample, (feats, ), extras=extras)
+        image = 60 * torch.randn(1, 3, 96, 128, generator=generator).double() + 110
+        record = record_of(sample_of(frame_id, 9, (90, 120)), (feats, ))
+        record.extras.update(part.encode(record, image))
+        return record
     corner = 60 * torch.rand(7, 2, generator=generator)
     return ObjectFeatures(
         torch.cat([corner, corner + 9 + 20 * torch.rand(7, 2, generator=generator)], 1).double(),
@@ -121,31 +130,35 @@ def frame(part, frame_id):
 
 def clip(part, key_id, roles=None):
     """References of all roles that the part knows."""
-    first = key_id - 2 if getattr(part, 'causal', False) else key_id
-    return {role: [frame(part, (first + 3 * i + j) % 9) for j in range(3)]
-            for i, role in enumerate(sorted(part.roles if roles is None else roles))}
+    number = 1 if type(part).__name__ in LAST_ALONE else 3
+    if isinstance(part, STMMNeck) and not part.bidirectional:
+        key_id -= 2  # looks at no frame after the key frame
+    return {role: [frame(part, (key_id + 3 * i + j) % 9) for j in range(number)]
+            for i, role in enumerate(sorted(part.needs.roles - {WINDOW_ROLE} if roles is None
+                                            else roles))}
 
 
 def streaming_roles(part):
     """While testing, a memory stands for roles that exist in training alone, or for them all."""
-    if getattr(part, 'causal', False):
+    if isinstance(part, STMMNeck) and not part.bidirectional:
         return frozenset()
-    return part.roles - part.detached_roles
+    return part.needs.roles - part.needs.detached_roles - {WINDOW_ROLE}
 
 
 def tensors_of(item):
     """Every tensor that can be changed in a frame."""
     if isinstance(item, ObjectFeatures):
         return [item.boxes, item.feats, item.scores, item.frame_ids]
-    return [*item.feats, *item.extras.values()]
+    return [*item.maps, *item.extras.values()]
 
 
 def maps_of(result):
-    return result.feats if isinstance(result.feats, tuple) else (result.feats, )
+    """Maps of a step of a neck, or features of a step of an aggregator."""
+    return result.maps if isinstance(result, NeckStep) else (result.feats, )
 
 
 def features_of(item):
-    return item.feats if isinstance(item.feats, tuple) else (item.feats, )
+    return item.maps if isinstance(item, FrameRecord) else (item.feats, )
 
 
 @torch.no_grad()
@@ -154,9 +167,10 @@ def stream(part, length=6, offset=0, spoil=False):
     memory, out = part.init_memory(), []
     for key_id in range(offset, offset + length):
         key, references = frame(part, key_id), clip(part, key_id, streaming_roles(part))
-        result = part(key, references, memory)
+        result = part(key, references or part.needs.alone(key), memory)
         out.append([level.clone() for level in maps_of(result)])
-        part.write(memory, result, sample_of(key_id, length))
+        if memory is not None:
+            part.write(memory, result, None)
         if spoil:
             for item in [key, *(item for items in references.values() for item in items)]:
                 for tensor in tensors_of(item):
@@ -178,8 +192,6 @@ def test_shape_in_is_shape_out(cls):
     key = frame(part, 4)
     result = part(key, clip(part, 4), None)
     assert [x.shape for x in maps_of(result)] == [x.shape for x in features_of(key)]
-    if isinstance(part, Aggregator):
-        assert result.feats.shape[1] == part.out_channels
 
 
 @every_part
@@ -201,7 +213,7 @@ def test_detached_roles_get_no_gradient_and_others_do(cls):
     for role, items in references.items():
         for item in items[-1:] if type(part).__name__ in LAST_ALONE else items:
             got = [x.grad is not None and bool(x.grad.abs().sum() > 0) for x in features_of(item)]
-            assert all(got) if role not in part.detached_roles else not any(got), role
+            assert all(got) if role not in part.needs.detached_roles else not any(got), role
 
 
 @every_part
@@ -212,8 +224,9 @@ def test_inputs_stay_as_they_are(cls):
     before = [[x.clone() for x in tensors_of(item)] for item in items]
     part(key, references, part.init_memory())
     assert_equal([tensors_of(item) for item in items], before)
+    number = 1 if type(part).__name__ in LAST_ALONE else 3
     assert {role: len(frames) for role, frames in references.items()} == dict.fromkeys(
-        part.roles, 3)
+        part.needs.roles - {WINDOW_ROLE}, number)
 
 
 @every_part
@@ -249,7 +262,8 @@ def test_one_frame_video(cls):
     """Every role names the key frame itself, as the policies do; or there is no reference."""
     part = build(cls)
     key = frame(part, 0)
-    for references in ({}, {role: [key] for role in streaming_roles(part)}):
+    for references in (part.needs.alone(key), {role: [key] for role in streaming_roles(part)}):
+        references = references or part.needs.alone(key)
         result = part(key, references, part.init_memory())
         assert all(torch.isfinite(level).all() for level in maps_of(result))
         assert [x.shape for x in maps_of(result)] == [x.shape for x in features_of(key)]
@@ -259,8 +273,9 @@ def test_one_frame_video(cls):
 def test_one_frame_in_training_gives_every_parameter_a_gradient(cls):
     part = build(cls).train()
     key = frame(part, 0)
-    clips = [{role: [key] for role in part.roles}]
-    clips += [{}] * isinstance(part, TemporalNeck)  # a RoI head gives an aggregator the key itself
+    clips = [{role: [key] for role in part.needs.roles - {WINDOW_ROLE}}]
+    # without references a RoI head gives an aggregator the key objects in another order
+    clips += [part.needs.alone(key)] * isinstance(part, TemporalNeck)
     for references in clips:
         part.zero_grad()
         sum(x.square().sum() for x in maps_of(part(key, references, None))).backward()
@@ -274,7 +289,7 @@ def test_changed_frame_size_is_refused(cls):
         part.encode = lambda *_: {}  # for other maps, but no key frame gets as far
         model.temporal_neck = part
     else:
-        model.roi_head.aggregator = part
+        model.adapter.head.aggregator = part
     model.test_step(batch(video(6), [0]))
     with pytest.raises(ValueError, match='frames of a video need one size'):
         model.test_step(batch(video(6, shape=(48, 64)), [1]))
@@ -284,9 +299,10 @@ def test_changed_frame_size_is_refused(cls):
 @torch.no_grad()
 def test_roles_may_be_missing(cls):
     part = build(cls)
-    for role in part.roles:
+    for role in part.needs.roles - {WINDOW_ROLE}:
         references = clip(part, 4)
         references.pop(role)
+        references = references or part.needs.alone(frame(part, 4))
         assert all(torch.isfinite(x).all() for x in maps_of(part(frame(part, 4), references, None)))
 
 
@@ -299,9 +315,11 @@ def test_memory_is_bounded(cls):
         pytest.skip('the example keeps everything')
     sizes, memory = [], part.init_memory()
     for key_id in range(40):
-        references = clip(part, key_id, streaming_roles(part))
-        result = part(frame(part, key_id % 9), references, memory)
-        part.write(memory, result, sample_of(key_id, 40))
+        key = frame(part, key_id % 9)
+        references = clip(part, key_id, streaming_roles(part)) or part.needs.alone(key)
+        result = part(key, references, memory)
+        if memory is not None:
+            part.write(memory, result, None)
         sizes.append(held(memory))
     assert max(sizes[20:]) == sizes[20]
 
@@ -317,6 +335,12 @@ def held(item):
     if hasattr(item, '__iter__') and not isinstance(item, str):
         return sum(map(held, item))
     return 0
+
+
+def records(objects):
+    """Records of frames from their objects, by role."""
+    return {role: [record_of(sample_of(int(part.frame_ids[0]), 9), objects=part) for part in parts]
+            for role, parts in objects.items()}
 
 
 @pytest.mark.parametrize('cls', AGGREGATORS, ids=lambda cls: cls.__name__)
@@ -338,7 +362,7 @@ def test_result_does_not_depend_on_the_batch(cls):
     samples = [sample_of(t, 9) for t in (1, 2)]
     for sample in samples:
         sample.gt_instances.bboxes = sample.gt_instances.bboxes.double()
-    references = [clip(head.aggregator, 1), clip(head.aggregator, 5)]
+    references = [records(clip(head.aggregator, t)) for t in (1, 5)]
 
     head.loss((maps, ), proposals, samples, references)
     for i in range(2):

@@ -6,9 +6,9 @@ from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
-from mmvod_plugins.models.detection_options import DetectionOptions, select_detections
+from mmvod_plugins.models.aggregators import RelationStage
 from mmvod_plugins.models.layers import RelationModule
-from mmvod_plugins.models.roi_heads.aggregator import RelationStage
+from mmvod_plugins.models.selection import OutputOptions, select_detections
 from mmvod_plugins.structures import ObjectFeatures
 
 from .tiny import detect, tiny_config, tiny_model, video
@@ -27,7 +27,7 @@ def raw(per_class=False):
 
 
 def test_default_is_what_mmdet_does():
-    found = select_detections(raw(), TEST_CFG, DetectionOptions())
+    found = select_detections(raw(), TEST_CFG, OutputOptions())
     assert found.labels.tolist() == [1, 0, 1]
     torch.testing.assert_close(found.scores, torch.tensor([0.9, 0.6, 0.3]))
     assert set(found.keys()) == {'bboxes', 'scores', 'labels'}
@@ -35,27 +35,27 @@ def test_default_is_what_mmdet_does():
 
 @pytest.mark.parametrize('per_class', [False, True], ids=['one box', 'a box per class'])
 def test_without_nms_every_class_above_the_threshold_is_a_detection(per_class):
-    options = DetectionOptions(nms=False, class_scores=True)
+    options = OutputOptions(nms=False, class_scores=True)
     found = select_detections(raw(per_class), TEST_CFG, options)
-    assert found.objects.tolist() == [2, 0, 1, 0, 1, 2]
+    assert found.proposal_ids.tolist() == [2, 0, 1, 0, 1, 2]
     assert found.labels.tolist() == [1, 0, 0, 1, 1, 0]
     torch.testing.assert_close(found.scores, torch.tensor([0.9, 0.6, 0.5, 0.3, 0.01, 0.002]))
-    torch.testing.assert_close(found.class_scores, raw().scores[found.objects, :2])
+    torch.testing.assert_close(found.class_scores, raw().scores[found.proposal_ids, :2])
     shift = 100 * found.labels[:, None] if per_class else 0
-    torch.testing.assert_close(found.bboxes, raw().bboxes[found.objects] + shift)
+    torch.testing.assert_close(found.bboxes, raw().bboxes[found.proposal_ids] + shift)
 
 
 def test_class_scores_come_with_nms_too():
-    plain = select_detections(raw(), TEST_CFG, DetectionOptions())
-    found = select_detections(raw(), TEST_CFG, DetectionOptions(class_scores=True))
+    plain = select_detections(raw(), TEST_CFG, OutputOptions())
+    found = select_detections(raw(), TEST_CFG, OutputOptions(class_scores=True))
     assert torch.equal(found.bboxes, plain.bboxes)
-    assert found.objects.tolist() == [2, 0, 0]
+    assert found.proposal_ids.tolist() == [2, 0, 0]
 
 
 def test_no_proposals_give_no_detections():
     empty = InstanceData(bboxes=torch.zeros(0, 4), scores=torch.zeros(0, 3))
     for nms in (True, False):
-        found = select_detections(empty, TEST_CFG, DetectionOptions(nms=nms, class_scores=True))
+        found = select_detections(empty, TEST_CFG, OutputOptions(nms=nms, class_scores=True))
         assert len(found) == 0
         assert found.class_scores.shape == (0, 2)
 
@@ -119,7 +119,7 @@ def test_options_do_not_change_the_detections_that_nms_leaves(method):
 def test_everything_without_nms(method):
     _, detailed = options_model(method, nms=False, score_thr=0.0, class_scores=True)
     rows = detect(detailed, video(2))[0].pred_instances
-    proposals = int(rows.objects.max()) + 1
+    proposals = int(rows.proposal_ids.max()) + 1
     assert len(rows) == proposals * rows.class_scores.shape[1]
 
 
@@ -127,10 +127,10 @@ def test_relation_weights_lead_to_the_next_frame():
     plain, detailed = options_model(relations=True)
     frames = video(4)
     found = detect(detailed, frames)
-    topk = detailed.roi_head.aggregator.reference_topk
+    topk = detailed.adapter.head.needs.topk
     assert [s.relations.shape[1] for s in found] == [topk, topk, topk, 0]
     assert all((s.relations.sum(1) <= 1 + 1e-5).all() and (s.relations >= 0).all() for s in found)
-    assert all(s.pred_instances.objects.max() < len(s.relations) for s in found)
+    assert all(s.pred_instances.proposal_ids.max() < len(s.relations) for s in found)
     for before, after in zip(detect(plain, frames), found, strict=True):
         assert torch.equal(before.pred_instances.scores, after.pred_instances.scores)
 
@@ -163,7 +163,7 @@ def test_dense_detectors_return_everything_too():
 
 @pytest.mark.parametrize(('config', 'word'), [
     (dict(detector=DENSE, detections=dict(class_scores=True)), 'dense detector'),
-    (dict(detector=DENSE, detections=dict(relations=True)), 'TemporalRoIHead'),
+    (dict(detector=DENSE, detections=dict(relations=True)), 'needs a temporal head'),
 ], ids=['class scores of a dense head', 'relations without an aggregator'])
 def test_what_a_detector_does_not_have_is_refused(config, word):
     with pytest.raises(ValueError, match=word):

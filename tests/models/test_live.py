@@ -10,14 +10,13 @@ from .tiny import MEGA, ONLINE, WINDOW, batch, detect, numbers, tiny_model, vide
 
 def live(model, frames):
     """Detect as a camera's loop does; yields the frames that each step gives."""
-    stream = VideoStream(model.references, video_length=None, memory=model.init_memory())
+    stream = VideoStream(model.policy, video_length=None, memory=model.init_memory(),
+                         shrink=model.encoder.shrink)
     for frame_id in range(len(frames)):
         data = model.data_preprocessor(batch(frames, [frame_id]), False)
-        sample = data['data_samples'][0][0]
-        sample.set_metainfo({'batch_input_shape': sample.img_shape})
-        [record] = model.encode(data['inputs'][:, 0], [sample])
-        yield [result[0] for result in model.advance(stream, record)]
-    yield [result[0] for result in model.detect_ready(stream.close(), stream.memory)]
+        [record] = model.encode(data['inputs'], data['data_samples'])
+        yield model.advance(stream, record)
+    yield model.detect_ready(stream.close(), stream.memory)
 
 
 @torch.no_grad()
@@ -37,4 +36,4 @@ def test_live_input_gives_the_detections_of_the_whole_video(references, delay):
 def test_a_shuffle_of_the_whole_video_refuses_live_input():
     model = tiny_model(references=MEGA)
     with pytest.raises(ValueError, match=r'GlobalShuffle needs the whole video.*CausalWindow'):
-        VideoStream(model.references, video_length=None)
+        VideoStream(model.policy, video_length=None)

@@ -1,5 +1,7 @@
 """Windows whose every frame is detected: pooled before suppression, trained on all frames."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -10,12 +12,12 @@ from mmdet.registry import MODELS
 from mmdet.structures import TrackDataSample
 from torch.nn import functional
 
-from mmvod_plugins.models import TemporalNeck, detector_steps
-from mmvod_plugins.models.checks import check_windows
-from mmvod_plugins.models.detection_options import DetectionOptions
-from mmvod_plugins.models.necks import EnhancedMaps
-from mmvod_plugins.structures import FrameRecord
+from mmvod_plugins.models import NeckStep, TemporalNeck
+from mmvod_plugins.models.checks import check_roles
+from mmvod_plugins.models.selection import OutputOptions
+from mmvod_plugins.references import build_references
 
+from .records import record_of
 from .test_live import live
 from .tiny import batch, detect, numbers, tiny_config, training_batch, video
 from .tiny_stmn import CENTRED, KINDS, ONLINE, WIDTH, WINDOWS, stmn_config, stmn_model
@@ -41,7 +43,14 @@ def one_by_one(kind, references=None, **settings):
 
 def records_of(model, frames):
     data = model.data_preprocessor(batch(frames, range(len(frames))), False)
-    return list(model.encode_all(data['inputs'], data['data_samples']))
+    return list(model.encode(data['inputs'], data['data_samples']))
+
+
+def enhanced_records(model, records):
+    """Records of a window with enhanced maps."""
+    [steps] = model.temporal_neck.enhance_windows([records])
+    return [dataclasses.replace(record, maps=step.maps)
+            for record, step in zip(records, steps, strict=True)]
 
 
 def assert_detections(samples):
@@ -67,12 +76,9 @@ def test_detections_are_those_of_all_windows_suppressed_once(kind):
     records = records_of(model, frames)
     raw = {t: [] for t in range(9)}
     for window in OF_NINE:
-        [every] = model.temporal_neck.enhance_all([[records[t] for t in window]])
-        feats = tuple(torch.cat(level) for level in zip(*every, strict=True))
-        found = detector_steps.predict_raw(model.detector, feats,
-                                           [records[t].sample for t in window], True,
-                                           DetectionOptions())
-        for t, part in zip(window, found, strict=True):
+        every = enhanced_records(model, [records[t] for t in window])
+        maps = tuple(torch.cat(level) for level in zip(*(r.maps for r in every), strict=True))
+        for t, part in zip(window, model.adapter.raw(maps, every, OutputOptions()), strict=True):
             raw[t].append(part)
     assert [len(parts) for parts in raw.values()] == [1, 1, 2, 2, 3, 2, 2, 1, 1]
     for t, sample in enumerate(detect(model, frames)):
@@ -105,17 +111,18 @@ def test_the_rpn_of_r_fcn_sees_every_frame_once():
 def test_padding_of_a_batch_does_not_enter_the_memories():
     model = one_by_one('rfcn_r101')
     neck, [record] = model.temporal_neck, records_of(model, video(1))
-    wide = FrameRecord(0, record.sample.new(),
-                       tuple(functional.pad(level, (0, 3, 0, 2)) for level in record.feats))
-    height, width = record.feats[-1].shape[-2:]
+    wide = record_of(record.sample.new(),
+                     tuple(functional.pad(level, (0, 3, 0, 2)) for level in record.maps))
+    height, width = record.maps[-1].shape[-2:]
     wide.sample.set_metainfo(dict(pad_shape=(height * 16, width * 16),
                                   batch_input_shape=((height + 2) * 16, (width + 3) * 16)))
-    [[alone]], [[padded]] = neck.enhance_all([[record]]), neck.enhance_all([[wide]])
-    assert padded[-1].shape == wide.feats[-1].shape
-    torch.testing.assert_close(padded[-1][..., :height, :width], alone[-1])
-    assert padded[-1][..., height:, :].abs().sum() == 0
-    enhanced = neck(wide, {'local': [wide]}, None).feats[-1]
-    torch.testing.assert_close(enhanced, padded[-1])
+    [[alone]], [[padded]] = neck.enhance_windows([[record]]), neck.enhance_windows([[wide]])
+    padded, alone = padded.maps[-1], alone.maps[-1]
+    assert padded.shape == wide.maps[-1].shape
+    torch.testing.assert_close(padded[..., :height, :width], alone)
+    assert padded[..., height:, :].abs().sum() == 0
+    enhanced = neck(wide, {'local': [wide]}, None).maps[-1]
+    torch.testing.assert_close(enhanced, padded)
 
 
 @every_kind
@@ -123,9 +130,13 @@ def test_padding_of_a_batch_does_not_enter_the_memories():
 def test_a_single_window_is_suppressed_as_mmdet_does(kind):
     model, frames = one_by_one(kind), video(1)
     [record] = records_of(model, frames)
-    [[feats]] = model.temporal_neck.enhance_all([[record]])
-    [expected] = detector_steps.predict(model.detector, feats, [record.sample], True,
-                                        DetectionOptions())
+    [[step]] = model.temporal_neck.enhance_windows([[record]])
+    detector = model.detector
+    if kind == RETINA:
+        [expected] = detector.bbox_head.predict(step.maps, [record.sample], rescale=True)
+    else:
+        proposals = detector.rpn_head.predict(step.maps, [record.sample], rescale=False)
+        [expected] = detector.roi_head.predict(step.maps, proposals, [record.sample], rescale=True)
     [found] = detect(model, frames)
     assert len(expected)
     torch.testing.assert_close(found.pred_instances.bboxes, expected.bboxes, rtol=0, atol=0)
@@ -137,20 +148,20 @@ def test_a_single_window_is_suppressed_as_mmdet_does(kind):
 def test_each_frame_passes_the_network_once_and_each_window_the_recurrence(references, recurrences,
                                                                          monkeypatch):
     model = one_by_one(RFCN, references)
-    calls = dict(backbone=0, enhance_all=0, level=0)
+    calls = dict(backbone=0, enhance_windows=0, level=0)
     model.detector.backbone.register_forward_hook(
         lambda *_: calls.update(backbone=calls['backbone'] + 1))
     model.temporal_neck.levels[0].register_forward_hook(
         lambda *_: calls.update(level=calls['level'] + 1))
-    enhance_all = model.temporal_neck.enhance_all
+    enhance_windows = model.temporal_neck.enhance_windows
 
     def counted(windows):
-        calls['enhance_all'] += len(windows)
-        return enhance_all(windows)
+        calls['enhance_windows'] += len(windows)
+        return enhance_windows(windows)
 
-    monkeypatch.setattr(model.temporal_neck, 'enhance_all', counted)
+    monkeypatch.setattr(model.temporal_neck, 'enhance_windows', counted)
     found = detect(model, video(9))
-    assert calls == dict(backbone=9, enhance_all=recurrences, level=recurrences)
+    assert calls == dict(backbone=9, enhance_windows=recurrences, level=recurrences)
     assert [sample.frame_id for sample in found] == list(range(9))
 
 
@@ -165,7 +176,7 @@ def test_any_order_and_batch_gives_the_same_bits(kind):
 
 def test_a_bound_on_the_records_gives_the_same_detections():
     frames, bounded = video(9), one_by_one(RFCN, dict(WINDOWS, max_records=4))
-    assert len(bounded.references.schedule(9)) > 9
+    assert len(bounded.policy.schedule(9)) > 9
     assert_same(detect(bounded, frames), detect(one_by_one(RFCN), frames))
 
 
@@ -198,7 +209,7 @@ def test_nothing_waits_at_the_end_of_a_video():
     model, frames = one_by_one(RFCN), video(9)
     memory, records = model.init_memory(), records_of(model, frames)
     for t, key in enumerate(records):
-        ids = model.references.references(t, 9)
+        ids = model.policy.frames(t, 9)
         model.detect(key, {role: [records[i] for i in rows] for role, rows in ids.items()}, memory)
         assert all(t < i <= t + 4 for i in memory.pending)
     assert memory.pending == {}
@@ -235,7 +246,7 @@ def test_details_of_detections_are_pooled_too():
     rows = [sample.pred_instances for sample in detect(everything, frames)]
     num_classes = rows[0].class_scores.shape[1]
     proposals = [len(row) // num_classes for row in rows]
-    assert all(len(row) == num_classes * (int(row.objects.max()) + 1) for row in rows)
+    assert all(len(row) == num_classes * (int(row.proposal_ids.max()) + 1) for row in rows)
     # frame 2 is in two windows of the sequence 0, 2, 4, 6; frame 0 is in one
     assert proposals[2] == 2 * proposals[0]
 
@@ -251,7 +262,7 @@ def test_a_dense_head_without_suppression_pools_as_many():
 
 def training_step(model, frames, key_id):
     """The model in training, and the batch of one clip."""
-    roles = model.references.sample(key_id, len(frames), np.random.default_rng(0))
+    roles = model.policy.sample(key_id, len(frames), np.random.default_rng(0))
     data = model.data_preprocessor(training_batch(frames, key_id, roles), training=True)
     model.train()
     torch.manual_seed(3)  # of the samplers
@@ -263,8 +274,8 @@ def test_every_frame_of_a_clip_has_a_loss(kind, monkeypatch):
     model, data = training_step(stmn_model(kind), video(9), 4)
     seen = []
     monkeypatch.setattr(
-        detector_steps, 'loss',
-        lambda _, feats, samples, __: seen.append((feats, samples)) or dict(loss=feats[0].sum()))
+        model.adapter, 'loss',
+        lambda feats, samples, _: seen.append((feats, samples)) or dict(loss=feats[0].sum()))
     model(**data, mode='loss')
     [(feats, samples)] = seen
     assert [sample.frame_id for sample in samples] == [4, 6, 8]
@@ -291,9 +302,9 @@ def test_a_still_image_is_a_window_of_one_frame(kind, monkeypatch):
     calls = []
     model.detector.backbone.register_forward_hook(lambda _, args, __: calls.append(len(args[0])))
     steps = []
-    loss = detector_steps.loss
-    monkeypatch.setattr(detector_steps, 'loss',
-                        lambda *args: steps.append(len(args[2])) or loss(*args))
+    loss = model.adapter.loss
+    monkeypatch.setattr(model.adapter, 'loss',
+                        lambda *args: steps.append(len(args[1])) or loss(*args))
     value, _ = model.parse_losses(model(**data, mode='loss'))
     value.backward()
     assert (calls, steps) == ([1], [1])
@@ -310,7 +321,7 @@ def test_clips_of_a_batch_do_not_mix():
     enhanced = []
     model.detector.roi_head.reduction.register_forward_pre_hook(
         lambda _, args: enhanced.append(args[0].detach()))
-    clips = [training_batch(video(9, seed=i), 2, {'local': [4, 6]}) for i in range(2)]
+    clips = [training_batch(video(9, seed=i), 2, {'window': [4, 6]}) for i in range(2)]
     both = {key: clips[0][key] + clips[1][key] for key in clips[0]}
     for clip in (both, *clips):
         model(**model.data_preprocessor(clip, training=True), mode='loss')
@@ -332,13 +343,13 @@ def test_a_still_image_and_a_clip_in_one_batch_train_every_parameter(kind, monke
     model = stmn_model(kind)
     clips = []
     for frames, key_id in ((video(1, seed=1), 0), (video(9), 4)):
-        roles = model.references.sample(key_id, len(frames), np.random.default_rng(0))
+        roles = model.policy.sample(key_id, len(frames), np.random.default_rng(0))
         clips.append(training_batch(frames, key_id, roles))
     data = model.data_preprocessor(
         {key: clips[0][key] + clips[1][key] for key in clips[0]}, training=True)
-    steps, loss = [], detector_steps.loss
-    monkeypatch.setattr(detector_steps, 'loss',
-                        lambda *args: steps.append(len(args[2])) or loss(*args))
+    steps, loss = [], model.adapter.loss
+    monkeypatch.setattr(model.adapter, 'loss',
+                        lambda *args: steps.append(len(args[1])) or loss(*args))
     torch.manual_seed(3)  # of the samplers
     value, _ = model.parse_losses(model.train()(**data, mode='loss'))
     value.backward()
@@ -369,28 +380,24 @@ def test_autocast_trains(kind, dtype, monkeypatch):
 class KeyFrameNeck(TemporalNeck):
     """Enhances nothing but the key frame, by nothing."""
 
-    def forward(self, key, references, memory):
-        return EnhancedMaps(key.feats)
+    def enhance(self, key, references, memory):
+        return NeckStep(key.maps)
 
 
-def test_a_neck_that_enhances_key_frames_alone_is_refused():
-    model, neck = stmn_model(RFCN), KeyFrameNeck()
-    with pytest.raises(ValueError, match=r'every frame of a window.*use a neck with memories'):
-        check_windows(model.references, model.detector, neck, None)
-    with pytest.raises(ValueError, match='KeyFrameNeck enhances the key frame alone'):
-        neck.enhance_all([])
+def test_a_neck_that_does_not_know_windows_is_refused():
+    with pytest.raises(ValueError, match=r"roles \['window'\], but the model knows \['local'\]"):
+        check_roles(build_references(WINDOWS), [KeyFrameNeck()])
 
 
 def test_a_dense_head_without_boxes_before_suppression_is_refused():
-    model = stmn_model(RETINA)
+    model = one_by_one(RETINA)
     model.detector.bbox_head = MODELS.build(dict(
         type='CenterNetHead', in_channels=16, feat_channels=16, num_classes=4))
-    model.detector.bbox_head.predict_by_feat = lambda maps, batch_img_metas: []
     with pytest.raises(ValueError, match='CenterNetHead has no boxes before it'):
-        check_windows(model.references, model.detector, model.temporal_neck, None)
+        detect(model, video(5))
 
 
-def test_a_temporal_roi_head_is_refused():
+def test_a_head_that_does_not_know_windows_is_refused():
     config = tiny_config('mega', WINDOWS)
     config.temporal_neck = dict(type='STMMNeck', in_channels=32, channels=16)
     with pytest.raises(ValueError, match='and TemporalRoIHead in the key frame alone'):
@@ -399,6 +406,6 @@ def test_a_temporal_roi_head_is_refused():
 
 def test_clips_of_another_policy_are_refused():
     model = stmn_model(RFCN)
-    data = model.data_preprocessor(training_batch(video(9), 4, {'local': [6]}), training=True)
-    with pytest.raises(ValueError, match=r'give model\.references and Sample'):
+    data = model.data_preprocessor(training_batch(video(9), 4, {'window': [6]}), training=True)
+    with pytest.raises(ValueError, match=r"name the policy in model\.references"):
         model.train()(**data, mode='loss')

@@ -232,7 +232,7 @@ def training_batch(frames: Tensor, key_id: int, roles: dict[str, list[int]],
 def detect(model: VideoDetector, frames: Tensor, order: list[int] | None = None,
            batch_size: int = 1, **meta: Any) -> list[DetDataSample]:
     """Run a video through ``test_step``; return the samples as they come out."""
-    order = model.references.schedule(len(frames), meta.get('video_id', 0)) if order is None \
+    order = model.policy.schedule(len(frames), meta.get('video_id', 0)) if order is None \
         else order
     out = []
     for start in range(0, len(order), batch_size):

@@ -14,7 +14,8 @@ from mmengine.config import Config
 from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor, nn
 
-from mmvod_plugins.models import VideoDetector, detector_steps
+from mmvod_plugins.models import VideoDetector
+from mmvod_plugins.models.adapters import TwoStageAdapter
 from mmvod_plugins.references import ComposedReferences, GlobalShuffle, LocalWindow, ReferencePolicy
 
 from .golden import ROOT, load, meta, published_weights
@@ -58,7 +59,7 @@ class LoaderTrap(ReferencePolicy):
 
     def references(self, key_id, video_length, video_id=0):
         true_length = max(video_length - 1, 1)
-        roles = self.policy.references(min(key_id, true_length - 1), true_length, video_id)
+        roles = self.policy.frames(min(key_id, true_length - 1), true_length, video_id)
         return {**roles, 'global': [t or true_length for t in roles['global']]}
 
 
@@ -130,7 +131,7 @@ def run(model: VideoDetector, frames: np.ndarray, num_keys: int) -> dict[str, np
     restore = _record_proposals(proposals)
     try:
         done = 0
-        for frame_id in model.references.schedule(len(frames), 0):
+        for frame_id in model.policy.schedule(len(frames), 0):
             for sample in _step(model, frames, frame_id):
                 logits, deltas = (part.numpy() for part in outputs[done])
                 if done < num_keys:
@@ -153,14 +154,15 @@ def run(model: VideoDetector, frames: np.ndarray, num_keys: int) -> dict[str, np
 
 def reference_proposals(model: VideoDetector, frames: np.ndarray, frame_id: int) -> Tensor:
     """Boxes (75, 4) of a frame in its role as a reference."""
-    record = model.encode(*_network_input(model, frames, frame_id))[0]
-    return record.objects.top(model.roi_head.aggregator.reference_topk).boxes
+    [record] = model.encode(*network_input(model, frames, frame_id))
+    return record.objects.top(model.adapter.head.needs.topk).boxes
 
 
-def _network_input(model: nn.Module, frames: np.ndarray,
-                   frame_id: int) -> tuple[Tensor, list[DetDataSample]]:
+def network_input(model: nn.Module, frames: np.ndarray,
+                  frame_id: int) -> tuple[Tensor, list[TrackDataSample]]:
+    """A frame as :meth:`VideoDetector.encode` takes it."""
     data = model.data_preprocessor(_batch(frames, frame_id), training=False)
-    return data['inputs'][:, 0], [data['data_samples'][0][0]]
+    return data['inputs'], data['data_samples']
 
 
 def _batch(frames: np.ndarray, frame_id: int) -> dict[str, Any]:
@@ -183,15 +185,15 @@ def _step(model: VideoDetector, frames: np.ndarray, frame_id: int) -> list[DetDa
 
 def _record_proposals(found: dict[int, Any]) -> Callable[[], None]:
     """Note the proposals of every frame; returns what undoes it."""
-    original = detector_steps.propose
+    original = TwoStageAdapter.propose
 
-    def propose(detector, feats, samples):
-        results = original(detector, feats, samples)
-        found.update({s.frame_id: r for s, r in zip(samples, results, strict=True)})
+    def propose(adapter, maps, records):
+        results = original(adapter, maps, records)
+        found.update({r.frame_id: part for r, part in zip(records, results, strict=True)})
         return results
 
-    detector_steps.propose = propose
-    return lambda: setattr(detector_steps, 'propose', original)
+    TwoStageAdapter.propose = propose
+    return lambda: setattr(TwoStageAdapter, 'propose', original)
 
 
 def _record_memory(model: VideoDetector) -> list[list[int]]:
@@ -200,7 +202,7 @@ def _record_memory(model: VideoDetector) -> list[list[int]]:
     original = model.detect
 
     def detect(key, references, memory, rescale=True):
-        queue = memory.roi_head.read(0) if getattr(memory, 'roi_head', None) else []
+        queue = memory.head.read(0) if memory.head else []
         found.append([int(objects.frame_ids[0]) for objects in queue])
         return original(key, references, memory, rescale)
 

@@ -25,7 +25,7 @@ from mmvod_plugins.references import (
     ReferencePolicy,
     UniformStride,
 )
-from mmvod_plugins.structures import FrameRecord
+from mmvod_plugins.structures import FramePlan, FrameRecord, place_of
 
 from .golden import helper, load
 from .mega_runs import BASES, without_pretrained
@@ -82,7 +82,7 @@ class AggregationLoop(ReferencePolicy):
 
     def references(self, key_id, video_length, video_id=0):
         window = self.window
-        slots = window.references(key_id - key_id % window.stride, video_length)['local']
+        slots = window.frames(key_id - key_id % window.stride, video_length)['local']
         slots[window.before] = key_id
         return {'local': slots}
 
@@ -182,8 +182,8 @@ class Recorder:
                 lambda _, __, out: self.box.append(out)),
         ]
         head = detector.roi_head
-        if self.model.roi_head is not None:
-            self._wrap(head, 'detect', lambda key, *_: key.boxes)
+        if self.model.adapter.head is not None:
+            self._wrap(head, 'enhance', lambda key, *_: key.objects.boxes)
         else:
             self._wrap(head, 'predict_bbox', lambda _, __, proposals, *___: proposals[0].bboxes)
         if self.model.temporal_neck is not None:
@@ -218,7 +218,7 @@ def run(model: VideoDetector, frames: np.ndarray, num_steps: int) -> list[Arrays
     results: list[Arrays] = []
     loaded: dict[int, int] = {}
     with Recorder(model) as noted:
-        for frame_id in model.references.schedule(len(frames), 0):
+        for frame_id in model.policy.schedule(len(frames), 0):
             loaded[frame_id] = len(loaded)
             for result in model.test_step(batch(frames, frame_id)):
                 if isinstance(result, TrackDataSample) and len(results) < num_steps:
@@ -249,8 +249,7 @@ def run_on_proposals(model: VideoDetector, frames: np.ndarray, recorded: Arrays,
     records = {}
     for frame_id in dict.fromkeys([*frame_ids, t]):
         data = model.data_preprocessor(batch(frames, frame_id), training=False)
-        data['inputs'] = data['inputs'][:, 0]
-        records[frame_id] = model.encode(data['inputs'], [data['data_samples'][0][0]])[0]
+        [records[frame_id]] = model.encode(data['inputs'], data['data_samples'])
     key, boxes = records[t], torch.from_numpy(recorded[f'f{t:02}.proposals'])
     key.sample.proposals = InstanceData(bboxes=boxes[:, :4], scores=boxes[:, 4])
     with Recorder(model) as noted:
@@ -281,9 +280,10 @@ class RecordedProposals:
         if known is None or not np.array_equal(known, proposals):
             found = InstanceData(bboxes=torch.from_numpy(proposals[:, :4]),
                                  scores=torch.from_numpy(proposals[:, 4]))
-            objects = self.model.roi_head.embed(feats, [found], [frame_id])[0]
+            record = FrameRecord(place_of(sample), FramePlan(), sample)
+            [objects] = self.model.adapter.head.extract(feats, [found], [record])
             self._objects[frame_id] = proposals, objects
-        return FrameRecord(frame_id, sample, feats, objects)
+        return FrameRecord(place_of(sample), FramePlan(), sample, feats, objects)
 
     @torch.no_grad()
     def detect(self, recorded: Arrays, t: int, slots: list[int]) -> Arrays:
@@ -296,7 +296,7 @@ class RecordedProposals:
         ]
         key = self.record(t, arrays['proposals'])
         aligned: list[Tensor] = []
-        hook = self.model.roi_head.embedding.register_forward_hook(
+        hook = self.model.adapter.head.embedding.register_forward_hook(
             lambda _, args, __: aligned.append(args[0]))
         with Recorder(self.model) as noted:
             sample = self.model.detect(key, {'local': references}, self.model.init_memory())

@@ -10,17 +10,16 @@ from mmvod_plugins.models.layers.flow_warp import flow_warp, resize_flow
 from mmvod_plugins.models.motion import FlowNetSimple
 from mmvod_plugins.models.necks import DFFNeck, FGFANeck
 from mmvod_plugins.models.necks.fgfa_neck import cosine
-from mmvod_plugins.structures import FrameRecord
 
+from ..models.records import record_of
 from ..models.tiny import sample_of
 from . import golden, mega_runs
 from .golden import assert_near, case_name, load
 from .test_mmtracking_modules import assert_close, subcases
 
 #: MMTracking's normalisation.
-NORM = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
-            input_mean=[0.411, 0.432, 0.450])
-TINY = dict(type='FlowNetSimple', base_channels=2, img_norm=NORM)
+MEAN, STD = torch.tensor([[123.675, 116.28, 103.53], [58.395, 57.12, 57.375]]).view(2, 1, 3, 1, 1)
+TINY = dict(type='FlowNetSimple', base_channels=2)
 
 
 def t(array):
@@ -43,11 +42,12 @@ def test_flow_network(path):
     data = load(path)
     weights = golden.helper('weights').make_weights(json.loads(str(data['shapes'])),
                                                     int(data['weights_seed']))
-    network = FlowNetSimple(NORM).eval()
+    network = FlowNetSimple([0.411, 0.432, 0.450]).eval()
     network.load_state_dict({name: t(value) for name, value in weights.items()})
     for case in sorted({key.split('.')[0] for key in data if '.' in key}):
         images, shape = t(data[f'{case}.imgs']), tuple(data[f'{case}.img_shape'])
-        key, reference = (network.prepare(part, shape) for part in images.split(3, dim=1))
+        key, reference = (network.prepare(part * STD + MEAN, shape)
+                          for part in images.split(3, dim=1))
         assert_close(path, case, 'network_input', torch.cat([key, reference], dim=1),
                      t(data[f'{case}.network_input']))
         levels = network._encode(torch.cat([key, reference], dim=1))
@@ -71,14 +71,15 @@ def test_aggregation(path):
         neck.motion.predict_flow.conv.weight.zero_()
         out = neck(record(neck, 0, data['x']), {
             'local': [record(neck, i, maps[None]) for i, maps in enumerate(data['ref_x'], 1)]
-        }, None).feats[0]
+        }, None).maps[0]
         assert_close(path, case, 'out', out, data['out'])
 
 
 def record(neck, frame_id, maps):
     sample = sample_of(frame_id, 9, (64, 64))
-    return FrameRecord(frame_id, sample, (maps, ),
-                       extras=neck.encode(torch.zeros(1, 3, 64, 64), sample, (maps, )))
+    frame = record_of(sample, (maps, ))
+    frame.extras.update(neck.encode(frame, torch.zeros(1, 3, 64, 64)))
+    return frame
 
 
 # mega.pytorch ------------------------------------------------------------------------------------
@@ -115,8 +116,9 @@ def test_flow_network_of_mega(path):
     model = mega_model(path, 'dff')
     frames = mega_runs.images(path.with_name('e2e_dff.npz'))
     network = model.temporal_neck.motion
-    images = torch.cat([mega_runs._network_input(model, frames, i)[0]
+    images = torch.cat([mega_runs.network_input(model, frames, i)[0][:, 0]
                         for i in range(len(frames))])
+    images = model.encoder.pixels(images)
     for suffix, (height, width) in (('', data['size_hw']), ('_crop', data['crop_hw'])):
         seen = network.prepare(images[..., :height, :width], (int(height), int(width)))
         motion = network(*(seen[list(column)] for column in data['pairs'].T))
@@ -132,12 +134,12 @@ def test_intermediate_values_of_mega(path):
     model, frames = mega_runs.build(path), mega_runs.images(path)
     neck = model.temporal_neck
     for step in (1, 13):
-        ids = model.references.references(step, len(frames))['local']
-        records = {i: model.encode(*mega_runs._network_input(model, frames, i))[0]
+        ids = model.policy.frames(step, len(frames))['local']
+        records = {i: next(model.encode(*mega_runs.network_input(model, frames, i)))
                    for i in {*ids, step}}
         references = [records[i] for i in ids]
         motion = neck.find_motion(records[step], references)
-        warped = neck.warp(torch.cat([r.feats[0] for r in references]),
+        warped = neck.warp(torch.cat([r.maps[0] for r in references]),
                            type(motion)(motion.flow))
         assert_near(case, f'{step} flow', motion.flow, data[f'dbg_{step}_flow'])
         if isinstance(neck, DFFNeck):

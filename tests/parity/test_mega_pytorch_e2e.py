@@ -94,9 +94,9 @@ def test_reference_frames_agree(path):
     # the loader's fault shows another frame in the place of frame 0
     first = int(recorded.get('cur_frame_at_0', 0))
     for t in range(length):
-        window = [frame or first for frame in local.references(t, length)['local']]
+        window = [frame or first for frame in local.frames(t, length)['local']]
         assert window == recorded['sched_window'][t].tolist()
         if shuffle is not None:
-            ids = shuffle.references(t, length)['global']
+            ids = shuffle.frames(t, length)['global']
             assert sorted(ids) == sorted(recorded['sched_global_set'][t].tolist())
     golden.note(f'{golden.case_name(path)} schedule', 'equal')

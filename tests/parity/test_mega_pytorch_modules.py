@@ -51,7 +51,7 @@ def test_anchors(path):
 def test_box_coder(path, kind):
     data = load(path)
     model = mega_runs.model_config('base').detector
-    head = model.roi_head.bbox_head if kind == 'head' else model.rpn_head
+    head = model.adapter.head.bbox_head if kind == 'head' else model.rpn_head
     coder = TASK_UTILS.build(head.bbox_coder)
     boxes, targets, codes = t(data['proposals']), t(data['targets']), t(data[f'codes_{kind}'])
     case = case_name(path)
@@ -210,7 +210,8 @@ def test_backbone_chain(path):
     data = load(path)
     model = mega_runs.build(path.with_name('e2e_base.npz'))
     frames = mega_runs.images(path.with_name('e2e_base.npz'))
-    inputs, _ = mega_runs._network_input(model, frames, int(data['frame']))
+    inputs, _ = mega_runs.network_input(model, frames, int(data['frame']))
+    inputs = inputs[:, 0]
     backbone, extractor = model.detector.backbone, model.detector.roi_head.bbox_roi_extractor
     seen = {'stem': backbone.maxpool(backbone.norm1(backbone.conv1(inputs)).relu())}
     feat = seen['stem']

@@ -15,7 +15,7 @@ every_case = pytest.mark.parametrize('path', CASES)
 def references_of(path, t):
     run = facts(path)
     policy = mmtracking_runs.policy_of(run)
-    return policy.references(t, run['num_video_frames'])['local']
+    return policy.frames(t, run['num_video_frames'])['local']
 
 
 def compare_with_recorded_proposals(path, num_dense=None):

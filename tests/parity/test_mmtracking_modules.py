@@ -7,8 +7,8 @@ from mmdet.registry import MODELS
 from torch.nn import functional
 
 from mmvod_plugins.checkpoints.mmtracking import convert_mmtracking
+from mmvod_plugins.models import RoIEmbedding, SELSAAggregator, TemporalRoIAlign
 from mmvod_plugins.models.layers import SemanticAttention
-from mmvod_plugins.models.roi_heads import RoIEmbedding, SELSAAggregator, TemporalRoIAlign
 from mmvod_plugins.models.roi_heads.temporal_roi_align import most_similar
 from mmvod_plugins.structures import ObjectFeatures
 

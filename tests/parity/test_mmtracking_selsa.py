@@ -93,7 +93,7 @@ def test_every_slot_holds_the_recorded_frame(path):
     run = facts(path)
     policy = mmtracking_runs.policy_of(run)
     for t, slots in enumerate(run['slot_frame_ids']):
-        assert policy.references(t, run['num_video_frames']) == {policy_role(policy): slots}
+        assert policy.frames(t, run['num_video_frames']) == {policy_role(policy): slots}
     golden.note(f'{golden.case_name(path)} reference frames', 'equal')
 
 
@@ -118,12 +118,12 @@ def test_the_reference_loads_the_frames_of_our_policy(sampler, length, loaded):
     """It loads what is new at a step: everything at first, then the newest frame of the window."""
     if sampler['method'] == 'test_with_adaptive_stride':
         policy = UniformStride(sampler['num_ref_imgs'])
-        assert all(policy.references(t, length) == {'global': loaded[0]} for t in range(length))
+        assert all(policy.frames(t, length) == {'global': loaded[0]} for t in range(length))
         assert not any(loaded[1:])
         return
     before, after = -sampler['frame_range'][0], sampler['frame_range'][1]
     policy = LocalWindow((before, after), stride=sampler['stride'])
-    assert loaded[0] == policy.references(0, length)['local']
+    assert loaded[0] == policy.frames(0, length)['local']
     for t, frames in enumerate(loaded[1:], start=1):
         on_stride = t % sampler['stride'] == 0
-        assert frames == (policy.references(t, length)['local'][-1:] if on_stride else [])
+        assert frames == (policy.frames(t, length)['local'][-1:] if on_stride else [])

@@ -15,7 +15,7 @@ from mmvod_plugins.models.layers import (
     transformation_coefficients,
 )
 from mmvod_plugins.models.layers.bn_star import upper_bound
-from mmvod_plugins.models.layers.level_memory import LevelMemory
+from mmvod_plugins.models.layers.recurrent_level import RecurrentLevel
 from mmvod_plugins.references import InterleavedWindows
 
 from . import golden
@@ -150,7 +150,7 @@ def test_clip(path):
 def memories(data, kind, options):
     """The memories of a clip in both directions, all at once and frame by frame alike."""
     channels, size = data['forward_w'].shape[:2]
-    level = LevelMemory(size, channels, dict(type=kind.__name__, **options), bidirectional=True,
+    level = RecurrentLevel(size, channels, dict(type=kind.__name__, **options), bidirectional=True,
                         residual=True).double()
     for side in ('forward', 'backward'):
         setattr(level, f'{side}_cell', cell_of(data, kind, options, f'{side}_'))
@@ -175,7 +175,7 @@ def test_windows(path):
             continue
         policy, length = InterleavedWindows(num_frames=rows.shape[1], stride=10), int(number)
         windows = [roles['local'] for t in range(length)
-                   if (roles := policy.references(t, length))]
+                   if (roles := policy.frames(t, length))]
         ordered = sorted(windows, key=lambda window: (window[0] % 10, window))
         assert ordered == [[t for t in row if t >= 0] for row in rows.tolist()]
     golden.note(golden.case_name(path), 'equal')

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmvod_plugins.references import FrameInputs, KeyFrameInterval
+from mmvod_plugins.references import FramePlace, FramePlan, KeyFrameInterval
 from mmvod_plugins.streaming import VideoStream
 
 
@@ -14,7 +14,7 @@ def drawn(policy, key_id, length, count=300):
 
 def test_every_frame_looks_at_the_last_one_that_passed_the_backbone():
     policy = KeyFrameInterval(10)
-    found = [policy.references(t, 25)['local'] for t in range(25)]
+    found = [policy.frames(t, 25)['local'] for t in range(25)]
     assert found == [[0]] * 10 + [[10]] * 10 + [[20]] * 5
     assert policy.schedule(25) == list(range(25))
     assert policy.peak_records(25) == 2
@@ -24,7 +24,7 @@ def test_frames_between_give_their_image_alone():
     policy = KeyFrameInterval(4)
     for t in range(9):
         passes = t % 4 == 0
-        assert policy.inputs(t, 9) == FrameInputs(image=True, feats=passes, objects=passes)
+        assert policy.plan(FramePlace(0, t, 9)) == FramePlan(maps=passes, objects=passes)
 
 
 @pytest.mark.parametrize(('sample_range', 'expected'), [

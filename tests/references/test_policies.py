@@ -34,8 +34,8 @@ def test_schedule_names_every_frame_once(policy, video_length):
 @every_length
 def test_references_are_pure_and_inside_the_video(policy, video_length):
     for key_id in range(video_length):
-        roles = policy.references(key_id, video_length, video_id='a')
-        assert roles == policy.references(key_id, video_length, video_id='a')
+        roles = policy.frames(key_id, video_length, video_id='a')
+        assert roles == policy.frames(key_id, video_length, video_id='a')
         assert all(0 <= t < video_length for ids in roles.values() for t in ids)
 
 
@@ -78,8 +78,8 @@ def test_lookahead_is_kept(policy, video_length):
 def test_references_do_not_depend_on_a_far_end(policy):
     """What lies beyond the lookahead cannot matter: a live stream relies on it."""
     for key_id in range(12):
-        short = policy.references(key_id, key_id + policy.lookahead + 1)
-        assert short == policy.references(key_id, 30)
+        short = policy.frames(key_id, key_id + policy.lookahead + 1)
+        assert short == policy.frames(key_id, 30)
 
 
 @live_policy
@@ -128,13 +128,13 @@ WINDOWS = [
 @pytest.mark.parametrize(('policy', 'key_id', 'video_length', 'expected'),
                          [row[1:] for row in WINDOWS], ids=[row[0] for row in WINDOWS])
 def test_table_of_windows(policy, key_id, video_length, expected):
-    assert policy.references(key_id, video_length)[policy.role] == expected
+    assert policy.frames(key_id, video_length)[policy.role] == expected
 
 
 def test_global_set_slides_over_the_shuffled_video():
     policy = GlobalShuffle(3, seed=1)
     order = policy.order(7, 'v')
-    sets = [policy.references(t, 7, 'v')['global'] for t in range(4)]
+    sets = [policy.frames(t, 7, 'v')['global'] for t in range(4)]
     assert sets == [[order[2], order[1], order[0]], [order[1], order[0], order[3]],
                     [order[0], order[3], order[4]], [order[3], order[4], order[5]]]
     assert sorted(order) == list(range(7))
@@ -149,11 +149,11 @@ def test_reservoir_is_a_bounded_sample_of_the_past():
     policy = GlobalReservoir(4, seed=3)
     counts = np.zeros(60)
     for video_id in range(300):
-        held = policy.references(60, 61, video_id)['global']
+        held = policy.frames(60, 61, video_id)['global']
         assert len(held) == len(set(held)) == 4
         counts[held] += 1
-    assert policy.references(0, 61)['global'] == [0]
-    assert policy.references(2, 61)['global'] == [0, 1]
+    assert policy.frames(0, 61)['global'] == [0]
+    assert policy.frames(2, 61)['global'] == [0, 1]
     # 20 expected for each frame: a binomial hardly leaves [5, 40]
     assert counts.min() > 5
     assert counts.max() < 40
@@ -161,9 +161,9 @@ def test_reservoir_is_a_bounded_sample_of_the_past():
 
 def test_reservoir_does_not_depend_on_the_order_of_questions():
     policy = GlobalReservoir(4)
-    forward = [policy.references(t, 500, 'x') for t in (5, 400, 30, 499)]
-    assert forward[2] == GlobalReservoir(4).references(30, 500, 'x')
-    assert forward == [policy.references(t, 500, 'x') for t in (5, 400, 30, 499)]
+    forward = [policy.frames(t, 500, 'x') for t in (5, 400, 30, 499)]
+    assert forward[2] == GlobalReservoir(4).frames(30, 500, 'x')
+    assert forward == [policy.frames(t, 500, 'x') for t in (5, 400, 30, 499)]
 
 
 def test_memory_samples_surround_the_middle_of_the_past():
@@ -198,7 +198,7 @@ def test_training_and_testing_may_differ():
     policy = TrainTestReferences(window, spread)
     drawn = policy.sample(5, 9, np.random.default_rng(0))
     assert drawn == window.sample(5, 9, np.random.default_rng(0))
-    assert policy.references(5, 9) == spread.references(5, 9)
+    assert policy.frames(5, 9) == spread.frames(5, 9)
     assert policy.max_records == 7
     assert policy.lookahead is None
     assert TrainTestReferences(spread, window).lookahead == 2

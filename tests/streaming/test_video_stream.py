@@ -23,7 +23,7 @@ def feed(stream, order, chunk=1):
 
 
 def expected(policy, video_length, video_id=0):
-    return [(t, policy.references(t, video_length, video_id)) for t in range(video_length)]
+    return [(t, policy.frames(t, video_length, video_id)) for t in range(video_length)]
 
 
 @every_policy

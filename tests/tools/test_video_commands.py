@@ -253,7 +253,7 @@ def test_different_policies_in_one_config_are_refused(trained):
     text, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert 'test_dataloader.sampler.references' in text
-    assert 'model.references' in text
+    assert 'model.policy' in text
 
 
 @slow

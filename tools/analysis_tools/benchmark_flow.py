@@ -23,11 +23,11 @@ import torch
 from benchmark_methods import remove_pretrained
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.config import Config
+from mmvod_plugins.models.detector_steps import predict
 from torch import Tensor
 
 from mmvod_plugins.apis import init_video_detector
 from mmvod_plugins.models import DFFNeck, FGFANeck, VideoDetector
-from mmvod_plugins.models.detector_steps import predict
 from mmvod_plugins.models.necks.fgfa_neck import EMBEDDING, cosine
 from mmvod_plugins.structures import FrameRecord
 from mmvod_plugins.where import find_config
@@ -91,7 +91,7 @@ def dff_programs(model: VideoDetector, size: tuple[int, int]) -> tuple[Programs,
         references = {'local': [record if passes else source]}
         return model.detect(record, references, model.init_memory())
 
-    interval = next(t for t in range(1, LENGTH) if model.references.inputs(t, LENGTH).feats)
+    interval = next(t for t in range(1, LENGTH) if model.policy.inputs(t, LENGTH).feats)
 
     def ratios(seconds: list[float]) -> dict[str, float]:
         single, passing, between = seconds
@@ -109,7 +109,7 @@ def dff_programs(model: VideoDetector, size: tuple[int, int]) -> tuple[Programs,
 def fgfa_window(model: VideoDetector, new: FrameRecord) -> tuple[FrameRecord, list[FrameRecord]]:
     """The key frame and all frames of its window; random maps, as those of the new frame."""
     key_id = LENGTH // 2
-    roles = model.references.references(key_id, LENGTH)
+    roles = model.policy.frames(key_id, LENGTH)
     records = {frame_id: other_frame(new, frame_id)
                for frame_id in sorted({t for ids in roles.values() for t in ids} | {key_id})}
     return records[key_id], [records[t] for ids in roles.values() for t in ids]

@@ -26,8 +26,8 @@ import torch
 from plain_relation import plain_relation
 from torch import Tensor
 
+from mmvod_plugins.models.aggregators.relation_steps import best, relate_frames
 from mmvod_plugins.models.layers import KeptRelation, RelationModule
-from mmvod_plugins.models.roi_heads.relation_steps import best, relate_frames
 from mmvod_plugins.structures import ObjectFeatures
 
 #: (width, height) of the images, in pixels.

@@ -22,8 +22,8 @@ from mmdet.utils import register_all_modules
 from mmengine.config import Config
 
 from mmvod_plugins.models import VideoDetector, detector_steps
-from mmvod_plugins.models.detection_options import DetectionOptions
 from mmvod_plugins.models.layers import MatchTrans
+from mmvod_plugins.models.selection import OutputOptions
 from mmvod_plugins.structures import FrameRecord
 
 CONFIG = 'configs/stmn/stmn_rfcn_r101_4xb1-40k_imagenetvid.py'
@@ -59,7 +59,7 @@ def measure(model: VideoDetector, args: argparse.Namespace) -> dict[str, float]:
     image = torch.rand(1, 3, *shape, device=args.device)
     window = [FrameRecord(t, sample_of(t, shape), model.detector.extract_feat(image))
               for t in range(args.frames)]
-    [maps] = model.temporal_neck.enhance_all([window])
+    [maps] = model.temporal_neck.enhance_windows([window])
     feat, memory = window[0].feats[-1], maps[0][-1]
     memory = memory[:, :memory.shape[1] // 2]
     flow = MODELS.build(FLOW).to(args.device).eval()
@@ -67,8 +67,8 @@ def measure(model: VideoDetector, args: argparse.Namespace) -> dict[str, float]:
     steps = {
         'encoding': lambda: model.detector.extract_feat(image),
         'detection': lambda: detector_steps.predict(
-            model.detector, maps[0], [window[0].sample], False, DetectionOptions()),
-        'memories': lambda: model.temporal_neck.enhance_all([window]),
+            model.detector, maps[0], [window[0].sample], False, OutputOptions()),
+        'memories': lambda: model.temporal_neck.enhance_windows([window]),
         'MatchTrans': lambda: MatchTrans()(feat, feat, memory),
         'FlowNetS': lambda: flow(half, half),
     }

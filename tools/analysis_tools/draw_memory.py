@@ -20,11 +20,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from mmvod_plugins.models.layers.memory_cell import MemoryCell
 from torch import Tensor
 
 from mmvod_plugins.apis import encode_frames, init_video_detector
 from mmvod_plugins.models import STMMNeck, VideoDetector
-from mmvod_plugins.models.layers.memory_cell import MemoryCell
 from mmvod_plugins.visualization import (
     contact_sheet,
     count_frames,
@@ -66,8 +66,8 @@ def window_of(args: argparse.Namespace, model: VideoDetector) -> range:
         ValueError: If the video has no such frames.
     """
     length = count_frames(args.input)
-    stride = args.stride or getattr(model.references, 'stride', 1)
-    number = args.length or getattr(model.references, 'num_frames', length)
+    stride = args.stride or getattr(model.policy, 'stride', 1)
+    number = args.length or getattr(model.policy, 'num_frames', length)
     window = range(args.start, length, stride)[:number]
     if min(args.start, stride - 1) < 0 or not window:
         raise ValueError(f'{args.input} has {length} frames: --start {args.start}, --length '

@@ -18,10 +18,8 @@ model = dict(
         # fed BGR with the mean subtracted, as the detector
         motion=dict(
             type='FlowNetSimple',
-            img_norm=dict(
-                mean=[0.0, 0.0, 0.0],
-                std=[1.0, 1.0, 1.0],
-                input_mean=[0.0, 0.0, 0.0]),
+            channel_order='bgr',  # minus the detector's own mean
+            input_mean=[102.9801 / 255, 115.9465 / 255, 122.7717 / 255],
             downsample='average',
             output='stride_16',
             decoder_bias=True,

@@ -17,8 +17,5 @@ model = dict(
         grid='mmtracking',
         motion=dict(
             type='FlowNetSimple',
-            img_norm=dict(
-                mean=[123.675, 116.28, 103.53],
-                std=[58.395, 57.12, 57.375],
-                input_mean=[0.411, 0.432, 0.450]),
+            input_mean=[0.411, 0.432, 0.450],
             init_cfg=dict(type='Pretrained', checkpoint=flownet))))

@@ -1,12 +1,4 @@
-# FGFA on the maps of YOLOX-s: 128 channels; the detector gets BGR in 0..255, the flow network RGB.
+# FGFA on the maps of YOLOX-s: 128 channels.
 _base_ = './fgfa_fpn.py'
 
-temporal_neck = dict(
-    channels=128,
-    embed_layers=[(128, 3)],
-    motion=dict(
-        img_norm=dict(
-            mean=[0.0] * 3,
-            std=[1.0] * 3,
-            input_mean=[0.411, 0.432, 0.450],
-            flip_channels=True)))
+temporal_neck = dict(channels=128, embed_layers=[(128, 3)])

@@ -12,17 +12,36 @@ from .kept_relation import (
     project_frames,
 )
 from .match_trans import MatchTrans, transform_memory, transformation_coefficients
-from .memory_cell import CellState, MemoryCell
 from .position_embedding import location_terms, sine_embedding
 from .ps_roi_pool import PSRoIAlign, PSRoIPool, ps_roi_align, ps_roi_pool
+from .recurrent_cell import CellState, RecurrentCell
 from .relation import RelationModule
 from .semantic_attention import SemanticAttention
 from .stmm_cell import STMMCell
 
 __all__ = [
-    'CellState', 'ConvGRUCell', 'FrameBoxes', 'KeptBias', 'KeptRelation', 'MatchTrans',
-    'MemoryCell', 'PSRoIAlign', 'PSRoIPool', 'RelationModule', 'STMMCell', 'SemanticAttention',
-    'bn_star', 'flow_warp', 'location_terms', 'move_bias', 'name_frames', 'project_frames',
-    'ps_roi_align', 'ps_roi_pool', 'resize_flow', 'sine_embedding', 'transform_memory',
+    'CellState',
+    'ConvGRUCell',
+    'FrameBoxes',
+    'KeptBias',
+    'KeptRelation',
+    'MatchTrans',
+    'PSRoIAlign',
+    'PSRoIPool',
+    'RecurrentCell',
+    'RelationModule',
+    'STMMCell',
+    'SemanticAttention',
+    'bn_star',
+    'flow_warp',
+    'location_terms',
+    'move_bias',
+    'name_frames',
+    'project_frames',
+    'ps_roi_align',
+    'ps_roi_pool',
+    'resize_flow',
+    'sine_embedding',
+    'transform_memory',
     'transformation_coefficients'
 ]

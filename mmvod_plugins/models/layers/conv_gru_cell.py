@@ -7,11 +7,11 @@ from typing import Any
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from .memory_cell import MemoryCell
+from .recurrent_cell import RecurrentCell
 
 
 @MODELS.register_module()
-class ConvGRUCell(MemoryCell):
+class ConvGRUCell(RecurrentCell):
     """A memory with sigmoid gates and a tanh candidate.
 
     Its output has both signs, so a replaced convolution gives it no weights.

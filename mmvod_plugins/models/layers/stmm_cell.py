@@ -8,11 +8,11 @@ from mmdet.registry import MODELS
 from torch import Tensor
 
 from .bn_star import bn_star
-from .memory_cell import CellInputs, MemoryCell
+from .recurrent_cell import CellInputs, RecurrentCell
 
 
 @MODELS.register_module()
-class STMMCell(MemoryCell):
+class STMMCell(RecurrentCell):
     """A memory whose gates are BN* and whose candidate is rectified (equations 1 to 4).
 
     Being rectified, it stands in the place of a convolution with ReLU: ``W_z``, ``W_r`` and ``W``

@@ -21,7 +21,7 @@ COARSEST, FINEST = 6, 2
 
 @dataclass
 class Motion:
-    """How to find the content of one frame in another one.
+    """Displacement from a key frame to reference frames.
 
     Attributes:
         flow: (N, 2, h, w), x then y, in cells of its own grid: where in the reference frame to
@@ -39,14 +39,13 @@ class FlowNetSimple(BaseModule):
 
     The names of the weights are those of MMTracking; files of mega.pytorch's FlowNetS are
     translated while they are loaded. Defaults are MMTracking's; mega.pytorch's are
-    ``downsample='average', output='stride_16', decoder_bias=True`` and an ``img_norm`` that
-    changes nothing (it feeds BGR with the mean subtracted).
+    ``channel_order='bgr', downsample='average', output='stride_16', decoder_bias=True`` and its
+    own ``input_mean``.
 
     Args:
-        img_norm: ``mean`` and ``std`` of the data preprocessor, in 0..255, to be undone, and
-            ``input_mean``, in 0..1, that the flow network wants subtracted instead; and
-            ``flip_channels=True`` where frames are BGR and the flow network has seen RGB, which is
-            the order of ``input_mean`` then.
+        input_mean: Mean of the network's input, in 0..1, in the order of ``channel_order``.
+        channel_order: Order of the colours that the network was trained on, whatever the detector
+            sees.
         downsample: How images are halved: ``'bilinear'``, or ``'average'`` of 2 x 2 pixels.
         output: ``'image'``: flow at the size of the frame, eight times enlarged; ``'stride_16'``:
             predicted from averaged features, at a sixteenth of it.
@@ -54,23 +53,34 @@ class FlowNetSimple(BaseModule):
         base_channels: Width of the first layer.
         decoder_bias: Whether flow predictions and transposed convolutions have a bias.
         scale_channels: Channels of DFF's scale map; None for none. Needs ``'stride_16'``.
+        img_norm: No longer an option; a config that has it is refused with what replaces it.
         init_cfg: Initial weights. Without, predictions start near zero: a still world.
 
     Raises:
         ValueError: If an option is not known, or a scale map is wanted of a flow of another size.
     """
 
-    def __init__(self,
-                 img_norm: dict[str, Sequence[float] | bool],
+    def __init__(self,  # noqa: PLR0913 - where the published programs differ
+                 input_mean: Sequence[float] = (0.411, 0.432, 0.450),
                  *,
+                 channel_order: Literal['rgb', 'bgr'] = 'rgb',
                  downsample: Literal['bilinear', 'average'] = 'bilinear',
                  output: Literal['image', 'stride_16'] = 'image',
                  flow_scale: float = 5.0,
                  base_channels: int = 64,
                  decoder_bias: bool = False,
                  scale_channels: int | None = None,
+                 img_norm: dict | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
+        if img_norm is not None:
+            raise ValueError('motion.img_norm is no longer needed: the model undoes the '
+                             'normalisation of its own data preprocessor. Replace it by '
+                             f'input_mean={img_norm.get("input_mean")} (RGB in 0..1), and '
+                             "channel_order='bgr' where the flow network takes BGR")
+        if len(input_mean) != 3 or channel_order not in ('rgb', 'bgr'):
+            raise ValueError("input_mean needs three numbers and channel_order 'rgb' or 'bgr', got "
+                             f'{input_mean} and {channel_order!r}')
         if downsample not in ('bilinear', 'average') or output not in ('image', 'stride_16'):
             raise ValueError("downsample must be 'bilinear' or 'average' and output 'image' or "
                              f"'stride_16', got {downsample!r} and {output!r}")
@@ -80,15 +90,9 @@ class FlowNetSimple(BaseModule):
         self.downsample = downsample
         self.output = output
         self.flow_scale = flow_scale
-        img_norm = dict(img_norm)
-        self.flip_channels = img_norm.pop('flip_channels', False)
-        if (img_norm.keys() != {'mean', 'std', 'input_mean'}
-                or any(len(values) != 3 for values in img_norm.values())):
-            raise ValueError('img_norm needs mean, std and input_mean, three numbers each, and may '
-                             f'have flip_channels, got {img_norm}')
-        for name, values in img_norm.items():
-            constant = torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1)
-            self.register_buffer(name, constant, persistent=False)
+        self.channel_order = channel_order
+        mean = torch.tensor(input_mean, dtype=torch.float32).view(1, 3, 1, 1)
+        self.register_buffer('input_mean', mean, persistent=False)
         widths = [base_channels * k for k in (1, 2, 4, 8, 8, 16)]
         self._build_encoder(widths)
         self._build_decoder(widths, decoder_bias)
@@ -135,18 +139,16 @@ class FlowNetSimple(BaseModule):
                 nn.init.normal_(module.weight, std=1e-3)
 
     def prepare(self, image: Tensor, img_shape: tuple[int, int]) -> Tensor:
-        """What the network sees of a frame, computed once however often the frame is used.
+        """The network's input of a frame, computed once however often the frame is used.
 
         Args:
-            image: (N, 3, H, W), as the detector gets it.
+            image: (N, 3, H, W), RGB pixels in 0..255.
             img_shape: Height and width without padding.
 
         Returns:
             (N, 3, ceil(H / 2), ceil(W / 2)) (bilinear: rounded down), 0 where there is padding.
         """
-        pixels = image * self.std + self.mean
-        if self.flip_channels:
-            pixels = pixels.flip(1)
+        pixels = image.flip(1) if self.channel_order == 'bgr' else image
         inputs = pixels / 255 - self.input_mean
         inputs[..., img_shape[0]:, :] = 0
         inputs[..., img_shape[1]:] = 0

@@ -5,10 +5,9 @@ from .fgfa_neck import FGFANeck
 from .flow_guided_neck import FlowGuidedNeck
 from .rfcn_neck import RFCNNeck
 from .stmm_neck import STMMNeck
-from .temporal_neck import EnhancedMaps, Maps, TemporalNeck, in_time
+from .temporal_neck import TemporalNeck
 from .vgg_neck import VGGNeck
 
 __all__ = [
-    'DFFNeck', 'EnhancedMaps', 'FGFANeck', 'FlowGuidedNeck', 'Maps', 'RFCNNeck', 'STMMNeck',
-    'TemporalNeck', 'VGGNeck', 'in_time'
+    'DFFNeck', 'FGFANeck', 'FlowGuidedNeck', 'RFCNNeck', 'STMMNeck', 'TemporalNeck', 'VGGNeck'
 ]

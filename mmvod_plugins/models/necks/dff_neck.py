@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from mmdet.registry import MODELS
+from torch import nn
 
 from mmvod_plugins.models.layers.flow_warp import Grid
-from mmvod_plugins.structures import FrameRecord
+from mmvod_plugins.models.temporal_part import NeckStep, Needs
+from mmvod_plugins.structures import FrameRecord, References
 
 from .flow_guided_neck import FlowGuidedNeck, records_of
-from .temporal_neck import EnhancedMaps
 
 
 @MODELS.register_module()
@@ -31,8 +32,8 @@ class DFFNeck(FlowGuidedNeck):
         init_cfg: Initial weights.
     """
 
-    needs_key_maps = False
-    max_references = 1
+    method = 'DFF'
+    needs = Needs(of_key=frozenset({'image'}), of_references=frozenset({'maps', 'image'}))
 
     def __init__(self,
                  motion: dict[str, Any],
@@ -45,26 +46,40 @@ class DFFNeck(FlowGuidedNeck):
         self.warp_self = warp_self
         self.warp_stills = warp_stills
 
-    def forward(self, key: FrameRecord, references: dict[str, list[FrameRecord]],
-                memory: object) -> EnhancedMaps:
-        """Warp the maps of the last reference; without any the key frame keeps its own.
+    def check(self, model: nn.Module) -> None:
+        """Refuse policies that draw several references; see the base class."""
+        count = sum(model.policy.draws.get(role, 0) for role in self.needs.roles)
+        if count > 1:
+            raise ValueError(f'{model.policy!r} names {count} references for a key frame, but '
+                             'DFFNeck looks at one: use KeyFrameInterval')
+
+    def enhance(self, key: FrameRecord, references: References, memory: object) -> NeckStep:
+        """Warp the maps of the reference; a key frame that is its own keeps its maps.
 
         Args:
-            key: Record of the key frame; its maps are not used if there is a reference.
-            references: Records by role.
+            key: Record of the key frame; its maps are not used if another frame is the reference.
+            references: Records by role, one in all.
             memory: None.
+
+        Raises:
+            ValueError: If there are several references.
         """
-        source = (records_of(references) or [key])[-1]
+        records = records_of(references)
+        if len(records) > 1:
+            raise ValueError(f'the reference policy names {len(records)} references for frame '
+                             f'{key.frame_id}, but DFFNeck looks at one: use KeyFrameInterval')
+        [source] = records
         if source is key and not self.training and not self.warp_self:
-            return EnhancedMaps(key.feats)
+            return NeckStep(key.maps)
         motion = self.find_motion(key, [source])
-        warped = tuple(self.warp(level, motion) for level in source.feats)
+        warped = tuple(self.warp(level, motion) for level in source.maps)
         if self.training and not self.warp_stills and is_still(key):
+            # a still image keeps its maps; the warped ones give every weight a gradient of zero
             warped = tuple(level + 0 * moved
-                           for level, moved in zip(source.feats, warped, strict=True))
-        return EnhancedMaps(warped)
+                           for level, moved in zip(source.maps, warped, strict=True))
+        return NeckStep(warped)
 
 
 def is_still(key: FrameRecord) -> bool:
     """Whether a frame is a video of its own: a still image of a mixed training set."""
-    return key.sample.metainfo.get('ori_video_length') == 1
+    return key.place.video_length == 1

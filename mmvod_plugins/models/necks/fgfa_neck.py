@@ -10,15 +10,14 @@ from typing import Any, Literal
 import torch
 from mmcv.cnn import ConvModule
 from mmdet.registry import MODELS
-from mmdet.structures import DetDataSample
 from torch import Tensor, nn
 
 from mmvod_plugins.models.layers.flow_warp import Grid
 from mmvod_plugins.models.motion import Motion
-from mmvod_plugins.structures import FrameRecord
+from mmvod_plugins.models.temporal_part import NeckStep
+from mmvod_plugins.structures import FrameRecord, References
 
 from .flow_guided_neck import FlowGuidedNeck, records_of
-from .temporal_neck import EnhancedMaps, Maps
 
 EMBEDDING = 'embedding'
 Embed = Literal['before', 'after']
@@ -51,6 +50,8 @@ class FGFANeck(FlowGuidedNeck):
     Raises:
         ValueError: If an option is not known.
     """
+
+    method = 'FGFA'
 
     def __init__(self,
                  channels: int,
@@ -89,20 +90,17 @@ class FGFANeck(FlowGuidedNeck):
         """Whether frames are embedded before they are warped."""
         return (self.train_embed if self.training else self.embed) == 'before'
 
-    def encode(self, image: Tensor, sample: DetDataSample,
-               feats: Maps | None) -> dict[str, Any]:
-        """What the flow network sees of the frame, and its embedding if that is warped."""
-        extras = super().encode(image, sample, feats)
-        if feats is not None and self.embeds_frames:
-            extras[EMBEDDING] = tuple(self.embed_convs(level) for level in feats)
+    def encode(self, record: FrameRecord, image: Tensor) -> dict[str, Any]:
+        """Input of the flow network, and the embedding of the maps if that is warped."""
+        extras = super().encode(record, image)
+        if record.maps is not None and self.embeds_frames:
+            extras[EMBEDDING] = tuple(self.embed_convs(level) for level in record.maps)
         return extras
 
-    def forward(self, key: FrameRecord, references: dict[str, list[FrameRecord]],
-                memory: object) -> EnhancedMaps:
-        """Aggregate warped maps; without references the key frame stays as it is.
+    def enhance(self, key: FrameRecord, references: References, memory: object) -> NeckStep:
+        """Aggregate warped maps; a key frame that is its only reference stays as it is.
 
-        In training a key frame without references is its own, warped, so that every parameter has
-        a gradient.
+        In training such a key frame is warped to itself, so that every parameter has a gradient.
 
         Args:
             key: Record of the key frame.
@@ -113,24 +111,21 @@ class FGFANeck(FlowGuidedNeck):
         Raises:
             ValueError: If maps have another number of channels than ``channels``.
         """
-        for level in key.feats:
+        for level in key.maps:
             if level.shape[1] != self.channels:
                 raise ValueError(f'temporal_neck.channels is {self.channels}, but the detector '
                                  f'gives maps of {level.shape[1]} channels: make them equal')
-        frames = records_of(references) or [key] * self.training
-        warped, counts, unwarped = self._sort(key, frames)
+        warped, counts, unwarped = self._sort(key, records_of(references))
         if not warped:
-            return EnhancedMaps(key.feats)
+            return NeckStep(key.maps)
         motion = self.find_motion(key, warped)
-        weights = [*counts, unwarped] if unwarped else counts
-        bias = key.feats[0].new_tensor([math.log(count) for count in weights])
-        # the key frame's own embedding is its warped one where mega.pytorch warps it
-        places = [i for i, record in enumerate(warped) if record is key and self._warps_key]
-        place = places[0] if places else -1
-        feats = tuple(
-            self._aggregate(key, warped, motion, level, bias, place=place,
-                            with_key=unwarped > 0) for level in range(len(key.feats)))
-        return EnhancedMaps(feats)
+        # exp(log m) = m: a frame that is named m times has m times the weight in the softmax
+        counts = [*counts, unwarped] if unwarped else counts
+        log_counts = key.maps[0].new_tensor([math.log(count) for count in counts])
+        log_counts = log_counts.view(-1, 1, 1, 1)
+        return NeckStep(tuple(
+            self._aggregate(key, warped, motion, level, log_counts, with_key=unwarped > 0)
+            for level in range(len(key.maps))))
 
     @property
     def _warps_key(self) -> bool:
@@ -150,23 +145,40 @@ class FGFANeck(FlowGuidedNeck):
         return warped, [counts[id(record)] for record in warped], unwarped
 
     def _aggregate(self, key: FrameRecord, warped: list[FrameRecord], motion: Motion, level: int,
-                   bias: Tensor, *, place: int, with_key: bool) -> Tensor:
-        """One level of the key frame, (1, C, H, W)."""
-        maps = self.warp(torch.cat([record.feats[level] for record in warped]), motion)
-        own = key.feats[level]
+                   log_counts: Tensor, *, with_key: bool) -> Tensor:
+        """One level of the key frame, (1, C, H, W): equations 1 to 3.
+
+        Args:
+            key: Record of the key frame.
+            warped: The N frames to warp.
+            motion: From the key frame to each of them.
+            level: Index of the level.
+            log_counts: Logarithms of how often each frame counts, (N [+ 1], 1, 1, 1).
+            with_key: Whether the unwarped key frame takes part as the last one.
+        """
+        maps = self.warp(torch.cat([record.maps[level] for record in warped]), motion)
+        own = key.maps[level]
+        # Embeddings (N, E, H, W) of the warped maps, or warped embeddings of the frames.
         if self.embeds_frames:
             embedded = self.warp(
                 torch.cat([record.extras[EMBEDDING][level] for record in warped]), motion)
-            key_embedded = key.extras[EMBEDDING][level]
         else:
             embedded = self.embed_convs(maps)
-            key_embedded = self.embed_convs(own) if place < 0 else None
-        if place >= 0:
-            key_embedded = embedded[place:place + 1]
+        # The embedding (1, E, H, W) that all are compared with: where mega.pytorch warps the key
+        # frame to itself, the warped one.
+        row = next((i for i, record in enumerate(warped) if record is key and self._warps_key),
+                   None)
+        if row is not None:
+            key_embedded = embedded[row:row + 1]
+        elif self.embeds_frames:
+            key_embedded = key.extras[EMBEDDING][level]
+        else:
+            key_embedded = self.embed_convs(own)
         if with_key:
             maps = torch.cat([maps, own])
             embedded = torch.cat([embedded, key_embedded])
-        logits = cosine(embedded, key_embedded) + bias.view(-1, 1, 1, 1)
+        # A softmax over the frames at every place, then the weighted mean of the maps.
+        logits = cosine(embedded, key_embedded) + log_counts
         return (maps * logits.softmax(dim=0).to(maps.dtype)).sum(dim=0, keepdim=True)
 
 

@@ -1,4 +1,4 @@
-"""What FGFA and DFF share: maps of other frames, warped by flow to the key frame."""
+"""Base class of FGFA and DFF: maps of other frames, warped by flow to the key frame."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Any
 
 import torch
 from mmdet.registry import MODELS
-from mmdet.structures import DetDataSample
 from torch import Tensor
 from torch.nn import functional
 
 from mmvod_plugins.models.layers.flow_warp import Grid, check_grid, flow_warp, resize_flow
 from mmvod_plugins.models.motion import Motion
-from mmvod_plugins.structures import FrameRecord
+from mmvod_plugins.models.temporal_part import Needs
+from mmvod_plugins.structures import FrameRecord, References
 
-from .temporal_neck import Maps, TemporalNeck
+from .temporal_neck import TemporalNeck
 
-#: What a frame keeps for the flow network.
+#: Entry of a record's extras: input of the flow network.
 FLOW_INPUT = 'flow_input'
 
 
@@ -29,6 +29,9 @@ class FlowGuidedNeck(TemporalNeck):
         init_cfg: Initial weights.
     """
 
+    needs = Needs(of_key=frozenset({'maps', 'image'}),
+                  of_references=frozenset({'maps', 'image'}))
+
     def __init__(self, motion: dict[str, Any], grid: Grid = 'exact',
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
@@ -36,10 +39,9 @@ class FlowGuidedNeck(TemporalNeck):
         self.motion = MODELS.build(motion)
         self.grid = grid
 
-    def encode(self, image: Tensor, sample: DetDataSample,
-               feats: Maps | None) -> dict[str, Any]:
-        """Keep of the image what the flow network sees, (1, 3, H / 2, W / 2)."""
-        shape = sample.metainfo.get('img_shape', image.shape[-2:])
+    def encode(self, record: FrameRecord, image: Tensor) -> dict[str, Any]:
+        """Input of the flow network, (1, 3, H / 2, W / 2)."""
+        shape = record.sample.metainfo.get('img_shape', image.shape[-2:])
         return {FLOW_INPUT: self.motion.prepare(image, shape[:2])}
 
     def find_motion(self, key: FrameRecord, references: list[FrameRecord]) -> Motion:
@@ -74,6 +76,6 @@ class FlowGuidedNeck(TemporalNeck):
         return warped * scale
 
 
-def records_of(references: dict[str, list[FrameRecord]]) -> list[FrameRecord]:
+def records_of(references: References) -> list[FrameRecord]:
     """The references of all roles, with repetitions."""
     return [record for records in references.values() for record in records]

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from mmdet.registry import MODELS
-from mmdet.structures import DetDataSample
 from mmengine.model import ModuleList
-from torch import Tensor
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
 from torch.nn import functional
 
-from mmvod_plugins.models.detector_steps import without_padding
-from mmvod_plugins.models.layers.level_memory import LevelMemory
+from mmvod_plugins.models.layers.padding import without_padding
+from mmvod_plugins.models.layers.recurrent_cell import CellState
+from mmvod_plugins.models.layers.recurrent_level import RecurrentLevel
 from mmvod_plugins.models.memories import RecurrentMemory
-from mmvod_plugins.structures import FrameRecord
+from mmvod_plugins.models.temporal_part import NeckStep, Needs
+from mmvod_plugins.references import WINDOW_ROLE
+from mmvod_plugins.structures import FrameRecord, Maps, References, in_temporal_order
 
-from .temporal_neck import EnhancedMaps, Maps, TemporalNeck, in_time
+from .temporal_neck import TemporalNeck
 
 
 @MODELS.register_module()
@@ -31,7 +35,7 @@ class STMMNeck(TemporalNeck):
     identity.
 
     With references the memories start from zero in every window. In one direction and without
-    references the memory of the stream is carried from frame to frame, online.
+    other frames as references the memory of the stream is carried from frame to frame, online.
 
     Args:
         in_channels: Channels of the maps; one for each of ``levels``, or the same for all.
@@ -49,6 +53,8 @@ class STMMNeck(TemporalNeck):
         ValueError: If ``stride`` is below 1, a level is named twice, or ``in_channels`` and
             ``channels`` do not fit ``levels`` or each other.
     """
+
+    method = 'STMN'
 
     def __init__(self,
                  in_channels: int | Sequence[int] = 1024,
@@ -71,68 +77,87 @@ class STMMNeck(TemporalNeck):
         self.stride = stride
         self.replaces = replaces
         self.levels = ModuleList(
-            LevelMemory(size, width, cell or dict(type='STMMCell'), bidirectional=bidirectional,
+            RecurrentLevel(size, width, cell or dict(type='STMMCell'), bidirectional=bidirectional,
                         residual=replaces is None)
             for size, width in zip(self._per_level('in_channels', in_channels),
                                    self._per_level('channels', channels), strict=True))
 
     @property
-    def causal(self) -> bool:
-        """Whether it looks at no frame after the key frame."""
-        return self.levels[0].backward_cell is None
+    def needs(self) -> Needs:
+        """Windows, and single key frames in a window; the levels that have memories change."""
+        return Needs(roles=frozenset({'local', WINDOW_ROLE}), levels=self.indices)
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether a second cell goes through a window from its end."""
+        return self.levels[0].backward_cell is not None
 
     def init_memory(self) -> RecurrentMemory | None:
-        """The memory of a new video; in both directions there is none."""
-        return RecurrentMemory(self.stride) if self.causal else None
+        """The memory of a new video; None in both directions, which need the whole window."""
+        return None if self.bidirectional else RecurrentMemory(self.stride)
 
-    def encode(self, image: Tensor, sample: DetDataSample, feats: Maps | None) -> dict[str, Any]:
-        """Nothing; refuse maps that the settings do not fit.
+    def check(self, model: nn.Module) -> None:
+        """Refuse to replace a convolution that is still in the detector.
+
+        Raises:
+            ValueError: With the name of the convolution.
+        """
+        modules = {name for name, _ in model.named_modules()}
+        for index in self.indices if self.replaces else ():
+            name = self.replaces.format(level=index)
+            if name in modules:
+                raise ValueError(
+                    f'temporal_neck.replaces is {self.replaces!r}: expected a detector without it, '
+                    f'but found the module {name}, whose trained weights would be thrown away: set '
+                    'last_conv=False in detector.neck (as do the base configs of STMN), or omit '
+                    '`replaces`, so that the memories are added to the map')
+
+    def encode(self, record: FrameRecord, image: Tensor) -> dict[str, Any]:
+        """Validate the maps; this neck keeps nothing else of a frame.
 
         Raises:
             ValueError: If a level is not there, is named twice, or has other channels.
         """
-        if feats is not None:
-            self._check(feats)
+        if record.maps is not None:
+            self._check_maps(record.maps)
         return {}
 
-    def forward(self, key: FrameRecord, references: dict[str, list[FrameRecord]],
-                memory: RecurrentMemory | None) -> EnhancedMaps:
+    def enhance(self, key: FrameRecord, references: References,
+                memory: RecurrentMemory | None) -> NeckStep:
         """Enhance the maps of the key frame.
 
         Args:
             key: Record of the key frame.
-            references: Records by role: the window, from which the memories are made anew.
-            memory: Online: what was carried to the key frame; only used without references.
+            references: Records by role: the window, over which the recurrence runs anew.
+            memory: Online: what was carried to the key frame; only used if no other frame is a
+                reference.
         """
-        if memory is not None and not any(references.values()):
-            return self._go_on(key, memory)
-        window = in_time(key, references)
+        window = in_temporal_order(key, references)
+        if memory is not None and len(window) == 1:
+            return self._continue(key, memory)
         row = [record.frame_id for record in window].index(key.frame_id)
-        feats = list(key.feats)
+        maps = list(key.maps)
         for index, level in zip(self.indices, self.levels, strict=True):
-            feats[index] = _padded(level.enhance(_maps(window, index), row), feats[index])
-        return EnhancedMaps(tuple(feats))
+            maps[index] = _padded(level.enhance(_maps(window, index), row), maps[index])
+        return NeckStep(tuple(maps))
 
-    def leaves_first_map(self, num_levels: int) -> bool:
-        """Whether no memory stands at the first map."""
-        return all(index % num_levels for index in self.indices)
-
-    def enhance_all(self, windows: Sequence[Sequence[FrameRecord]]) -> list[list[Maps]]:
-        """Enhanced maps of every frame; the recurrence runs once, equal windows side by side."""
+    def enhance_windows(self, windows: Sequence[Sequence[FrameRecord]]) -> list[list[NeckStep]]:
+        """Enhance every frame; the recurrence runs once, equal windows side by side."""
         groups: dict[Hashable, list[int]] = {}
         for i, window in enumerate(windows):
             shapes = tuple(_maps(window[:1], index).shape for index in self.indices)
             groups.setdefault((len(window), shapes), []).append(i)
-        enhanced: dict[int, list[Maps]] = {}
+        enhanced: dict[int, list[NeckStep]] = {}
         for rows in groups.values():
-            enhanced.update(zip(rows, self._enhance([windows[i] for i in rows]), strict=True))
+            enhanced.update(zip(rows, self._enhance_alike([windows[i] for i in rows]),
+                                strict=True))
         return [enhanced[i] for i in range(len(windows))]
 
-    def write(self, memory: RecurrentMemory | None, enhanced: EnhancedMaps,
-              detections: DetDataSample) -> None:
-        """Carry the state of the key frame on to the next ones; online alone."""
-        if enhanced.to_memory is not None:
-            memory.write(*enhanced.to_memory)
+    def write(self, memory: RecurrentMemory, step: NeckStep, found: InstanceData | None) -> None:
+        """Carry the state of the key frame to the next ones."""
+        carried: _Carried | None = step.to_memory
+        if carried is not None:
+            memory.write(carried.frame_id, carried.states)
 
     def from_detector(self, weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], set[str]]:
         """Let the convolution that the memories replace start their cells.
@@ -152,7 +177,7 @@ class STMMNeck(TemporalNeck):
             name = self.replaces.format(level=index)
             weight = weights.get(f'{name}.weight')
             conv = self.levels[i].forward_cell.w.weight
-            expected = (conv.shape[0] * (1 + (not self.causal)), *conv.shape[1:])
+            expected = (conv.shape[0] * (1 + self.bidirectional), *conv.shape[1:])
             if weight is None or tuple(weight.shape) != expected:
                 raise ValueError(
                     f'temporal_neck.replaces is {self.replaces!r}: expected {name}.weight of shape '
@@ -165,9 +190,9 @@ class STMMNeck(TemporalNeck):
             replaced |= {f'{name}.weight', f'{name}.bias'} & weights.keys()
         return found, replaced
 
-    def _check(self, feats: Maps) -> None:
+    def _check_maps(self, maps: Maps) -> None:
         """Refuse maps that ``levels`` or ``in_channels`` do not fit."""
-        count = len(feats)
+        count = len(maps)
         if any(not -count <= index < count for index in self.indices):
             raise ValueError(f'temporal_neck.levels is {self.indices}, but the detector has '
                              f'{count} maps: expected indices from {-count} to {count - 1}')
@@ -175,31 +200,32 @@ class STMMNeck(TemporalNeck):
             raise ValueError(f'temporal_neck.levels is {self.indices}, which names the same of '
                              f'the {count} maps of the detector twice: name each level once')
         expected = [level.forward_cell.w.in_channels for level in self.levels]
-        found = [feats[index].shape[1] for index in self.indices]
+        found = [maps[index].shape[1] for index in self.indices]
         if found != expected:
             raise ValueError(f'temporal_neck.in_channels is {expected} for the levels '
                              f'{self.indices}, but the maps of the detector have {found} '
                              f'channels: set in_channels={found}')
 
-    def _enhance(self, windows: Sequence[Sequence[FrameRecord]]) -> list[list[Maps]]:
-        """:meth:`enhance_all` of windows of one length and size."""
+    def _enhance_alike(self, windows: Sequence[Sequence[FrameRecord]]) -> list[list[NeckStep]]:
+        """:meth:`enhance_windows` for windows of one length and size."""
         number = len(windows)
+        # time first: frames of one step of all windows lie side by side
         frames = [record for step in zip(*windows, strict=True) for record in step]
-        maps = [list(record.feats) for record in frames]
+        enhanced = [list(record.maps) for record in frames]
         for index, level in zip(self.indices, self.levels, strict=True):
             parts = level(_maps(frames, index), number).split(1)
-            for feats, part in zip(maps, parts, strict=True):
-                feats[index] = _padded(part, feats[index])
-        return [[tuple(feats) for feats in maps[i::number]] for i in range(number)]
+            for maps, part in zip(enhanced, parts, strict=True):
+                maps[index] = _padded(part, maps[index])
+        return [[NeckStep(tuple(maps)) for maps in enhanced[i::number]] for i in range(number)]
 
-    def _go_on(self, key: FrameRecord, memory: RecurrentMemory) -> EnhancedMaps:
+    def _continue(self, key: FrameRecord, memory: RecurrentMemory) -> NeckStep:
         """One step from the memory of the stream."""
         before = memory.read(key.frame_id) or [None] * len(self.levels)
-        feats, states = list(key.feats), []
+        maps, states = list(key.maps), []
         for index, level, state in zip(self.indices, self.levels, before, strict=True):
-            feats[index], after = level.go_on(key.feats[index], state)
+            maps[index], after = level.step(key.maps[index], state)
             states.append(after)
-        return EnhancedMaps(tuple(feats), to_memory=(key.frame_id, states))
+        return NeckStep(tuple(maps), to_memory=_Carried(key.frame_id, states))
 
     def _per_level(self, name: str, value: int | Sequence[int]) -> list[int]:
         values = [value] * len(self.indices) if isinstance(value, int) else list(value)
@@ -209,12 +235,20 @@ class STMMNeck(TemporalNeck):
         return values
 
 
+@dataclass(frozen=True)
+class _Carried:
+    """The states after a frame, one for every level."""
+
+    frame_id: int
+    states: list[CellState]
+
+
 def _maps(window: Sequence[FrameRecord], index: int) -> Tensor:
     """The maps of a level, (T, C, H, W), without what batching with larger frames added.
 
     Padding would enter the means of the gates.
     """
-    return torch.cat([without_padding((record.feats[index], ), record.sample.metainfo)[0]
+    return torch.cat([without_padding((record.maps[index], ), record.sample.metainfo)[0]
                       for record in window])
 
 

@@ -12,7 +12,7 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-Feats = tuple[Tensor, ...]
+from mmvod_plugins.structures import Maps
 
 
 @MODELS.register_module()
@@ -51,23 +51,23 @@ class RFCNRoIHead(StandardRoIHead):
         if reduction:
             self.reduction = ConvModule(in_channels, self.bbox_head.in_channels, 1)
 
-    def position_maps(self, x: Feats) -> tuple[Tensor, Tensor]:
+    def position_maps(self, x: Maps) -> tuple[Tensor, Tensor]:
         """Score and box maps (:meth:`RFCNBBoxHead.position_maps`) from the last map of ``x``."""
         feat = x[-1] if self.reduction is None else self.reduction(x[-1])
         return self.bbox_head.position_maps(feat)
 
-    def forward(self, x: Feats, rpn_results_list: list[InstanceData],
+    def forward(self, x: Maps, rpn_results_list: list[InstanceData],
                 batch_data_samples: list[DetDataSample] | None = None) -> tuple[Tensor, Tensor]:
         """Logits and deltas of all proposals; see mmdet's ``StandardRoIHead``."""
         return super().forward(self.position_maps(x), rpn_results_list, batch_data_samples)
 
-    def loss(self, x: Feats, rpn_results_list: list[InstanceData],
+    def loss(self, x: Maps, rpn_results_list: list[InstanceData],
              batch_data_samples: list[DetDataSample]) -> dict[str, Tensor]:
         """Losses of sampled proposals; see mmdet's ``StandardRoIHead``."""
         return super().loss(self.position_maps(x), rpn_results_list, batch_data_samples)
 
     def predict_bbox(self,
-                     x: Feats,
+                     x: Maps,
                      batch_img_metas: list[dict],
                      rpn_results_list: list[InstanceData],
                      rcnn_test_cfg: ConfigDict | None,
@@ -76,7 +76,7 @@ class RFCNRoIHead(StandardRoIHead):
         return super().predict_bbox(self.position_maps(x), batch_img_metas, rpn_results_list,
                                     rcnn_test_cfg, rescale)
 
-    def _bbox_forward(self, x: Feats, rois: Tensor) -> dict[str, Tensor]:
+    def _bbox_forward(self, x: Maps, rois: Tensor) -> dict[str, Tensor]:
         """Pool and vote.
 
         Args:

@@ -1,12 +1,14 @@
-"""Cascade R-CNN's RoI head whose objects look at the objects of other frames in every stage."""
+"""Cascade R-CNN's RoI head with an aggregator in every stage."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from mmdet.models.roi_heads import CascadeRoIHead
+from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox2roi, get_box_tensor
@@ -15,18 +17,19 @@ from mmengine.model import ModuleList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmvod_plugins.structures import ObjectFeatures
+from mmvod_plugins.models.aggregators import Aggregated, Aggregator, ObjectsByRole
+from mmvod_plugins.models.temporal_part import HeadStep, Needs
+from mmvod_plugins.structures import Maps, ObjectFeatures, References
 
-from .aggregator import Aggregated, Aggregator, References
-from .base_temporal_roi_head import BaseTemporalRoIHead, Maps
+from .base import TemporalRoIHeadMixin, objects_of
 
 
 @MODELS.register_module()
-class TemporalCascadeRoIHead(BaseTemporalRoIHead, CascadeRoIHead):
+class TemporalCascadeRoIHead(TemporalRoIHeadMixin, CascadeRoIHead):
     """A cascade in which every stage has an embedding, an aggregator and a memory of its own.
 
     Reference frames take part with their proposals, whose embeddings of all S stages are computed
-    once and lie side by side: ``feats`` of objects are (N, S * C), stage s reads its C columns.
+    once: ``feats`` of objects are (N, S, C), and stage s reads its block.
     The boxes of a key frame move from stage to stage, so that later stages embed them anew, from
     the key frame's own maps; the references are not refined.
 
@@ -37,13 +40,11 @@ class TemporalCascadeRoIHead(BaseTemporalRoIHead, CascadeRoIHead):
             mmdet's ``BBoxHead`` with ``roi_feat_size=1``.
     """
 
-    needs_key_maps = True
-
     def __init__(self, embedding: dict, aggregator: dict,
                  **kwargs: Any) -> None:  # noqa: ANN401 - mmdet's
         super().__init__(**kwargs)
         if self.with_mask:
-            raise ValueError('TemporalCascadeRoIHead detects boxes alone: leave mask_head away')
+            raise ValueError('TemporalCascadeRoIHead detects boxes alone: omit mask_head')
         stages = range(self.num_stages)
         self.embedding = ModuleList(MODELS.build(embedding) for _ in stages)
         self.aggregator = ModuleList(MODELS.build(aggregator) for _ in stages)
@@ -54,65 +55,72 @@ class TemporalCascadeRoIHead(BaseTemporalRoIHead, CascadeRoIHead):
         """The aggregators of all stages."""
         return {f'.{stage}': aggregator for stage, aggregator in enumerate(self.aggregator)}
 
-    def init_memory(self) -> list[object]:
-        """The memory of a new video, one for every stage."""
-        return [aggregator.init_memory() for aggregator in self.aggregator]
+    @property
+    def needs(self) -> Needs:
+        """Objects, and the maps of the key frame, from which later stages embed its boxes."""
+        needs = super().needs
+        return replace(needs, of_key=needs.of_key | {'maps'})
 
-    def write(self, memory: list[object], aggregated: Aggregated,
-              detections: DetDataSample) -> None:
+    def init_memory(self) -> list[object] | None:
+        """The memory of a new video, one for every stage; None if they remember nothing."""
+        memories = [aggregator.init_memory() for aggregator in self.aggregator]
+        return None if memories[0] is None else memories
+
+    def write(self, memory: list[object], step: HeadStep, found: InstanceData | None) -> None:
         """Remember a key frame after its detection, stage by stage."""
-        for aggregator, part, step in zip(
-                self.aggregator, memory, aggregated.to_memory, strict=True):
-            aggregator.write(part, step, detections)
+        for aggregator, part, aggregated in zip(
+                self.aggregator, memory, step.to_memory.to_memory, strict=True):
+            aggregator.write(part, aggregated, found)
 
     def loss(self,
-             x: tuple[Tensor, ...],
+             x: Maps,
              rpn_results_list: list[InstanceData],
              batch_data_samples: list[DetDataSample],
              references: Sequence[References] | None = None) -> dict[str, Tensor]:
-        """Losses of the key frames, named as mmdet's: ``s0.loss_cls``, ``s0.loss_bbox``, ...
+        """Losses of frames, named as mmdet's: ``s0.loss_cls``, ``s0.loss_bbox``, ...
 
         Args:
-            x: Feature maps of the key frames, (B, C, H, W) each.
-            rpn_results_list: Proposals of the key frames.
-            batch_data_samples: Key frames with ground truth.
-            references: Objects by role for every key frame; None without references.
+            x: Maps of the frames, (B, C, H, W) each.
+            rpn_results_list: Their proposals.
+            batch_data_samples: The frames with ground truth.
+            references: The references of every frame, by role; None without references.
         """
-        references = references or [{} for _ in batch_data_samples]
+        roles = [objects_of(part) for part in references or [{} for _ in batch_data_samples]]
         metas = [sample.metainfo for sample in batch_data_samples]
         proposals, losses = rpn_results_list, {}
         for stage, (head, weight) in enumerate(
                 zip(self.bbox_head, self.stage_loss_weights, strict=True)):
-            sampling = self._sample(x, proposals, batch_data_samples, self.bbox_assigner[stage],
-                                    self.bbox_sampler[stage])
+            sampling, scores = self._sample(x, proposals, batch_data_samples,
+                                            self.bbox_assigner[stage], self.bbox_sampler[stage])
             rois = bbox2roi([result.priors for result in sampling])
-            enhanced = self._enhance(
-                self.aggregator[stage], sampling, self._embed_stage(stage, x, rois),
-                [self._references_of(stage, roles) for roles in references])
+            enhanced, found = self._enhance_training(
+                self.aggregator[stage], sampling, scores, self._embed_stage(stage, x, rois),
+                batch_data_samples, [_block(part, stage) for part in roles])
             cls_score, bbox_pred = head(enhanced)
             results = dict(rois=rois, cls_score=cls_score, bbox_pred=bbox_pred)
             results.update(head.loss_and_target(
                 **results, sampling_results=sampling, rcnn_train_cfg=self.train_cfg[stage]))
-            for name, value in results['loss_bbox'].items():
+            for name, value in {**found, **results['loss_bbox']}.items():
                 losses[f's{stage}.{name}'] = value * weight if 'loss' in name else value
             if stage < self.num_stages - 1:
                 with torch.no_grad():
                     refined = head.refine_bboxes(sampling, results, metas)
                 # without a RoI (None) the later stages still run: processes keep the same graph
-                proposals = refined or [part[:0] for part in proposals]
+                proposals = _with_scores(refined, sampling, scores) if refined else [
+                    part[:0] for part in proposals]
         return losses
 
-    def _detect(self, key: ObjectFeatures, references: References,
-                memory: list[object] | None, img_meta: dict, test_cfg: ConfigDict | None,
-                rescale: bool, maps: Maps | None) -> tuple[InstanceData, Aggregated]:
+    def _detect(self, key: ObjectFeatures, references: ObjectsByRole,
+                memory: list[object] | None, img_meta: dict, maps: Maps | None,
+                test_cfg: ConfigDict | None = None,
+                rescale: bool = False) -> tuple[InstanceData, Aggregated]:
         """Stage after stage; boxes are those of the last one, scores the mean of all."""
         memory = memory or [None] * self.num_stages
         steps: list[Aggregated] = []
         scores: list[Tensor] = []
-        objects = self._stage_of(key, 0)
+        objects = key.block(0)
         for stage, head in enumerate(self.bbox_head):
-            step = self.aggregator[stage](
-                objects, self._references_of(stage, references), memory[stage])
+            step = self.aggregator[stage](objects, _block(references, stage), memory[stage])
             cls_score, bbox_pred = head(step.feats)
             steps.append(step)
             scores.append(cls_score)
@@ -127,10 +135,10 @@ class TemporalCascadeRoIHead(BaseTemporalRoIHead, CascadeRoIHead):
             batch_img_metas=[img_meta],
             rcnn_test_cfg=test_cfg,
             rescale=rescale)[0]
-        return detections, Aggregated(steps[-1].feats, steps, steps[0].relation_stage)
+        return detections, Aggregated(steps[-1].feats, steps, details=steps[0].details)
 
-    def _bbox_forward(self, stage: int, x: tuple[Tensor, ...], rois: Tensor) -> dict[str, Tensor]:
-        """What mmdet's ``forward`` asks for: scores and deltas of RoIs without references."""
+    def _bbox_forward(self, stage: int, x: Maps, rois: Tensor) -> dict[str, Tensor]:
+        """Scores and deltas of RoIs without references, for mmdet's ``forward``."""
         enhanced = self._alone(self.aggregator[stage], rois, self._embed_stage(stage, x, rois))
         cls_score, bbox_pred = self.bbox_head[stage](enhanced)
         return dict(cls_score=cls_score, bbox_pred=bbox_pred, bbox_feats=enhanced)
@@ -144,21 +152,28 @@ class TemporalCascadeRoIHead(BaseTemporalRoIHead, CascadeRoIHead):
         labels = cls_score[:, :-1].argmax(dim=1)
         return get_box_tensor(head.regress_by_class(boxes, labels, bbox_pred, img_meta))
 
-    def _embed(self, x: tuple[Tensor, ...], rois: Tensor) -> Tensor:
-        """Embeddings (N, S * C) of RoIs (N, 5), the stages side by side."""
-        return torch.cat(
+    def _embed(self, x: Maps, rois: Tensor) -> Tensor:
+        """Embeddings (N, S, C) of RoIs (N, 5) in all stages."""
+        return torch.stack(
             [self._embed_stage(stage, x, rois) for stage in range(self.num_stages)], dim=1)
 
-    def _embed_stage(self, stage: int, x: tuple[Tensor, ...], rois: Tensor) -> Tensor:
+    def _embed_stage(self, stage: int, x: Maps, rois: Tensor) -> Tensor:
         """Embeddings (N, C) of RoIs (N, 5) in one stage."""
         extractor = self.bbox_roi_extractor[stage]
         return self.embedding[stage](extractor(x[:extractor.num_inputs], rois))
 
-    def _stage_of(self, objects: ObjectFeatures, stage: int) -> ObjectFeatures:
-        """Objects with the embeddings of one stage."""
-        return objects.with_feats(objects.feats.chunk(self.num_stages, dim=1)[stage])
 
-    def _references_of(self, stage: int, references: References) -> References:
-        """References with the embeddings of one stage."""
-        return {role: [self._stage_of(frame, stage) for frame in frames]
-                for role, frames in references.items()}
+def _block(references: ObjectsByRole, stage: int) -> ObjectsByRole:
+    """References with the embeddings of one stage."""
+    return {role: [frame.block(stage) for frame in frames] for role, frames in references.items()}
+
+
+def _with_scores(refined: list[InstanceData], sampling: list[SamplingResult],
+                 scores: list[Tensor | None]) -> list[InstanceData]:
+    """Refined boxes, from which mmdet removed the true ones, with the scores of their proposals."""
+    for boxes, result, score in zip(refined, sampling, scores, strict=True):
+        if score is not None:
+            keep = torch.ones_like(score, dtype=torch.bool)
+            keep[:len(result.pos_is_gt)] = ~result.pos_is_gt.bool()
+            boxes.scores = score[keep]
+    return refined

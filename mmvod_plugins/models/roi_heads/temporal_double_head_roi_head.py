@@ -1,13 +1,16 @@
-"""Double-Head R-CNN's RoI head whose classification looks at the objects of other frames."""
+"""Double-Head R-CNN's RoI head with an aggregator before its classification."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from .base_temporal_roi_head import Maps
+from mmvod_plugins.models.temporal_part import Needs
+from mmvod_plugins.structures import Maps
+
 from .temporal_roi_head import TemporalRoIHead
 
 
@@ -27,13 +30,18 @@ class TemporalDoubleHeadRoIHead(TemporalRoIHead):
             :class:`EmbeddingDoubleBBoxHead`.
     """
 
-    needs_key_maps = True
     single_frame_fcs = 'fc_branch'
 
     def __init__(self, embedding: dict, aggregator: dict, *, reg_roi_scale_factor: float,
                  **kwargs: Any) -> None:  # noqa: ANN401 - mmdet's
         super().__init__(embedding, aggregator, **kwargs)
         self.reg_roi_scale_factor = reg_roi_scale_factor
+
+    @property
+    def needs(self) -> Needs:
+        """Objects, and the maps of the key frame, from which boxes are regressed."""
+        needs = super().needs
+        return replace(needs, of_key=needs.of_key | {'maps'})
 
     def _score(self, enhanced: Tensor, x: Maps, rois: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of embeddings (N, C), deltas of the larger RoIs around RoIs (N, 5)."""

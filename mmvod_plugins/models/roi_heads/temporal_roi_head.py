@@ -1,8 +1,9 @@
-"""A RoI head whose objects look at the objects of other frames."""
+"""mmdet's standard RoI head with an aggregator between embedding and box head."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,15 +15,16 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmvod_plugins.structures import ObjectFeatures
+from mmvod_plugins.models.aggregators import Aggregated, Aggregator, ObjectsByRole
+from mmvod_plugins.models.temporal_part import HeadStep, Needs
+from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References
 
-from .aggregator import Aggregated, Aggregator, References
-from .base_temporal_roi_head import BaseTemporalRoIHead, Maps
+from .base import TemporalRoIHeadMixin, maps_of, objects_of
 from .temporal_roi_align import TemporalRoIAlign
 
 
 @MODELS.register_module()
-class TemporalRoIHead(BaseTemporalRoIHead, StandardRoIHead):
+class TemporalRoIHead(TemporalRoIHeadMixin, StandardRoIHead):
     """Embeds proposals once per frame, enhances the key frame's by an aggregator, classifies them.
 
     It fits any two-stage detector in place of :class:`StandardRoIHead`; without references (a
@@ -47,7 +49,7 @@ class TemporalRoIHead(BaseTemporalRoIHead, StandardRoIHead):
                  **kwargs: Any) -> None:  # noqa: ANN401 - mmdet's
         super().__init__(**kwargs)
         if self.with_mask:
-            raise ValueError('TemporalRoIHead detects boxes alone: leave mask_head away')
+            raise ValueError('TemporalRoIHead detects boxes alone: omit mask_head')
         self.embedding = MODELS.build(embedding)
         self.aggregator = MODELS.build(aggregator)
         self.temporal_roi_align = MODELS.build(temporal_roi_align) if temporal_roi_align else None
@@ -59,63 +61,74 @@ class TemporalRoIHead(BaseTemporalRoIHead, StandardRoIHead):
         return {'': self.aggregator}
 
     @property
-    def needs_maps(self) -> bool:
-        """Whether key frames need the feature maps of their references."""
-        return self.temporal_roi_align is not None
+    def method(self) -> str | None:
+        """The method of the aggregator, and Temporal RoI Align if there is any."""
+        method = super().method
+        return method if self.temporal_roi_align is None else f'{method} + Temporal RoI Align'
+
+    @property
+    def needs(self) -> Needs:
+        """Objects; Temporal RoI Align looks at the maps of the key frame and its references."""
+        needs = super().needs
+        if self.temporal_roi_align is None:
+            return needs
+        return replace(needs, of_key=needs.of_key | {'maps'},
+                       of_references=needs.of_references | {'maps'})
 
     def init_memory(self) -> object:
         """The memory of a new video."""
         return self.aggregator.init_memory()
 
-    def align(self, key: ObjectFeatures, x: tuple[Tensor, ...],
-              reference_maps: Sequence[Maps]) -> ObjectFeatures:
-        """The key objects with embeddings of temporally aligned RoI features.
+    def enhance(self, key: FrameRecord, references: References, memory: object) -> HeadStep:
+        """Detect in the key frame; see :class:`TemporalHead`.
 
-        In its role as a reference a frame keeps the plain ones that :meth:`embed` gave.
-
-        Args:
-            key: Objects of the key frame.
-            x: Feature maps of the key frame, (1, C, H, W) each.
-            reference_maps: Feature maps of every reference frame, in any order.
+        With Temporal RoI Align the key objects get embeddings of aligned RoI features; in its role
+        as a reference a frame keeps the plain ones that :meth:`extract` gave.
         """
-        return key.with_feats(self._embed(x, bbox2roi([key.boxes]), [reference_maps]))
+        if self.temporal_roi_align is not None:
+            rois = bbox2roi([key.objects.boxes])
+            feats = self._embed(key.maps, rois, [maps_of(references)])
+            key = replace(key, objects=key.objects.with_feats(feats))
+        return super().enhance(key, references, memory)
 
-    def write(self, memory: object, aggregated: Aggregated, detections: DetDataSample) -> None:
+    def write(self, memory: object, step: HeadStep, found: InstanceData | None) -> None:
         """Remember a key frame after its detection."""
-        self.aggregator.write(memory, aggregated, detections)
+        self.aggregator.write(memory, step.to_memory, found)
 
     def loss(self,
-             x: tuple[Tensor, ...],
+             x: Maps,
              rpn_results_list: list[InstanceData],
              batch_data_samples: list[DetDataSample],
-             references: Sequence[References] | None = None,
-             reference_maps: Sequence[Sequence[Maps]] | None = None) -> dict[str, Tensor]:
-        """Losses of the key frames.
+             references: Sequence[References] | None = None) -> dict[str, Tensor]:
+        """Losses of frames.
 
         Args:
-            x: Feature maps of the key frames, (B, C, H, W) each.
-            rpn_results_list: Proposals of the key frames.
-            batch_data_samples: Key frames with ground truth.
-            references: Objects by role for every key frame; None without references.
-            reference_maps: Maps of the references of every key frame, if :attr:`needs_maps`.
+            x: Maps of the frames, (B, C, H, W) each.
+            rpn_results_list: Their proposals.
+            batch_data_samples: The frames with ground truth.
+            references: The references of every frame, by role; None without references.
         """
-        sampling = self._sample(x, rpn_results_list, batch_data_samples, self.bbox_assigner,
-                                self.bbox_sampler)
+        references = references or [{} for _ in batch_data_samples]
+        sampling, scores = self._sample(x, rpn_results_list, batch_data_samples,
+                                        self.bbox_assigner, self.bbox_sampler)
         rois = bbox2roi([result.priors for result in sampling])
-        feats = self._embed(x, rois, reference_maps)
-        enhanced = self._enhance(self.aggregator, sampling, feats,
-                                 references or [{} for _ in sampling])
+        maps = None if self.temporal_roi_align is None else list(map(maps_of, references))
+        feats = self._embed(x, rois, maps)
+        enhanced, losses = self._enhance_training(
+            self.aggregator, sampling, scores, feats, batch_data_samples,
+            [objects_of(roles) for roles in references])
         cls_score, bbox_pred = self._score(enhanced, x, rois)
-        return self.bbox_head.loss_and_target(
+        losses.update(self.bbox_head.loss_and_target(
             cls_score=cls_score,
             bbox_pred=bbox_pred,
             rois=rois,
             sampling_results=sampling,
-            rcnn_train_cfg=self.train_cfg)['loss_bbox']
+            rcnn_train_cfg=self.train_cfg)['loss_bbox'])
+        return losses
 
-    def _detect(self, key: ObjectFeatures, references: References, memory: object, img_meta: dict,
-                test_cfg: ConfigDict | None, rescale: bool,
-                maps: Maps | None) -> tuple[InstanceData, Aggregated]:
+    def _detect(self, key: ObjectFeatures, references: ObjectsByRole, memory: object,
+                img_meta: dict, maps: Maps | None, test_cfg: ConfigDict | None = None,
+                rescale: bool = False) -> tuple[InstanceData, Aggregated]:
         """One aggregation, then the box head."""
         aggregated = self.aggregator(key, references, memory)
         rois = bbox2roi([key.boxes])
@@ -129,8 +142,8 @@ class TemporalRoIHead(BaseTemporalRoIHead, StandardRoIHead):
             rescale=rescale)[0]
         return detections, aggregated
 
-    def _bbox_forward(self, x: tuple[Tensor, ...], rois: Tensor) -> dict[str, Tensor]:
-        """What mmdet's ``forward`` asks for: scores and deltas of RoIs without references."""
+    def _bbox_forward(self, x: Maps, rois: Tensor) -> dict[str, Tensor]:
+        """Scores and deltas of RoIs without references, for mmdet's ``forward``."""
         enhanced = self._alone(self.aggregator, rois, self._embed(x, rois))
         cls_score, bbox_pred = self._score(enhanced, x, rois)
         return dict(cls_score=cls_score, bbox_pred=bbox_pred, bbox_feats=enhanced)
@@ -141,12 +154,12 @@ class TemporalRoIHead(BaseTemporalRoIHead, StandardRoIHead):
 
         Args:
             enhanced: Their enhanced embeddings, (N, C).
-            x: Feature maps that they lie on; given while training, and if :attr:`needs_key_maps`.
+            x: Feature maps that they lie on; given while training, and if the head needs them.
             rois: (N, 5).
         """
         return self.bbox_head(enhanced)
 
-    def _embed(self, x: tuple[Tensor, ...], rois: Tensor,
+    def _embed(self, x: Maps, rois: Tensor,
                reference_maps: Sequence[Sequence[Maps]] | None = None) -> Tensor:
         """Embeddings (N, D) of RoIs (N, 5), with the references of every frame if there are."""
         feats = self.bbox_roi_extractor(x[:self.bbox_roi_extractor.num_inputs], rois)

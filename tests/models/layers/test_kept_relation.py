@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mmvod_plugins.models.aggregators.relation_steps import relate_frames
 from mmvod_plugins.models.layers import (
     RelationModule,
     move_bias,
@@ -10,7 +11,6 @@ from mmvod_plugins.models.layers import (
     project_frames,
     relation,
 )
-from mmvod_plugins.models.roi_heads.relation_steps import relate_frames
 from mmvod_plugins.structures import ObjectFeatures
 
 from .. import literal

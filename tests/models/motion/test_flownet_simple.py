@@ -7,12 +7,12 @@ from mmengine.runner.checkpoint import load_checkpoint
 from mmvod_plugins.checkpoints.flownet import flownet_name, rename_flownet
 from mmvod_plugins.models import FlowNetSimple
 
-NORM = dict(mean=[123.0, 116.0, 103.0], std=[58.0, 57.0, 57.0], input_mean=[0.4, 0.4, 0.5])
+MEAN = [0.4, 0.4, 0.5]
 
 
 def network(**options):
     torch.manual_seed(0)
-    net = FlowNetSimple(**{'img_norm': NORM, 'base_channels': 2, **options})
+    net = FlowNetSimple(**{'input_mean': MEAN, 'base_channels': 2, **options})
     net.init_weights()
     return net.eval()
 
@@ -68,12 +68,10 @@ def test_what_the_padding_holds_does_not_matter():
 
 
 @torch.no_grad()
-def test_frames_are_what_they_were_before_they_were_normalised():
-    """Pixels in 0..1 minus the mean that the flow network wants."""
+def test_the_input_is_pixels_in_0_to_1_minus_the_mean():
     pixels = torch.full((1, 3, 4, 4), 51.0)
-    mean, std, wanted = (torch.tensor(NORM[name]).view(1, 3, 1, 1)
-                         for name in ('mean', 'std', 'input_mean'))
-    seen = network().prepare((pixels - mean) / std, (4, 4))
+    wanted = torch.tensor(MEAN).view(1, 3, 1, 1)
+    seen = network().prepare(pixels, (4, 4))
     torch.testing.assert_close(seen, (0.2 - wanted).expand(1, 3, 2, 2))
 
 
@@ -155,9 +153,8 @@ def test_a_file_without_flow_network_is_refused():
 
 
 @torch.no_grad()
-def test_channels_may_be_flipped():
-    bgr = network(img_norm=dict(NORM, flip_channels=True))
-    rgb = network(img_norm=dict(NORM, mean=NORM['mean'][::-1], std=NORM['std'][::-1]))
+def test_a_network_that_was_trained_on_bgr_gets_bgr():
+    bgr, rgb = network(channel_order='bgr'), network()
     frame = images(1, 8, 8)
     torch.testing.assert_close(bgr.prepare(frame, (8, 8)), rgb.prepare(frame.flip(1), (8, 8)))
 
@@ -166,9 +163,11 @@ def test_channels_may_be_flipped():
     (dict(downsample='nearest'), "downsample must be 'bilinear'"),
     (dict(output='stride_8'), "output 'image' or 'stride_16'"),
     (dict(scale_channels=4), "scale_channels needs output='stride_16'"),
-    (dict(img_norm=dict(mean=[0.0] * 3)), 'img_norm needs mean, std and input_mean'),
-    (dict(img_norm=dict(NORM, std=[1.0])), 'img_norm needs .* three numbers each'),
+    (dict(input_mean=[0.4]), 'input_mean needs three numbers'),
+    (dict(channel_order='gbr'), "channel_order 'rgb' or 'bgr'"),
+    (dict(img_norm=dict(mean=[0.0] * 3, input_mean=[0.4] * 3)),
+     r'img_norm is no longer needed: .* by input_mean=\[0.4, 0.4, 0.4\]'),
 ])
 def test_wrong_options_are_refused(options, says):
     with pytest.raises(ValueError, match=says):
-        FlowNetSimple(**{'img_norm': NORM, **options})
+        FlowNetSimple(**options)

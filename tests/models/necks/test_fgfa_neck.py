@@ -5,12 +5,11 @@ import torch
 
 from mmvod_plugins.models import FGFANeck
 from mmvod_plugins.models.necks.fgfa_neck import cosine
-from mmvod_plugins.structures import FrameRecord
 
+from ..records import record_of
 from ..tiny import sample_of
 
-NORM = dict(mean=[123.0, 116.0, 103.0], std=[58.0, 57.0, 57.0], input_mean=[0.4, 0.4, 0.5])
-MOTION = dict(type='FlowNetSimple', base_channels=2, img_norm=NORM)
+MOTION = dict(type='FlowNetSimple', base_channels=2)
 
 
 def neck_of(*, still=False, **options):
@@ -26,13 +25,14 @@ def neck_of(*, still=False, **options):
 def record(neck, frame_id, sizes=((8, 12), )):
     generator = torch.Generator().manual_seed(frame_id)
     feats = tuple(torch.randn(1, 4, *size, generator=generator).double() for size in sizes)
-    image = torch.randn(1, 3, 64, 96, generator=generator).double()
-    sample = sample_of(frame_id, 9, (60, 90))
-    return FrameRecord(frame_id, sample, feats, extras=neck.encode(image, sample, feats))
+    image = 60 * torch.randn(1, 3, 64, 96, generator=generator).double() + 110
+    frame = record_of(sample_of(frame_id, 9, (60, 90)), feats)
+    frame.extras.update(neck.encode(frame, image))
+    return frame
 
 
 def run(neck, key, frames):
-    return neck(key, {'local': frames}, None).feats
+    return neck(key, {'local': frames}, None).maps
 
 
 @torch.no_grad()
@@ -41,7 +41,7 @@ def test_copies_of_the_key_in_a_still_world_are_the_key(embed):
     neck = neck_of(still=True, embed=embed)
     key = record(neck, 0)
     copies = [record(neck, 0) for _ in range(3)]
-    torch.testing.assert_close(run(neck, key, [key, *copies])[0], key.feats[0])
+    torch.testing.assert_close(run(neck, key, [key, *copies])[0], key.maps[0])
 
 
 @torch.no_grad()
@@ -51,7 +51,7 @@ def test_a_frame_named_twice_counts_twice(embed, warp_key):
     """Multiplicities are the logarithms of counts, and the order of references is no matter."""
     neck = neck_of(embed=embed, warp_key=warp_key)
     key, first, second = (record(neck, i) for i in range(3))
-    again = FrameRecord(1, first.sample, first.feats, extras=first.extras)
+    again = record_of(first.sample, first.maps, **first.extras)
     short = run(neck, key, [first, key, second, first])[0]
     torch.testing.assert_close(run(neck, key, [again, second, first, key])[0], short)
 
@@ -60,9 +60,9 @@ def test_a_frame_named_twice_counts_twice(embed, warp_key):
 def test_it_is_a_mean_with_softmax_weights_of_cosines():
     neck = neck_of(still=True)
     key, *others = frames = [record(neck, i) for i in range(4)]
-    embedded = [neck.embed_convs(frame.feats[0]) for frame in frames]
+    embedded = [neck.embed_convs(frame.maps[0]) for frame in frames]
     cosines = torch.stack([torch.cosine_similarity(embedded[0], e, dim=1) for e in embedded])
-    expected = sum(weight * frame.feats[0]
+    expected = sum(weight * frame.maps[0]
                    for weight, frame in zip(cosines.softmax(0), frames, strict=True))
     torch.testing.assert_close(run(neck, key, [*others, key])[0], expected)
 
@@ -81,14 +81,14 @@ def test_the_ways_to_take_the_key_frame():
     assert not torch.allclose(once['none'], once['all'])
     assert not torch.allclose(thrice['none'], thrice['copies'])
     alone = run(necks['none'], key, [key, key])[0]
-    assert torch.equal(alone, key.feats[0])
+    assert torch.equal(alone, key.maps[0])
 
 
 @torch.no_grad()
 def test_training_warps_every_reference():
     neck = neck_of(warp_key='none').train()
     key = record(neck, 0)
-    assert not torch.allclose(run(neck, key, [key, key])[0], key.feats[0])
+    assert not torch.allclose(run(neck, key, [key, key])[0], key.maps[0])
 
 
 @torch.no_grad()
@@ -104,9 +104,8 @@ def test_levels_share_one_flow():
     assert len(calls) == 1
     # every level alone gives the same
     for level, size in enumerate(sizes):
-        alone = [FrameRecord(r.frame_id, r.sample, (r.feats[level], ), extras=r.extras)
-                 for r in (key, other)]
-        assert alone[0].feats[0].shape[-2:] == torch.Size(size)
+        alone = [record_of(r.sample, (r.maps[level], ), **r.extras) for r in (key, other)]
+        assert alone[0].maps[0].shape[-2:] == torch.Size(size)
         torch.testing.assert_close(run(neck, alone[0], [alone[1], alone[0]])[0], feats[level])
 
 
@@ -132,7 +131,7 @@ def test_maps_of_zeros_have_no_direction():
     neck = neck_of()
     neck.embed_convs[0].conv.bias.zero_()
     key, other = (record(neck, i) for i in (0, 1))
-    key.feats[0].zero_()
+    key.maps[0].zero_()
     assert torch.isfinite(run(neck, key, [key, other])[0]).all()
     assert torch.equal(cosine(torch.zeros(2, 3, 1, 1), torch.zeros(1, 3, 1, 1)),
                        torch.zeros(2, 1, 1, 1))
@@ -141,7 +140,7 @@ def test_maps_of_zeros_have_no_direction():
 def test_maps_of_another_width_are_refused():
     neck = neck_of()
     key = record(neck, 0)
-    key.feats = (torch.zeros(1, 5, 8, 12), )
+    key.maps = (torch.zeros(1, 5, 8, 12), )
     with pytest.raises(ValueError, match='channels is 4, but the detector gives maps of 5'):
         run(neck, key, [key])
 
@@ -154,7 +153,7 @@ def test_half_precision_maps(dtype):
     neck.float()
     for part in (key, other):
         part.extras['flow_input'] = part.extras['flow_input'].float()
-        part.feats = (part.feats[0].float(), )
+        part.maps = (part.maps[0].float(), )
     expected = run(neck, key, [key, other])[0]
     with torch.autocast('cpu', dtype):
         found = run(neck, key, [key, other])[0]

@@ -135,11 +135,8 @@ def test_clips_of_a_batch_do_not_meet_in_the_neck(kind):
     def enhanced(data):
         data = model.data_preprocessor(data, training=True)
         clips = gather_clips(*data.values(), frozenset())
-        records = model._training_records(clips)
-        keys = [records[clip.key] for clip in clips.clips]
-        roles = [{role: [records[row] for row in rows] for role, rows in clip.roles.items()}
-                 for clip in clips.clips]
-        return model._enhance_clips(keys, roles)[1]
+        frames, _ = model._enhance_clips(clips.keys(model._encode_clips(clips)))
+        return [frame.maps for frame in frames]
 
     both, alone = enhanced(together), [*enhanced(first), *enhanced(second)]
     for mine, theirs in zip(both, alone, strict=True):
@@ -149,7 +146,7 @@ def test_clips_of_a_batch_do_not_meet_in_the_neck(kind):
 def test_dff_looks_at_one_frame():
     config = flow_config('dff-dc5')
     config.references = dict(type='LocalWindow', radius=1)
-    with pytest.raises(ValueError, match='names 3 references, but DFFNeck looks at 1'):
+    with pytest.raises(ValueError, match='names 2 references .* but DFFNeck looks at one'):
         MODELS.build(config)
 
 
@@ -179,19 +176,24 @@ def test_dff_of_mmtracking_takes_still_images_as_they_are():
     clips = training_batch(video(1), 0, {'local': [0]})
     data = model.data_preprocessor(clips, training=True)
     neck = model.temporal_neck
-    record = model._training_records(gather_clips(*data.values(), frozenset()))[0]
-    assert torch.equal(neck(record, {'local': [record]}, None).feats[0], record.feats[0])
+    [record] = model._encode_clips(gather_clips(*data.values(), frozenset()))
+    assert torch.equal(neck(record, {'local': [record]}, None).maps[0], record.maps[0])
     neck.warp_stills = True
-    assert not torch.equal(neck(record, {'local': [record]}, None).feats[0], record.feats[0])
+    assert not torch.equal(neck(record, {'local': [record]}, None).maps[0], record.maps[0])
 
 
 @pytest.mark.parametrize(('config', 'says'), [
-    (flow_config('fgfa-dc5'), 'FGFANeck looks at the maps'),
-    (tiny_config('mega'), 'there is no temporal neck')], ids=['neck', 'head'])
+    (flow_config('fgfa-dc5'), 'maps of frame 1, but FGFANeck'),
+    (tiny_config('mega'), 'objects of frame 1, but TemporalRoIHead'),
+    (tiny_config('single'), 'maps of frame 1, but the detector')], ids=['neck', 'head', 'stock'])
 def test_frames_without_maps_are_refused_where_they_are_needed(config, says):
-    config.references = INTERVAL
-    with pytest.raises(ValueError, match=f'image alone, but {says}.*: use DFFNeck'):
-        MODELS.build(config)
+    config.references = dict(INTERVAL, role='local')
+    if 'aggregator' not in config.detector.roi_head and 'temporal_neck' not in config:
+        config.temporal_neck = dict(type='STMMNeck', in_channels=32, channels=16)
+        says = 'maps of frame 1, but STMMNeck'
+    model = MODELS.build(config).eval()
+    with pytest.raises(ValueError, match=f'{says} reads them .*: use DFFNeck'):
+        detect(model, video(3))
 
 
 @pytest.mark.parametrize('kind', ['fgfa-yolox', 'dff-dc5'])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 
-from mmvod_plugins.models.roi_heads import Aggregator
+from mmvod_plugins.models.aggregators import Aggregator
 
 from ..flow_models import flow_config
 from ..tiny import detect, selsa_config, tiny_config, training_batch, video
@@ -27,13 +27,13 @@ def looked_at(model):
     """Frames that the flow network and the aggregator look at, by key frame."""
     seen = {'neck': {}, 'head': {}}
     find = model.temporal_neck.find_motion
-    forward = type(model.roi_head.aggregator).forward
+    forward = type(model.adapter.head.aggregator).forward
 
     def noting(key, references):
         seen['neck'][key.frame_id] = [record.frame_id for record in references]
         return find(key, references)
 
-    class Noting(type(model.roi_head.aggregator)):
+    class Noting(type(model.adapter.head.aggregator)):
         def forward(self, key, references, memory):
             seen['head'][int(key.frame_ids[0])] = {
                 role: [int(part.frame_ids[0]) for part in parts]
@@ -41,8 +41,8 @@ def looked_at(model):
             return forward(self, key, references, memory)
 
     model.temporal_neck.find_motion = noting
-    model.roi_head.aggregator.__class__ = Noting
-    assert isinstance(model.roi_head.aggregator, Aggregator)
+    model.adapter.head.aggregator.__class__ = Noting
+    assert isinstance(model.adapter.head.aggregator, Aggregator)
     return seen
 
 

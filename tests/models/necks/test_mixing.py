@@ -25,7 +25,7 @@ def train(model, iterations, repeat=False, lr=1e-3):
     frames, history = scene(), []
     for iteration in range(iterations):
         key_id = 0 if repeat else iteration % len(frames)
-        roles = model.references.sample(key_id, len(frames), np.random.default_rng(0))
+        roles = model.policy.sample(key_id, len(frames), np.random.default_rng(0))
         clips = model.data_preprocessor(training_batch(frames, key_id, roles), training=True)
         loss, _ = model.parse_losses(model(**clips, mode='loss'))
         optimizer.zero_grad()

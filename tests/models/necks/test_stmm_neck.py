@@ -6,10 +6,10 @@ import pytest
 import torch
 from mmengine.runner.checkpoint import load_state_dict
 
-from mmvod_plugins.models import STMMNeck
+from mmvod_plugins.models import STMMNeck, video_detector
 from mmvod_plugins.models.layers import bn_star
-from mmvod_plugins.structures import FrameRecord
 
+from ..records import record_of
 from ..tiny import detect, numbers, sample_of, tiny_model, training_batch, video
 from ..tiny_stmn import CENTRED, KINDS, ONLINE, WIDTH, stmn_config, stmn_model
 
@@ -25,7 +25,7 @@ def neck_of(**settings):
 
 def records(length, sizes=((5, 6), ), channels=8):
     generator = torch.Generator().manual_seed(0)
-    return [FrameRecord(t, sample_of(t, length), tuple(
+    return [record_of(sample_of(t, length), tuple(
         torch.randn(1, channels, *size, generator=generator).double() for size in sizes))
         for t in range(length)]
 
@@ -38,10 +38,10 @@ def records(length, sizes=((5, 6), ), channels=8):
 def test_one_frame_alone_is_as_in_the_whole_window(bidirectional):
     neck = neck_of(bidirectional=bidirectional, channels=4 if bidirectional else 8)
     window = records(5)
-    [every] = neck.enhance_all([window])
+    [every] = neck.enhance_windows([window])
     for t, key in enumerate(window):
         alone = neck(key, {'local': window[::-1]}, None)
-        torch.testing.assert_close(alone.feats, every[t])
+        torch.testing.assert_close(alone.maps, every[t].maps)
 
 
 @torch.no_grad()
@@ -50,9 +50,10 @@ def test_windows_side_by_side_are_as_each_alone():
     neck = neck_of(levels=(0, 1))
     small, large = records(6, sizes=((5, 6), (2, 3))), records(3, sizes=((6, 6), (2, 3)))
     windows = [small[:3], large, small[3:], small[1:3], small[4:5]]
-    for window, together in zip(windows, neck.enhance_all(windows), strict=True):
-        [alone] = neck.enhance_all([window])
-        torch.testing.assert_close(together, alone)
+    for window, together in zip(windows, neck.enhance_windows(windows), strict=True):
+        [alone] = neck.enhance_windows([window])
+        for one, other in zip(together, alone, strict=True):
+            torch.testing.assert_close(one.maps, other.maps)
 
 
 @torch.no_grad()
@@ -60,9 +61,9 @@ def test_a_window_backwards_in_time_swaps_the_directions():
     neck = neck_of()
     level = neck.levels[0]
     window = records(4)
-    forward = [feats[0] for feats in neck.enhance_all([window])[0]]
+    forward = [step.maps[0] for step in neck.enhance_windows([window])[0]]
     level.forward_cell, level.backward_cell = level.backward_cell, level.forward_cell
-    backward = [feats[0] for feats in neck.enhance_all([window[::-1]])[0]][::-1]
+    backward = [step.maps[0] for step in neck.enhance_windows([window[::-1]])[0]][::-1]
     for one, other in zip(forward, backward, strict=True):
         torch.testing.assert_close(one, torch.cat([other[:, 4:], other[:, :4]], dim=1))
 
@@ -73,13 +74,13 @@ def test_a_stream_carries_what_one_run_over_its_sequence_gives(stride):
     neck = neck_of(bidirectional=False, channels=8, stride=stride)
     frames, memory, online = records(7), neck.init_memory(), []
     for frame in frames:
-        enhanced = neck(frame, {}, memory)
-        neck.write(memory, enhanced, frame.sample)
-        online.append(enhanced.feats[0])
+        step = neck(frame, {'local': [frame]}, memory)
+        neck.write(memory, step, None)
+        online.append(step.maps[0])
     for phase in range(stride):
-        [sequence] = neck.enhance_all([frames[phase::stride]])
-        for one, [other] in zip(online[phase::stride], sequence, strict=True):
-            torch.testing.assert_close(one, other)
+        [sequence] = neck.enhance_windows([frames[phase::stride]])
+        for one, other in zip(online[phase::stride], sequence, strict=True):
+            torch.testing.assert_close(one, other.maps[0])
 
 
 @torch.no_grad()
@@ -103,18 +104,19 @@ def test_other_levels_pass_and_each_level_has_cells_of_its_own():
     torch.nn.init.normal_(neck.levels[0].reduction.weight)
     torch.nn.init.normal_(neck.levels[1].reduction.weight)
     window = records(3, sizes=((5, 6), (3, 4), (1, 1)))
-    for record, feats in zip(window, neck.enhance_all([window])[0], strict=True):
-        assert feats[1] is record.feats[1]
-        alone = neck(record, {'local': window}, None).feats
-        for before, one, other in zip(record.feats, feats, alone, strict=True):
+    for record, step in zip(window, neck.enhance_windows([window])[0], strict=True):
+        feats = step.maps
+        assert feats[1] is record.maps[1]
+        alone = neck(record, {'local': window}, None).maps
+        for before, one, other in zip(record.maps, feats, alone, strict=True):
             assert before.shape == one.shape
             torch.testing.assert_close(one, other)
-        assert not torch.equal(feats[0], record.feats[0])
-        assert not torch.equal(feats[2], record.feats[2])
+        assert not torch.equal(feats[0], record.maps[0])
+        assert not torch.equal(feats[2], record.maps[2])
 
 
 @pytest.mark.parametrize(('settings', 'message'), [
-    (dict(channels=8), 'set channels to 4, or leave `replaces` away'),
+    (dict(channels=8), 'set channels to 4, or omit `replaces`'),
     (dict(levels=(0, 1), channels=(4, 4, 4)), 'temporal_neck.channels has 3 values for 2 levels'),
     (dict(stride=0), 'temporal_neck.stride is 0, expected 1 or more'),
     (dict(levels=(0, 0)), r'temporal_neck.levels is \(0, 0\), expected .* each once'),
@@ -134,19 +136,18 @@ def test_impossible_settings_are_refused(settings, message):
 @pytest.mark.parametrize('training', [False, True])
 def test_maps_that_the_settings_do_not_fit_are_refused(settings, message, training):
     model, frames = stmn_model('retinanet_r50-fpn', CENTRED, **settings), video(5)
-    clip = model.data_preprocessor(training_batch(frames, 0, {'local': [2, 4]}), training=True)
+    clip = model.data_preprocessor(training_batch(frames, 0, {'window': [2, 4]}), training=True)
     with pytest.raises(ValueError, match=message):
         model.train()(**clip, mode='loss') if training else detect(model, frames)
 
 
-def test_memories_in_both_directions_that_never_see_a_reference_are_told():
-    with pytest.warns(UserWarning, match=r'STMMNeck carries no memory .* is detected alone'):
-        stmn_model(RFCN, ONLINE)
-    with warnings.catch_warnings():
-        warnings.simplefilter('error')
-        for references, settings in ((CENTRED, {}), (dict(type='KeyFrameOnly'), {}),
-                                     (ONLINE, dict(bidirectional=False, channels=WIDTH))):
-            stmn_model(RFCN, references, **settings)
+def test_memories_in_both_directions_that_never_see_a_reference_are_told(monkeypatch):
+    told = []
+    monkeypatch.setattr(video_detector, 'warn_without_references', told.append)
+    for references, settings in ((CENTRED, {}), (ONLINE, {}),
+                                 (ONLINE, dict(bidirectional=False, channels=WIDTH))):
+        detect(stmn_model(RFCN, references, **settings), video(2))
+    assert told == ['STMMNeck'] * 2  # ONLINE with both directions
 
 
 # In the place of a convolution, or beside a detector ---------------------------------------------
@@ -181,7 +182,8 @@ def test_a_static_checkpoint_starts_both_directions():
     [sample] = [sample_of(0, 1)]
     image = torch.rand(1, 3, 64, 96)
     whole, before = static.detector.extract_feat(image), model.detector.extract_feat(image)
-    [[(conv4, memory)]] = model.temporal_neck.enhance_all([[FrameRecord(0, sample, before)]])
+    [[step]] = model.temporal_neck.enhance_windows([[record_of(sample, before)]])
+    conv4, memory = step.maps
     assert torch.equal(conv4, whole[0])
     gates = torch.cat([bn_star(whole[1][:, :WIDTH // 2]), bn_star(whole[1][:, WIDTH // 2:])], dim=1)
     torch.testing.assert_close(memory, gates * whole[1])
@@ -228,7 +230,7 @@ def test_a_checkpoint_without_the_convolution_is_refused(change):
 @pytest.mark.parametrize('channels', [4, 3, 8])
 def test_cells_beside_a_detector_start_as_those_of_the_identity(channels):
     neck, [frame] = neck_of(replaces=None, channels=channels), records(1)
-    level, feat = neck.levels[0], frame.feats[0]
+    level, feat = neck.levels[0], frame.maps[0]
     rectified = feat.relu().repeat(1, 2, 1, 1)
     for i, cell in enumerate((level.forward_cell, level.backward_cell)):
         part = rectified[:, i * channels:(i + 1) * channels]

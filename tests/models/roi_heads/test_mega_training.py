@@ -13,6 +13,7 @@ from mmvod_plugins.models import MEGAAggregator
 from mmvod_plugins.structures import ObjectFeatures
 
 from .. import literal
+from ..records import record_of
 from ..tiny import sample_of, tiny_config, tiny_model, training_batch, video
 
 #: Settings of the aggregator, named after the rows of the paper's tables.
@@ -90,6 +91,13 @@ def head_inputs(length=10):
     return feats, proposals
 
 
+def embedded(head, feat, proposals, frame_id):
+    """The record of a frame with its embedded proposals."""
+    record = record_of(sample_of(frame_id, 10))
+    [record.objects] = head.extract((feat, ), [proposals], [record])
+    return record
+
+
 def literal_objects(head, feat, boxes):
     """RoIAlign on conv5, a fully connected layer and ReLU, frame by frame."""
     pooled = head.bbox_roi_extractor((feat, ), bbox2roi([boxes]))
@@ -144,7 +152,7 @@ def test_head_trains_as_the_paper_says(settings):
     recorded = record_sampling(head)
 
     def references():
-        return {role: [head.embed((feats[t], ), [proposals[t]], [t])[0] for t in ids]
+        return {role: [embedded(head, feats[t], proposals[t], t) for t in ids]
                 for role, ids in ROLES.items()}
 
     parameters = roi_parameters(head)
@@ -163,9 +171,9 @@ def record_sampling(head):
     recorded, original = [], head._sample
 
     def sample(*args):
-        results = original(*args)
+        results, scores = original(*args)
         recorded.extend(results)
-        return results
+        return results, scores
 
     head._sample = sample
     return recorded
@@ -180,7 +188,7 @@ def fix_proposals(detector, proposals):
 
 def literal_roles(detector, inputs, samples, proposals):
     """Objects of the reference frames, each frame passing the network alone."""
-    places, topk = [s.frame_id for s in samples], detector.roi_head.aggregator.reference_topk
+    places, topk = [s.frame_id for s in samples], detector.roi_head.needs.topk
     roles = {}
     for role, ids in ROLES.items():
         with torch.set_grad_enabled(role != 'memory'):
@@ -195,7 +203,7 @@ def literal_roles(detector, inputs, samples, proposals):
 def test_detector_trains_as_the_paper_says():
     """From pixels to the gradients of every weight."""
     model = tiny_model().train()
-    head, detector = model.roi_head, model.detector
+    head, detector = model.adapter.head, model.detector
     _, proposals = head_inputs()
     fix_proposals(detector, proposals)
     data = model.data_preprocessor(training_batch(video(10), 7, ROLES), True)
@@ -279,7 +287,8 @@ def run_stream(mega, counts=None, length=9):
         roles = streaming_roles(key_id, counts, length)
         aggregated = mega(key, roles, memory)
         yield key, roles, aggregated, memory
-        mega.write(memory, aggregated, sample_of(key_id, length))
+        if memory is not None:
+            mega.write(memory, aggregated, None)
 
 
 @variants
@@ -402,8 +411,8 @@ def test_inputs_of_a_step_stay_as_they_are():
 @torch.no_grad()
 def test_without_references_a_frame_is_its_own_window(settings):
     mega, key = mega_of(settings), objects(7, 3)
-    out = mega(key, {}, None).feats
-    assert torch.equal(out, mega(key, {'local': [key]}, None).feats)
+    out = mega(key, mega.needs.alone(key), None).feats
+    assert torch.equal(out, mega(key, {}, None).feats)
     torch.testing.assert_close(out, literal.training_step(mega, key, {}), **EXACT)
 
 
@@ -424,7 +433,7 @@ def test_a_key_frame_without_proposals_trains():
     none = proposals[0][:0]
     sample = sample_of(7, 10)
     sample.gt_instances.bboxes = sample.gt_instances.bboxes.double()
-    roles = {role: head.embed((feats[0], ), [none], [0]) for role in ROLES}
+    roles = {role: [embedded(head, feats[0], none, 0)] for role in ROLES}
     losses = head.loss((feats[7], ), [none], [sample], [roles])
     total = losses['loss_cls'] + losses['loss_bbox']
     total.backward()
@@ -435,7 +444,8 @@ def test_settings_are_those_of_the_program():
     mega = MODELS.build(tiny_config().detector.roi_head.aggregator | dict(
         reference_topk=75, distilled_topk=15, memory_size=25))
     default = MEGAAggregator()
-    for name in ('reference_topk', 'distilled_topk', 'memory_size'):
+    assert mega.needs == default.needs
+    for name in ('distilled_topk', 'memory_size'):
         assert getattr(mega, name) == getattr(default, name)
     assert [len(stage) for stage in (default.global_relations, default.local_relations,
                                      default.result_relations)] == [1, 3, 0]

@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
-from mmvod_plugins.models.detector_steps import without_padding
-from mmvod_plugins.models.roi_heads.aggregator import Aggregated
+from mmvod_plugins.models.aggregators import Aggregated
+from mmvod_plugins.models.layers.padding import without_padding
 
 from ..tiny import WINDOW, tiny_model, training_batch, video
 from .test_selsa import model_of
@@ -43,7 +43,7 @@ def clips_of(*shapes):
 def aligned(model, data):
     """What Temporal RoI Align is given and returns for the first clip of a batch."""
     seen = []
-    handle = model.roi_head.temporal_roi_align.register_forward_hook(
+    handle = model.adapter.head.temporal_roi_align.register_forward_hook(
         lambda _, inputs, out: seen.append((*inputs, out)))
     losses_of(model, data)
     handle.remove()
@@ -66,7 +66,7 @@ def test_similar_cells_are_not_looked_for_in_the_padding_of_a_batch():
     _, spoilt, _ = aligned(model, clips_of((64, 96), (96, 128)))
     handle.remove()
     assert torch.equal(spoilt, maps)
-    torch.testing.assert_close(model.roi_head.temporal_roi_align(feats, maps.clone()), out)
+    torch.testing.assert_close(model.adapter.head.temporal_roi_align(feats, maps.clone()), out)
 
 
 @pytest.mark.parametrize(('own', 'whole', 'expected'), [
@@ -95,7 +95,7 @@ def test_without_references_the_order_of_the_sampler_says_nothing(method, monkey
     def look(key, roles, _):
         seen.append((key, roles))
         return Aggregated(key.feats)
-    monkeypatch.setattr(model.roi_head.aggregator, 'forward', look)
+    monkeypatch.setattr(model.adapter.head.aggregator, 'forward', look)
     losses_of(model, training_batch(video(3), 1, {}))
     (key, roles), = seen
     reference, = roles['local']

@@ -1,6 +1,7 @@
 """Temporal RoI heads in pyramids, a cascade, a double head, a transformer: configs/mixed."""
 
 import copy
+import dataclasses
 import re
 from pathlib import Path
 
@@ -12,9 +13,8 @@ from mmengine.config import Config
 from mmengine.runner.checkpoint import load_state_dict
 from mmengine.structures import InstanceData
 
-from mmvod_plugins.models import TemporalCascadeRoIHead
-from mmvod_plugins.models.detection_options import DetectionOptions
-from mmvod_plugins.models.roi_heads import base_temporal_roi_head
+from mmvod_plugins.models import TemporalCascadeRoIHead, temporal_part
+from mmvod_plugins.models.selection import OutputOptions
 from mmvod_plugins.references import build_references
 from mmvod_plugins.streaming import VideoStream
 
@@ -83,12 +83,12 @@ def train(model, iterations, repeat=False):
     Or on one clip, with ``repeat``: then the RoI head learns alone, and proposals stay the same.
     """
     model.train()
-    learning = model.roi_head if repeat else model
+    learning = model.adapter.head if repeat else model
     optimizer = torch.optim.AdamW(learning.parameters(), lr=1e-3)
     rng, frames, history = np.random.default_rng(0), scene(), []
     for iteration in range(iterations):
         key_id = 2 if repeat else iteration % len(frames)
-        roles = model.references.sample(
+        roles = model.policy.sample(
             key_id, len(frames), np.random.default_rng(0) if repeat else rng)
         clips = model.data_preprocessor(training_batch(frames, key_id, roles), training=True)
         loss, values = model.parse_losses(model(**clips, mode='loss'))
@@ -152,8 +152,8 @@ def test_a_video_of_one_frame(name):
 @torch.no_grad()
 def test_without_references_it_is_a_stock_detector_that_says_so(name, monkeypatch):
     lines = []
-    monkeypatch.setattr(base_temporal_roi_head, 'print_log', lambda line, **_: lines.append(line))
-    base_temporal_roi_head._say_without_references.cache_clear()
+    monkeypatch.setattr(temporal_part, 'print_log', lambda line, **_: lines.append(line))
+    temporal_part.warn_without_references.cache_clear()
     model, frames = model_of(name, references=None), video(2)
     found = numbers(detect(model, frames))
     [line] = lines
@@ -226,12 +226,11 @@ def double_head_parts(key_maps, reference_feats):
     """Scores and deltas of a key frame's objects, whose embeddings stay the same."""
     model, found = model_of(DOUBLE), []
     data = model.data_preprocessor(batch(video(2), [0, 1]))
-    key, reference = model.encode_all(data['inputs'], data['data_samples'])
+    key, reference = model.encode(data['inputs'], data['data_samples'])
     reference.objects.feats.add_(reference_feats)
-    model.roi_head.bbox_head.register_forward_hook(lambda _, __, out: found.append(out))
-    model.roi_head.detect(
-        key.objects, {'global': [reference.objects]}, None, key.sample.metainfo,
-        maps=tuple(level + key_maps for level in key.feats))
+    model.adapter.head.bbox_head.register_forward_hook(lambda _, __, out: found.append(out))
+    key.maps = tuple(level + key_maps for level in key.maps)
+    model.adapter.head.enhance(key, {'global': [reference]}, None)
     return found[0]
 
 
@@ -247,7 +246,7 @@ def test_references_classify_and_the_key_frame_s_maps_localise():
 
 def test_boxes_are_regressed_from_larger_rois():
     model, seen = model_of(DOUBLE), []
-    extractor = model.roi_head.bbox_roi_extractor
+    extractor = model.adapter.head.bbox_roi_extractor
     plain = extractor.forward
 
     def forward(feats, rois, roi_scale_factor=None):
@@ -261,7 +260,7 @@ def test_boxes_are_regressed_from_larger_rois():
 
 @pytest.mark.parametrize('part', ['res_block', 'conv_branch', 'fc_reg'])
 def test_boxes_reach_the_convolutions_alone(part):
-    head = model_of(DOUBLE, spread=False).train().roi_head
+    head = model_of(DOUBLE, spread=False).train().detector.roi_head
     maps, proposals, sample = boxes_around_the_object()
     head.loss(maps, proposals, [sample])['loss_bbox'].backward()
     with_gradient = {name for name, value in head.named_parameters()
@@ -271,7 +270,7 @@ def test_boxes_reach_the_convolutions_alone(part):
 
 
 def test_boxes_learn():
-    head = model_of(DOUBLE, spread=False).train().roi_head
+    head = model_of(DOUBLE, spread=False).train().detector.roi_head
     maps, proposals, sample = boxes_around_the_object()
     optimizer, history = torch.optim.AdamW(head.parameters(), lr=1e-3), []
     for _ in range(50):
@@ -306,8 +305,8 @@ def test_other_aggregators_fit_the_double_head(aggregator):
 
 def test_the_fully_connected_branch_is_the_embedding_and_the_aggregator_s():
     stock, silent = stock_and_silent(DOUBLE)
-    theirs, ours = stock.detector.roi_head, silent.roi_head
-    fcs = [ours.embedding.fc, ours.aggregator.get_submodule(ours.aggregator.shared_fcs[0])]
+    theirs, ours = stock.detector.roi_head, silent.detector.roi_head
+    fcs = [ours.embedding.fc, *ours.aggregator.fcs]
     for branch, fc in zip(theirs.bbox_head.fc_branch, fcs, strict=True):
         assert torch.equal(branch.weight, fc.weight)
         assert torch.equal(branch.bias, fc.bias)
@@ -324,7 +323,7 @@ def test_proposals_are_embedded_once_and_refined_boxes_anew():
             calls[stage] += 1
         return hook
 
-    for stage, embedding in enumerate(model.roi_head.embedding):
+    for stage, embedding in enumerate(model.adapter.head.embedding):
         embedding.register_forward_hook(count(stage))
     detect(model, video(6))
     assert calls == [6, 12, 12]
@@ -334,10 +333,11 @@ def test_proposals_are_embedded_once_and_refined_boxes_anew():
 def test_maps_are_kept_until_their_frame_is_detected():
     model = model_of(CASCADE)
     data = model.data_preprocessor(batch(video(2), [0, 1]))
-    records = list(model.encode_all(data['inputs'], data['data_samples']))
-    model.detect(records[0], {'global': records}, model.init_memory())
-    assert records[0].feats is None
-    assert records[1].feats is not None
+    records = list(model.encode(data['inputs'], data['data_samples']))
+    detected = model.encoder.shrink(records[0])
+    assert detected.maps is None
+    assert len(detected.objects) == 20
+    assert records[0].maps is not None
 
 
 class Spy:
@@ -349,6 +349,7 @@ class Spy:
 
         def note(stream, frame_id, record):
             add(stream, frame_id, record)
+            record = stream._records[frame_id]
             self.seen.append((frame_id, frame_id < stream.next_key, record))
 
         monkeypatch.setattr(VideoStream, 'add', note)
@@ -366,10 +367,10 @@ def test_frames_loaded_again_after_their_detection_keep_no_maps(name, monkeypatc
     found = detect(model, frames)
     again = [record for _, was_detected, record in spy.seen if was_detected]
     assert again
-    assert all(record.feats is None for record in again)
+    assert all(record.maps is None for record in again)
     assert all(len(record.objects) <= 8 for record in again)
-    model.references = build_references(references | dict(max_records=None))
-    model.streams.policy = model.references
+    model.policy = build_references(references | dict(max_records=None))
+    model.streams.policy = model.policy
     for ours, free in zip(numbers(found), numbers(detect(model, frames)), strict=True):
         assert torch.equal(ours, free)
 
@@ -379,23 +380,21 @@ def test_keep_objects_leaves_maps_as_they_are(monkeypatch):
     detect(model, video(2), order=[0])
     [(_, _, record)] = spy.seen
     assert record.objects.feats.dtype == torch.float16
-    assert {level.dtype for level in record.feats} == {torch.float32}
+    assert {level.dtype for level in record.maps} == {torch.float32}
 
 
 @torch.no_grad()
 def test_stages_read_their_own_embeddings():
     model = model_of(CASCADE)
     data = model.data_preprocessor(batch(video(2), [0, 1]))
-    key, reference = model.encode_all(data['inputs'], data['data_samples'])
-    assert key.objects.feats.shape[1] == 3 * 32
+    key, reference = model.encode(data['inputs'], data['data_samples'])
+    assert key.objects.feats.shape[1:] == (3, 32)
 
     def scores(stage, value):
         changed = copy.deepcopy(reference)
-        changed.objects.feats[:, 32 * stage:32 * (stage + 1)] += value
-        _, step = model.roi_head.detect(
-            key.objects, {'global': [changed.objects]}, model.roi_head.init_memory(),
-            key.sample.metainfo, maps=key.feats)
-        return [part.feats for part in step.to_memory]
+        changed.objects.feats[:, stage] += value
+        step = model.adapter.head.enhance(key, {'global': [changed]}, None)
+        return [part.feats for part in step.to_memory.to_memory]
 
     plain = scores(0, 0.0)
     for stage in range(3):
@@ -407,19 +406,19 @@ def test_stages_read_their_own_embeddings():
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('options', [None, DetectionOptions(nms=False, class_scores=True)])
+@pytest.mark.parametrize('options', [
+    OutputOptions(), OutputOptions(nms=False, class_scores=True)])
 def test_no_proposals_give_no_detections(options):
     model = model_of(CASCADE)
     data = model.data_preprocessor(batch(video(1), [0]))
-    [key] = model.encode_all(data['inputs'], data['data_samples'])
-    found, _ = model.roi_head.detect(
-        key.objects[:0], {'global': [key.objects]}, model.roi_head.init_memory(),
-        key.sample.metainfo, options=options, maps=key.feats)
-    assert len(found) == 0
+    [key] = model.encode(data['inputs'], data['data_samples'])
+    empty = dataclasses.replace(key, objects=key.objects[:0])
+    step = model.adapter.head.enhance(empty, {'global': [key]}, None)
+    assert len(model.adapter.select(step.raw, empty, options, rescale=True)) == 0
 
 
 def test_without_a_roi_the_double_head_still_runs():
-    head = model_of(DOUBLE).train().roi_head
+    head = model_of(DOUBLE).train().detector.roi_head
     maps, _, sample = boxes_around_the_object()
     sample.gt_instances = sample.gt_instances[:0]
     empty = InstanceData(bboxes=torch.zeros(0, 4), scores=torch.zeros(0))
@@ -430,7 +429,7 @@ def test_without_a_roi_the_double_head_still_runs():
 
 def test_without_a_roi_every_stage_still_runs():
     """Neither proposals nor ground truth in a frame."""
-    head = model_of(CASCADE).train().roi_head
+    head = model_of(CASCADE).train().detector.roi_head
     maps = tuple(torch.rand(1, 16, 16 // 2**i, 24 // 2**i) for i in range(4))
     sample = sample_of(0, 1)
     sample.gt_instances = sample.gt_instances[:0]
@@ -463,9 +462,9 @@ def test_details_of_detections():
     everything = model_of(
         CASCADE, detections=dict(nms=False, score_thr=0.0, class_scores=True))
     rows = detect(everything, video(2))[0].pred_instances
-    assert len(rows) == (int(rows.objects.max()) + 1) * 4
-    with pytest.raises(ValueError, match='relates objects by location'):
-        model_of(CASCADE, detections=dict(relations=True))
+    assert len(rows) == (int(rows.proposal_ids.max()) + 1) * 4
+    with pytest.raises(ValueError, match=r'relates objects by location .* got SELSA'):
+        detect(model_of(CASCADE, detections=dict(relations=True)), video(3))
 
 
 def test_mega_in_the_cascade_has_a_memory_for_every_stage():
@@ -477,7 +476,7 @@ def test_mega_in_the_cascade_has_a_memory_for_every_stage():
     model = model_of(CASCADE, config)
     found = detect(model, video(6))
     assert [sample.relations.shape[1] for sample in found] == [8] * 5 + [0]
-    assert [len(part) for part in model.roi_head.init_memory()] == [0, 0, 0]
+    assert [len(part) for part in model.adapter.head.init_memory()] == [0, 0, 0]
     assert np.isfinite(train(model, 2)[-1]['loss'])
 
 
@@ -485,7 +484,7 @@ def test_masks_are_refused():
     settings = config_of(CASCADE).detector.roi_head
     settings.update(mask_roi_extractor=settings.bbox_roi_extractor,
                     mask_head=dict(type='FCNMaskHead', in_channels=16, num_convs=1))
-    with pytest.raises(ValueError, match='leave mask_head away'):
+    with pytest.raises(ValueError, match='omit mask_head'):
         TemporalCascadeRoIHead(**{k: v for k, v in settings.items() if k != 'type'})
 
 

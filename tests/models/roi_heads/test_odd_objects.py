@@ -33,7 +33,7 @@ def without_area(frame_id, number=4):
 
 def roles_of(part, make):
     return {role: [make(frame_id) for frame_id in range(3)]
-            for role in part.roles - part.detached_roles}
+            for role in part.needs.roles - part.needs.detached_roles}
 
 
 @pytest.mark.parametrize('name', AGGREGATORS)
@@ -62,9 +62,11 @@ def test_frames_with_few_or_no_objects_are_used_as_far_as_they_go(name):
 
 
 @pytest.mark.parametrize('name', AGGREGATORS)
-def test_no_references_and_empty_references_are_the_same(name):
+def test_empty_roles_beside_the_key_frame_change_nothing(name):
     part = build(name)
-    nothing = part(identical(1), {}, part.init_memory()).feats
+    key = identical(1)
+    nothing = part(key, part.needs.alone(key), part.init_memory()).feats
     assert torch.isfinite(nothing).all()
-    empty = {role: [] for role in part.roles - part.detached_roles}
-    torch.testing.assert_close(part(identical(1), empty, part.init_memory()).feats, nothing)
+    empty = {role: [] for role in part.needs.roles - part.needs.detached_roles}
+    references = {**empty, **part.needs.alone(key)}
+    torch.testing.assert_close(part(key, references, part.init_memory()).feats, nothing)

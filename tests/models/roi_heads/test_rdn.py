@@ -7,8 +7,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 
-from mmvod_plugins.models import RDNAggregator
-from mmvod_plugins.models.roi_heads import base_temporal_roi_head
+from mmvod_plugins.models import RDNAggregator, temporal_part
 from mmvod_plugins.structures import ObjectFeatures
 
 from .. import literal
@@ -125,17 +124,19 @@ def test_proposals_that_are_all_the_same():
 @torch.no_grad()
 def test_without_references_a_frame_is_its_own_window(settings):
     rdn, key = rdn_of(settings), objects(7, 3)
-    assert torch.equal(rdn(key, {}, None).feats, rdn(key, {'local': [key]}, None).feats)
+    assert rdn.needs.alone(key) == {'local': [key]}
+    torch.testing.assert_close(rdn(key, {'local': [key]}, None).feats,
+                               literal.rdn(rdn, key, None), **EXACT)
 
 
 @torch.no_grad()
 def test_the_first_relation_is_kept_for_box_linking():
     rdn, key = rdn_of(), objects(6, 20)
-    stage = rdn(key, {'local': frames_of((5, 6, 5))}, None).relation_stage
-    assert rdn.knows_locations
+    weights_to = rdn(key, {'local': frames_of((5, 6, 5))}, None).details['relations']
+    stage = weights_to.__self__
     assert stage.relation is rdn.base_relations[0]
     assert torch.equal(stage.objects.feats, key.feats)
-    total = stage.weights_to(5) + stage.weights_to(6)
+    total = weights_to(5) + weights_to(6)
     torch.testing.assert_close(total.sum(1), torch.ones(6).double())
 
 
@@ -146,7 +147,7 @@ def test_settings_without_a_stage_are_refused():
 
 def test_default_settings_are_those_of_the_program():
     rdn = RDNAggregator()
-    assert (rdn.reference_topk, rdn.distilled_topk) == (75, 15)
+    assert (rdn.needs.topk, rdn.distilled_topk) == (75, 15)
     assert [len(rdn.base_relations), len(rdn.advanced_relations)] == [2, 2]
     assert all(module.key_bias is None and module.num_heads == 16
                for module in [*rdn.base_relations, *rdn.advanced_relations])
@@ -184,11 +185,11 @@ def test_a_batch_of_clips_trains():
 def lines(monkeypatch):
     """What the log of a new process would say."""
     found = []
-    monkeypatch.setattr(base_temporal_roi_head, 'print_log',
+    monkeypatch.setattr(temporal_part, 'print_log',
                         lambda text, level=logging.INFO, **_: found.append((level, text)))
-    base_temporal_roi_head._say_without_references.cache_clear()
+    temporal_part.warn_without_references.cache_clear()
     yield found
-    base_temporal_roi_head._say_without_references.cache_clear()
+    temporal_part.warn_without_references.cache_clear()
 
 
 @pytest.mark.parametrize(('method', 'name'), [('rdn', 'RDN'), ('mega', 'MEGA')])

@@ -6,8 +6,8 @@ from mmdet.registry import MODELS
 from torch import nn
 from torch.nn import functional
 
+from mmvod_plugins.models import SELSAAggregator, TemporalRoIAlign
 from mmvod_plugins.models.layers import SemanticAttention
-from mmvod_plugins.models.roi_heads import SELSAAggregator, TemporalRoIAlign
 from mmvod_plugins.models.roi_heads.temporal_roi_align import most_similar
 from mmvod_plugins.structures import ObjectFeatures
 
@@ -83,7 +83,8 @@ def test_a_repeated_frame_counts_twice():
 def test_without_references_the_key_frame_is_its_own():
     module, key = aggregator(), objects(5, 0)
     expected = module(key, {'local': [key]}, None).feats
-    for references in ({}, {'local': []}, {'local': [], 'global': []}):
+    for empty in ({}, {'global': []}):
+        references = {**empty, **module.needs.alone(key)}
         assert torch.equal(module(key, references, None).feats, expected)
 
 
@@ -277,8 +278,8 @@ def test_a_video_of_one_frame(name):
 def test_as_a_reference_a_frame_keeps_its_plain_features():
     model, frames = model_of('selsa-troialign', references=WINDOW), video(3)
     seen = []
-    aggregate = model.roi_head.aggregator.forward
-    model.roi_head.aggregator.forward = lambda key, references, memory: (
+    aggregate = model.adapter.head.aggregator.forward
+    model.adapter.head.aggregator.forward = lambda key, references, memory: (
         seen.append((key, references)), aggregate(key, references, memory))[1]
     detect(model, frames)
     for t, (key, references) in enumerate(seen):
@@ -295,7 +296,7 @@ def test_maps_are_kept_only_where_they_are_needed():
         model, frames = model_of(name), video(6)
         detect(model, frames, order=[0])
         (stream, ) = model.streams._streams.values()
-        assert [record.feats is not None for record in stream._records.values()] == [kept]
+        assert [record.maps is not None for record in stream._records.values()] == [kept]
         model.streams._streams.clear()
 
 
@@ -333,14 +334,14 @@ def test_in_a_pyramid_a_roi_looks_at_its_own_level():
 def test_a_single_frame_head_starts_embedding_and_aggregator():
     """Its shared layers become ours; its box layers stay."""
     model = model_of('selsa')
-    head = {key: value.clone() for key, value in model.roi_head.state_dict().items()}
+    head = {key: value.clone() for key, value in model.adapter.head.state_dict().items()}
     single = {}
     for key, value in head.items():
         key = key.replace('embedding.fc', 'bbox_head.shared_fcs.0')
         key = key.replace('aggregator.fcs.0', 'bbox_head.shared_fcs.1')
         if 'attentions' not in key:
             single[key] = value
-    fresh = model_of('selsa', seed=1).roi_head
+    fresh = model_of('selsa', seed=1).adapter.head
     missing, unexpected = fresh.load_state_dict(single, strict=False)
     assert unexpected == []
     assert all('attentions' in key for key in missing)

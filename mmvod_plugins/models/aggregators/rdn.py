@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from mmdet.registry import MODELS
 
+from mmvod_plugins.models.temporal_part import Needs
 from mmvod_plugins.structures import ObjectFeatures
 
-from .aggregator import Aggregated, Aggregator, References, RelationStage
+from .base import Aggregated, Aggregator, ObjectsByRole, RelationStage
 from .relation_steps import best, make_relations, make_transforms, relate, transform
 
 
@@ -31,8 +32,6 @@ class RDNAggregator(Aggregator):
         init_cfg: Initial weights.
     """
 
-    roles = frozenset({'local'})
-
     def __init__(self,
                  channels: int = 1024,
                  num_heads: int = 16,
@@ -46,8 +45,8 @@ class RDNAggregator(Aggregator):
         if num_base_stages < 1 or num_advanced_stages < 0:
             raise ValueError('num_base_stages must be at least 1 and num_advanced_stages at least '
                              f'0, got {num_base_stages} and {num_advanced_stages}')
-        self.out_channels = channels
-        self.reference_topk = reference_topk
+        self.method = 'RDN' if num_advanced_stages else 'RDN-base'
+        self.needs = Needs(topk=reference_topk)
         self.distilled_topk = distilled_topk
         self.base_relations = make_relations(num_base_stages, channels, num_heads, key_bias=False)
         self.base_transforms = make_transforms(num_base_stages - 1, channels)
@@ -58,15 +57,10 @@ class RDNAggregator(Aggregator):
             self.advanced_transforms = make_transforms(num_advanced_stages, channels)
         self.num_advanced_stages = num_advanced_stages
 
-    @property
-    def knows_locations(self) -> bool:
-        """All relations know locations."""
-        return True
-
-    def forward(self, key: ObjectFeatures, references: References, memory: None) -> Aggregated:
+    def forward(self, key: ObjectFeatures, references: ObjectsByRole, memory: None) -> Aggregated:
         """Enhance the key objects, see :class:`Aggregator`."""
-        window = best(references.get('local') or [key], self.reference_topk)
-        stage = RelationStage(self.base_relations[0], key, window)
+        window = best(references['local'], self.needs.topk)
+        first = RelationStage(self.base_relations[0], key, window)
         support = ObjectFeatures.cat(window)
         for index, relation in enumerate(self.base_relations):
             if index:
@@ -74,7 +68,7 @@ class RDNAggregator(Aggregator):
             key = relate(relation, key, support)
         if self.num_advanced_stages:
             key = self._advanced_stage(key, window, support)
-        return Aggregated(key.feats, relation_stage=stage)
+        return Aggregated(key.feats, details={'relations': first.weights_to})
 
     def _advanced_stage(self, key: ObjectFeatures, window: list[ObjectFeatures],
                         support: ObjectFeatures) -> ObjectFeatures:

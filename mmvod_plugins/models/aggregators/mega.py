@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import torch
 from mmdet.registry import MODELS
-from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
 from torch import nn
 
 from mmvod_plugins.models.layers import KeptRelation
 from mmvod_plugins.models.memories import LongRangeMemory
+from mmvod_plugins.models.temporal_part import Needs
 from mmvod_plugins.structures import ObjectFeatures
 from mmvod_plugins.utils.autocast import without_graph
 
-from .aggregator import Aggregated, Aggregator, References, RelationStage
+from .base import Aggregated, Aggregator, ObjectsByRole, RelationStage
 from .relation_steps import (
     best,
     make_relations,
@@ -54,8 +55,7 @@ class MEGAAggregator(Aggregator):
         init_cfg: Initial weights.
     """
 
-    roles = frozenset({'local', 'global', 'memory'})
-    detached_roles = frozenset({'memory'})
+    method = 'MEGA'
 
     def __init__(self,  # noqa: PLR0913 - the paper's table of settings
                  channels: int = 1024,
@@ -70,8 +70,8 @@ class MEGAAggregator(Aggregator):
                  memory_size: int = 25,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
-        self.out_channels = channels
-        self.reference_topk = reference_topk
+        self.needs = Needs(roles=frozenset({'local', 'global', 'memory'}),
+                           detached_roles=frozenset({'memory'}), topk=reference_topk)
         self.distilled_topk = distilled_topk
         self.memory_size = memory_size
 
@@ -82,42 +82,37 @@ class MEGAAggregator(Aggregator):
         self.local_transforms = make_transforms(num_local_stages - 1, channels)
         self.result_relations = make_relations(num_result_stages, *size, location=global_location)
 
-    @property
-    def knows_locations(self) -> bool:
-        """Whether there is a local stage."""
-        return len(self.local_relations) > 0
-
     def init_memory(self) -> LongRangeMemory | None:
         """An empty memory with a level for each local module, or None without memory."""
         if not self.memory_size or not self.local_relations:
             return None
         return LongRangeMemory(len(self.local_relations), self.memory_size)
 
-    def forward(self, key: ObjectFeatures, references: References,
+    def forward(self, key: ObjectFeatures, references: ObjectsByRole,
                 memory: LongRangeMemory | None) -> Aggregated:
         """Enhance the key objects, see :class:`Aggregator`."""
-        window = best(references.get('local', []), self.reference_topk)
-        window = window or [key.top(self.reference_topk)]
-        pool = best(references.get('global', []), self.reference_topk)
+        window = best(references.get('local', []), self.needs.topk)
+        window = window or [key.top(self.needs.topk)]
+        pool = best(references.get('global', []), self.needs.topk)
         if references.get('memory'):
             memory = self._remember(references['memory'], pool)
         key = self._global_stage(key, pool, self.global_relations)
         levels: list[list[ObjectFeatures]] = []
         kept: list[KeptRelation | None] = []
-        stage = None
+        details = {}
         if self.local_relations:
             window = self._per_frame(window, pool)
             remembered = memory.read(0) if memory is not None else []
-            stage = RelationStage(self.local_relations[0], key, [*window, *remembered])
+            first = RelationStage(self.local_relations[0], key, [*window, *remembered])
+            details['relations'] = first.weights_to
             key, levels, kept = self._local_stage(key, window, memory)
         key = self._global_stage(key, pool, self.result_relations)
-        return Aggregated(key.feats, ([level[0] for level in levels], kept), stage)
+        return Aggregated(key.feats, ([level[0] for level in levels], kept), details=details)
 
-    def write(self, memory: LongRangeMemory | None, aggregated: Aggregated,
-              detections: DetDataSample) -> None:
+    def write(self, memory: LongRangeMemory, aggregated: Aggregated,
+              found: InstanceData | None) -> None:
         """Remember the oldest frame of the window at every level."""
-        if memory is not None:
-            memory.write(*aggregated.to_memory)
+        memory.write(*aggregated.to_memory)
 
     @without_graph()
     def _remember(self, frames: list[ObjectFeatures],
@@ -126,7 +121,7 @@ class MEGAAggregator(Aggregator):
         memory = self.init_memory()
         if memory is None:
             return None
-        window = self._per_frame(best(frames, self.reference_topk), pool)
+        window = self._per_frame(best(frames, self.needs.topk), pool)
         _, levels, _ = self._local_stage(window[0][:0], window, None)
         for entry in zip(*levels, strict=True):
             memory.write(entry)

@@ -9,16 +9,16 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from .memory_cell import CellState, MemoryCell
+from .recurrent_cell import CellState, RecurrentCell
 
 
-class LevelMemory(BaseModule):
+class RecurrentLevel(BaseModule):
     """Turns the maps of a clip into memories: forward channels first, then backward ones.
 
     Args:
         in_channels: C of the feature maps.
         channels: M of the memory of each direction.
-        cell: Config of a :class:`MemoryCell` without ``in_channels`` and ``channels``.
+        cell: Config of a :class:`RecurrentCell` without ``in_channels`` and ``channels``.
         bidirectional: Whether a second cell goes through the clip from its end.
         residual: Whether the memories are reduced to C channels by a 1 x 1 convolution that is
             zero at first, and added to the map; otherwise they stand in its place. The cells then
@@ -33,14 +33,14 @@ class LevelMemory(BaseModule):
                  bidirectional: bool, residual: bool) -> None:
         super().__init__()
         settings = dict(cell, in_channels=in_channels, channels=channels)
-        self.forward_cell: MemoryCell = MODELS.build(settings)
-        self.backward_cell: MemoryCell | None = MODELS.build(settings) if bidirectional else None
+        self.forward_cell: RecurrentCell = MODELS.build(settings)
+        self.backward_cell: RecurrentCell | None = MODELS.build(settings) if bidirectional else None
         out_channels = channels * (1 + bidirectional)
         if not residual and out_channels != in_channels:
             raise ValueError(
                 f'the memories have {out_channels} channels in all, but stand in the place of a '
                 f'map of {in_channels}: set channels to {in_channels // (1 + bidirectional)}, or '
-                'leave `replaces` away, so that they are added to the map')
+                'omit `replaces`, so that they are added to the map')
         self.reduction = nn.Conv2d(out_channels, in_channels, 1) if residual else None
         if residual:
             nn.init.zeros_(self.reduction.weight)
@@ -77,7 +77,7 @@ class LevelMemory(BaseModule):
             parts.append(self.backward_cell(feats[row:].flip(0))[-1].memory)
         return self._combine(feats[row:row + 1], torch.cat(parts, dim=1))
 
-    def go_on(self, feat: Tensor, state: CellState | None) -> tuple[Tensor, CellState]:
+    def step(self, feat: Tensor, state: CellState | None) -> tuple[Tensor, CellState]:
         """The enhanced map (1, C, H, W) of the next frame of a stream, and the state after it.
 
         Args:

@@ -1,25 +1,27 @@
-"""What every aggregator is: objects of references enhance objects of the key frame."""
+"""Base class of aggregators."""
 
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
-from mmdet.structures import DetDataSample
 from mmengine.model import BaseModule
-from torch import Tensor
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
 
 from mmvod_plugins.models.layers import RelationModule
+from mmvod_plugins.models.temporal_part import Needs
 from mmvod_plugins.structures import ObjectFeatures
 
 #: Objects of every reference frame, by role.
-References = dict[str, list[ObjectFeatures]]
+ObjectsByRole = dict[str, list[ObjectFeatures]]
 
 
 @dataclass
 class RelationStage:
-    """A relation of the key objects to objects of other frames, kept to be asked for its weights.
+    """A relation of the key objects to objects of other frames, whose weights can be asked for.
 
     Attributes:
         relation: The module.
@@ -48,58 +50,62 @@ class RelationStage:
 
 @dataclass
 class Aggregated:
-    """What an aggregator makes of a key frame.
+    """The result of an aggregator for one key frame.
 
     Attributes:
-        feats: Enhanced embeddings of the key objects, (N, C).
+        feats: Enhanced embeddings of the key objects, (N, C').
         to_memory: What :meth:`Aggregator.write` will remember of this step.
-        relation_stage: The first relation stage that knows locations, or None; box linking with
-            relations (RDN) takes its weights.
+        losses: Losses of the aggregator itself, by name, in training.
+        details: See :class:`~mmvod_plugins.models.temporal_part.HeadStep`.
     """
 
     feats: Tensor
     to_memory: object = None
-    relation_stage: RelationStage | None = None
+    losses: dict[str, Tensor] = field(default_factory=dict)
+    details: dict[str, Callable[[int], Tensor]] = field(default_factory=dict)
 
 
 class Aggregator(BaseModule, metaclass=ABCMeta):
     """Enhances the objects of one key frame; the same step serves training and streams.
 
     Attributes:
-        out_channels: Channels of the enhanced embeddings.
-        reference_topk: Objects used of a reference frame, the best ones.
-        roles: Roles of the references it knows.
-        detached_roles: Roles whose frames get no gradient.
-        shared_fcs: Names of its layers that continue the embedding as the second, third, ...
-            shared layer of a single-frame box head; they start with that head's weights.
+        method: Name of the method, which checkpoints carry.
+        needs: What it looks at: roles, detached roles, and how many objects of a reference.
+        fcs: Layers that continue the embedding as the second, third, ... shared layer of a
+            single-frame box head, and start with that head's weights; none by default.
+
+    Args:
+        init_cfg: Initial weights.
     """
 
-    out_channels: int
-    reference_topk: int
-    roles: frozenset[str] = frozenset({'local'})
-    detached_roles: frozenset[str] = frozenset()
-    shared_fcs: tuple[str, ...] = ()
+    method: str | None = None
+    needs: Needs
 
-    @property
-    def knows_locations(self) -> bool:
-        """Whether :attr:`Aggregated.relation_stage` is given."""
-        return False
+    def __init__(self, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.fcs = nn.ModuleList()
 
     def init_memory(self) -> object:
         """The memory of a new video; None for aggregators that remember nothing."""
         return None
 
     @abstractmethod
-    def forward(self, key: ObjectFeatures, references: References, memory: object) -> Aggregated:
+    def forward(self, key: ObjectFeatures, references: ObjectsByRole,
+                memory: object) -> Aggregated:
         """Enhance the key objects.
 
         Args:
             key: Objects of the key frame, (N, C).
-            references: Objects by role; without any, the key frame is its own reference.
+            references: Objects by role, of one frame at least: without references the key frame
+                is its own.
             memory: What :meth:`init_memory` gave, or None while training.
         """
 
-    def write(self, memory: object, aggregated: Aggregated,
-              detections: DetDataSample) -> None:
-        """Remember a key frame after its detection; while testing alone."""
-        return
+    def write(self, memory: object, aggregated: Aggregated, found: InstanceData | None) -> None:
+        """Remember a key frame after its detection; while testing alone.
+
+        Args:
+            memory: What :meth:`init_memory` gave; the only thing that changes.
+            aggregated: Of the key frame.
+            found: See :meth:`~mmvod_plugins.models.temporal_part.TemporalPart.write`.
+        """

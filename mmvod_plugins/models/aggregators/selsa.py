@@ -6,9 +6,10 @@ from mmdet.registry import MODELS
 from torch import nn
 
 from mmvod_plugins.models.layers import SemanticAttention
+from mmvod_plugins.models.temporal_part import Needs
 from mmvod_plugins.structures import ObjectFeatures
 
-from .aggregator import Aggregated, Aggregator, References
+from .base import Aggregated, Aggregator, ObjectsByRole
 
 
 @MODELS.register_module()
@@ -36,7 +37,7 @@ class SELSAAggregator(Aggregator):
         init_cfg: Initial weights; by default as a shared layer of mmdet's box heads.
     """
 
-    roles = frozenset({'local', 'global'})
+    method = 'SELSA'
 
     def __init__(self,
                  channels: int = 1024,
@@ -49,21 +50,15 @@ class SELSAAggregator(Aggregator):
             type='Xavier', distribution='uniform', override=dict(name='fcs')))
         if num_stages < 1:
             raise ValueError(f'num_stages must be at least 1, got {num_stages}')
-        self.out_channels = channels
-        self.reference_topk = reference_topk
+        self.needs = Needs(roles=frozenset({'local', 'global'}), topk=reference_topk)
         self.fcs = nn.ModuleList(nn.Linear(channels, channels) for _ in range(num_stages - 1))
         self.attentions = nn.ModuleList(
             SemanticAttention(channels, num_heads) for _ in range(num_stages))
 
-    @property
-    def shared_fcs(self) -> tuple[str, ...]:
-        """The shared layers after the embedding."""
-        return tuple(f'fcs.{i}' for i in range(len(self.fcs)))
-
-    def forward(self, key: ObjectFeatures, references: References, memory: object) -> Aggregated:
+    def forward(self, key: ObjectFeatures, references: ObjectsByRole, memory: None) -> Aggregated:
         """Enhance the key objects, see :class:`Aggregator`."""
-        frames = [frame for role in sorted(references) for frame in references[role]] or [key]
-        reference = ObjectFeatures.cat([frame.top(self.reference_topk) for frame in frames]).feats
+        frames = [frame for role in sorted(references) for frame in references[role]]
+        reference = ObjectFeatures.cat([frame.top(self.needs.topk) for frame in frames]).feats
         feats = key.feats
         for stage, attention in enumerate(self.attentions):
             if stage:

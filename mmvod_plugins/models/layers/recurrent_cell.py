@@ -49,7 +49,7 @@ class CellInputs:
         return CellInputs(self.update[frames], self.reset[frames], self.candidate[frames])
 
 
-class MemoryCell(BaseModule, metaclass=ABCMeta):
+class RecurrentCell(BaseModule, metaclass=ABCMeta):
     """A gated memory map that goes from frame to frame (STMN, equations 1 to 4).
 
     Convolutions are 3 x 3; those of the features have a bias, those of the memory have none.

@@ -1,0 +1,36 @@
+"""Choice of the adapter for a detector."""
+
+from __future__ import annotations
+
+from mmdet.models.detectors import (
+    BaseDetector,
+    DetectionTransformer,
+    SingleStageDetector,
+    TwoStageDetector,
+)
+
+from .base import DetectorAdapter
+from .dense import DenseAdapter
+from .query import QueryAdapter
+from .two_stage import TwoStageAdapter
+
+#: Adapter of every family.
+FAMILIES: tuple[tuple[type[BaseDetector], type[DetectorAdapter]], ...] = (
+    (TwoStageDetector, TwoStageAdapter),
+    (DetectionTransformer, QueryAdapter),
+    (SingleStageDetector, DenseAdapter),
+)
+
+
+def adapt(detector: BaseDetector) -> DetectorAdapter:
+    """The adapter of a detector's family.
+
+    Raises:
+        TypeError: If the detector is of no known family, with its name.
+    """
+    for family, adapter in FAMILIES:
+        if isinstance(detector, family):
+            return adapter(detector)
+    known = ', '.join(family.__name__ for family, _ in FAMILIES)
+    raise TypeError(f'{type(detector).__name__} is of no family of detectors that is known: '
+                    f'expected a subclass of one of {known}')

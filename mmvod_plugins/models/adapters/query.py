@@ -1,0 +1,78 @@
+"""Detection transformers: queries that a decoder turns into boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmdet.structures import DetDataSample
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from mmvod_plugins.models.selection import OutputOptions
+from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References
+
+from .base import DetectorAdapter
+
+
+class QueryAdapter(DetectorAdapter):
+    """Steps of ``DetectionTransformer`` (DETR, Deformable DETR, DINO).
+
+    Objects are the decoder's queries. Raw boxes are ``bboxes`` (P, 4), ``scores`` (P,) and
+    ``labels`` (P,) of the best queries; there is no suppression.
+    """
+
+    @property
+    def last_head(self) -> nn.Module:
+        """The head on the decoder's output."""
+        return self.detector.bbox_head
+
+    @property
+    def test_cfg(self) -> ConfigDict | None:
+        """``test_cfg``."""
+        return self.last_head.test_cfg
+
+    def decode(self, maps: Maps, samples: list[DetDataSample]) -> dict[str, Any]:
+        """Run encoder and decoder: the arguments of the head, ``hidden_states`` among them."""
+        return self.detector.forward_transformer(maps, samples)
+
+    def objects(self, maps: Maps, records: Sequence[FrameRecord],
+                topk: int | None = None) -> list[ObjectFeatures]:
+        """The queries, as the temporal head describes them."""
+        decoded = self.decode(maps, [record.sample for record in records])
+        return [part if topk is None else part.top(topk)
+                for part in self.head.extract(maps, decoded, list(records))]
+
+    def raw(self, maps: Maps, records: Sequence[FrameRecord],
+            options: OutputOptions) -> list[InstanceData]:
+        """Boxes of the best queries."""
+        samples = [record.sample for record in records]
+        return self.last_head.predict(
+            **self.decode(maps, samples), batch_data_samples=samples, rescale=False)
+
+    def select(self, raw: InstanceData, record: FrameRecord, options: OutputOptions,
+               *, rescale: bool) -> InstanceData:
+        """The boxes above the threshold, the best first, in the pixels that are wanted."""
+        order = raw.scores.argsort(descending=True, stable=True)
+        found = raw[order][:(self.test_cfg or {}).get('max_per_img', len(raw))]
+        if options.score_thr is not None:
+            found = found[found.scores > options.score_thr]
+        if rescale:
+            factor = found.bboxes.new_tensor(record.sample.metainfo['scale_factor'])
+            found.bboxes = found.bboxes / factor.repeat((1, 2))
+        return found
+
+    def loss(self, maps: Maps, samples: list[DetDataSample],
+             references: list[References] | None) -> dict[str, Tensor]:
+        """Losses of the head on all decoder layers."""
+        temporal: dict[str, Any] = {} if self.head is None else {'references': references}
+        return self.last_head.loss(
+            **self.decode(maps, samples), batch_data_samples=samples, **temporal)
+
+    def check(self, options: OutputOptions) -> None:
+        """Refuse what queries do not have; see the base class."""
+        if options.class_scores:
+            raise ValueError('model.detections.class_scores needs a detector with a RoI head: '
+                             f'{type(self.last_head).__name__} has none; omit it')
+        super().check(options)

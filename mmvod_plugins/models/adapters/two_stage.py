@@ -1,0 +1,138 @@
+"""Two-stage detectors: proposals, then a RoI head."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from mmvod_plugins.models.dense_heads import FirstLevelRPNHead
+from mmvod_plugins.models.selection import OutputOptions, select_detections
+from mmvod_plugins.models.temporal_part import Needs
+from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References
+from mmvod_plugins.utils.autocast import without_graph
+
+from .base import DetectorAdapter, rescaled
+
+#: Entry of a record's extras: proposals that no temporal neck changes.
+PROPOSALS = 'proposals'
+
+
+class TwoStageAdapter(DetectorAdapter):
+    """Steps of ``TwoStageDetector`` (Faster, Cascade, Double-Head, Fast R-CNN, R-FCN).
+
+    Objects are proposals. Raw boxes are ``bboxes`` (P, 4) or (P, 4 K) and ``scores`` (P, K + 1),
+    the background last, of every proposal.
+    """
+
+    @property
+    def last_head(self) -> nn.Module:
+        """The RoI head."""
+        return self.detector.roi_head
+
+    @property
+    def test_cfg(self) -> ConfigDict | None:
+        """``test_cfg.rcnn``."""
+        return self.detector.test_cfg.rcnn
+
+    def propose(self, maps: Maps, records: Sequence[FrameRecord]) -> list[InstanceData]:
+        """Proposals of every frame, best first: the samples' own, or the RPN's as in testing."""
+        samples = [record.sample for record in records]
+        if all(PROPOSALS in record.extras for record in records):
+            return [record.extras[PROPOSALS].new() for record in records]
+        if samples[0].get('proposals') is not None or not self.detector.with_rpn:
+            return given_proposals(samples)
+        return self.detector.rpn_head.predict(maps, samples, rescale=False)
+
+    def reusable(self, record: FrameRecord, needs: Needs) -> dict[str, Any]:
+        """The proposals of an RPN on a first level that the neck does not change."""
+        levels = range(len(record.maps)) if needs.levels is None else needs.levels
+        changes_first = any(level % len(record.maps) == 0 for level in levels)
+        rpn_head = self.detector.rpn_head if self.detector.with_rpn else None
+        if changes_first or not isinstance(rpn_head, FirstLevelRPNHead):
+            return {}
+        [proposals] = self.propose(record.maps, [record])
+        return {PROPOSALS: proposals}
+
+    def poolable(self, raw: InstanceData, options: OutputOptions) -> InstanceData:
+        """The boxes with a score above both thresholds, the configured one and the option."""
+        threshold = min(self.test_cfg.score_thr, options.change(self.test_cfg).score_thr)
+        return raw[(raw.scores[:, :-1] > threshold).any(dim=1)]
+
+    def objects(self, maps: Maps, records: Sequence[FrameRecord],
+                topk: int | None = None) -> list[ObjectFeatures]:
+        """Embedded proposals."""
+        with without_graph():
+            proposals = self.propose(maps, records)
+        return self.head.extract(maps, [part[:topk] for part in proposals], list(records))
+
+    def raw(self, maps: Maps, records: Sequence[FrameRecord],
+            options: OutputOptions) -> list[InstanceData]:
+        """Boxes and scores of every proposal."""
+        return self.last_head.predict_bbox(
+            maps, [record.sample.metainfo for record in records], self.propose(maps, records),
+            rcnn_test_cfg=None, rescale=False)
+
+    def select(self, raw: InstanceData, record: FrameRecord, options: OutputOptions,
+               *, rescale: bool) -> InstanceData:
+        """Detections as ``test_cfg.rcnn`` and the options say; with masks where there are any.
+
+        Boxes are rescaled before the suppression, as in mmdet.
+        """
+        masks = self.last_head.with_mask
+        if rescale and not masks:
+            raw = InstanceData(bboxes=rescaled(raw.bboxes, record), scores=raw.scores)
+        found = select_detections(raw, self.test_cfg, options)
+        if masks:
+            [found] = self.last_head.predict_mask(
+                record.maps, [record.sample.metainfo], [found], rescale=rescale)
+        return found
+
+    def loss(self, maps: Maps, samples: list[DetDataSample],
+             references: list[References] | None) -> dict[str, Tensor]:
+        """Losses of the RPN and of the RoI head."""
+        losses: dict[str, Tensor] = {}
+        if self.detector.with_rpn:
+            losses, proposals = self._rpn_loss(maps, samples)
+        else:
+            proposals = given_proposals(samples)
+        temporal: dict[str, Any] = {} if self.head is None else {'references': references}
+        losses.update(self.last_head.loss(maps, proposals, samples, **temporal))
+        return losses
+
+    def _rpn_loss(
+        self, maps: Maps, samples: list[DetDataSample]
+    ) -> tuple[dict[str, Tensor], list[InstanceData]]:
+        """Losses of the RPN, named as mmdet names them, and its training proposals."""
+        samples = copy.deepcopy(samples)
+        for sample in samples:  # an RPN knows one class
+            sample.gt_instances.labels = torch.zeros_like(sample.gt_instances.labels)
+        config = self.detector.train_cfg.get('rpn_proposal', self.detector.test_cfg.rpn)
+        losses, proposals = self.detector.rpn_head.loss_and_predict(
+            maps, samples, proposal_cfg=config)
+        named = {
+            name if 'rpn' in name or 'loss' not in name else f'rpn_{name}': value
+            for name, value in losses.items()
+        }
+        return named, proposals
+
+
+def given_proposals(samples: Sequence[DetDataSample]) -> list[InstanceData]:
+    """The proposals that the samples carry, as objects of their own: mmdet's heads change them.
+
+    Raises:
+        ValueError: If a frame has none, with its file.
+    """
+    missing = [sample for sample in samples if sample.get('proposals') is None]
+    if missing:
+        raise ValueError(
+            f'no proposals for {missing[0].metainfo.get("img_path")}: the detector has no RPN, or '
+            'other frames have proposals. Give the dataset a proposal_file and its pipeline '
+            'LoadFrameProposals, or the detector an rpn_head')
+    return [sample.proposals.new() for sample in samples]

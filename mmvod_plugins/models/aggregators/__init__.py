@@ -1,0 +1,11 @@
+"""Aggregators: objects of reference frames enhance those of the key frame, one file per method."""
+
+from .base import Aggregated, Aggregator, ObjectsByRole, RelationStage
+from .mega import MEGAAggregator
+from .rdn import RDNAggregator
+from .selsa import SELSAAggregator
+
+__all__ = [
+    'Aggregated', 'Aggregator', 'MEGAAggregator', 'ObjectsByRole', 'RDNAggregator',
+    'RelationStage', 'SELSAAggregator'
+]
