@@ -21,7 +21,7 @@ from mmvod_plugins.references import build_references
 
 from ..datasets.tiny_vid import make_tiny_proposals, make_tiny_vid
 from ..models.tiny import shrink
-from ..parity.golden import GOLDEN
+from ..parity import golden
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'configs'
@@ -243,12 +243,11 @@ def test_the_stock_runner_refuses_two_policies(tiny_json, tmp_path, place):
 
 def published_shapes(model):
     """Names and shapes of a published model under our names."""
-    path = next(GOLDEN.rglob(f'{model}.keys.json'), None) if GOLDEN.is_dir() else None
-    if path is None:
-        pytest.skip(f'{model}.keys.json is not in the golden folder')
+    program = 'mmtracking' if model.endswith('_dc5') else 'mega_pytorch'
+    path = golden.find(f'{program}/{model}.keys.json')[0]
     shapes = json.loads(path.read_text())['shapes']
     weights = {key: torch.empty(shape, device='meta') for key, shape in shapes.items()}
-    convert = convert_mmtracking if model.endswith('_dc5') else convert_mega_pytorch
+    convert = convert_mmtracking if program == 'mmtracking' else convert_mega_pytorch
     return {key: tuple(value.shape) for key, value in convert(weights).state_dict.items()}
 
 
