@@ -85,6 +85,7 @@ def meta(folder: Path) -> dict[str, Any]:
     return json.loads((folder / 'meta.json').read_text())
 
 
+@lru_cache(maxsize=2)
 def published_weights(folder: Path, model: str, seed: int) -> dict[str, torch.Tensor]:
     """A state dict under the published names."""
     shapes = json.loads((folder / f'{model}.keys.json').read_text())['shapes']
