@@ -17,7 +17,7 @@ def write(folder, *names):
 
 def test_the_bundled_set_is_compact():
     sizes = {path: path.stat().st_size for path in golden.BUNDLED.rglob('*') if path.is_file()}
-    assert 10e6 < sum(sizes.values()) <= 12e6
+    assert sum(sizes.values()) <= 12e6
     assert max(sizes.values()) <= 1.1e6
 
 
