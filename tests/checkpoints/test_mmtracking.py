@@ -164,7 +164,7 @@ LISTS = {'selsa_r50_dc5': 'SELSA', 'selsa_troi_r50_dc5': TROI, 'fgfa_r50_dc5': '
          'dff_r50_dc5': 'DFF'}
 
 
-@pytest.mark.parametrize('path', golden.cases('*_r50_dc5.keys.json'))
+@pytest.mark.parametrize('path', golden.cases('mmtracking/*_r50_dc5.keys.json'))
 def test_every_published_key_is_accounted_for(path):
     shapes = json.loads(path.read_text())['shapes']
     weights = {key: torch.zeros(shape, device='meta') for key, shape in shapes.items()}

@@ -8,6 +8,7 @@ import copy
 import importlib
 import inspect
 import pkgutil
+import re
 import textwrap
 
 import pytest
@@ -50,6 +51,17 @@ VARIANTS = {
 }
 #: Parts that look at the last of several references alone.
 LAST_ALONE = {'DFFNeck'}
+#: Parameters whose gradient is zero by the method itself, as patterns of their names.
+DEAD = (
+    # adds the same to the logits of all references, which a softmax does not see
+    r'key\.bias',
+)
+#: Further ones where a frame is alone, by class.
+DEAD_ALONE = {
+    'FGFANeck': (r'embed_convs\..*', ),  # the softmax over one frame is 1
+    # a first frame has no memory for the reset gate and the memory's convolutions to see
+    'STMMNeck': (r'w_r\.(weight|bias)', r'u(_z|_r)?\.weight'),
+}
 #: Methods that set a module up.
 SETUP = {'__init__'}
 
@@ -106,8 +118,9 @@ def build(cls):
     else:
         part = cls(**copy.deepcopy(SETTINGS[cls.__name__]))
     torch.manual_seed(0)
-    for parameter in part.parameters():
-        nn.init.normal_(parameter, std=0.3)
+    for name, parameter in part.named_parameters():
+        # flows that stay inside the map: beyond its border they have no gradient
+        nn.init.normal_(parameter, std=3e-4 if 'predict_flow.' in name else 0.3)
     return part.double().eval()
 
 
@@ -194,11 +207,25 @@ def test_shape_in_is_shape_out(cls):
     assert [x.shape for x in maps_of(result)] == [x.shape for x in features_of(key)]
 
 
+def assert_alive(part, result, dead):
+    """Every parameter has a gradient, and those alone that are named have one of zero.
+
+    In double precision a gradient that cancels leaves about 1e-16 of the largest one.
+    """
+    part.zero_grad()
+    sum(x.square().sum() for x in maps_of(result)).backward()
+    assert [name for name, p in part.named_parameters() if p.grad is None] == []
+    norms = {name: p.grad.norm().item() for name, p in part.named_parameters()}
+    zero = {name for name, norm in norms.items() if norm <= 1e-10 * max(norms.values())}
+    assert zero == {name for name in norms
+                    if any(re.fullmatch(rf'(.*\.)?({pattern})', name) for pattern in dead)}
+
+
 @every_part
 def test_gradient_reaches_every_parameter(cls):
     part = build(cls)
-    sum(x.square().sum() for x in maps_of(part(frame(part, 4), clip(part, 4), None))).backward()
-    assert [name for name, p in part.named_parameters() if p.grad is None] == []
+    # the key frame is the middle one: both directions of a memory have frames before it
+    assert_alive(part, part(frame(part, 5), clip(part, 4), None), DEAD)
 
 
 @every_part
@@ -277,9 +304,8 @@ def test_one_frame_in_training_gives_every_parameter_a_gradient(cls):
     # without references a RoI head gives an aggregator the key objects in another order
     clips += [part.needs.alone(key)] * isinstance(part, TemporalNeck)
     for references in clips:
-        part.zero_grad()
-        sum(x.square().sum() for x in maps_of(part(key, references, None))).backward()
-        assert [name for name, p in part.named_parameters() if p.grad is None] == []
+        assert_alive(part, part(key, references, None),
+                     DEAD + DEAD_ALONE.get(type(part).__name__, ()))
 
 
 @every_part

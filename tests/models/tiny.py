@@ -13,9 +13,8 @@ from torch import Tensor
 
 from mmvod_plugins.models import VideoDetector
 
-from ..parity.mega_runs import BASES, without_pretrained
-from .tiny_necks import narrow_neck
-from .tiny_static import SHRINK, shrink_dense
+from ..parity.mega_runs import BASES
+from .narrow import shrink
 
 SHAPE = (64, 96)
 WINDOW = dict(type='LocalWindow', radius=2, num_samples=2, sample_key=True)
@@ -31,127 +30,9 @@ ONLINE = dict(
     policies=[dict(type='CausalWindow', num_frames=5), dict(type='GlobalReservoir', num_frames=3)])
 
 
-def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> ConfigDict:
-    """Narrow a model in place: an eighth of the width, few blocks, few proposals.
-
-    What distinguishes the models stays: the kind of residual blocks, the reduction of channels or
-    none, the stages of the aggregator, a memory or none.
-    """
-    neck = config.pop('temporal_neck', None)
-    kind = config.detector.get('neck', {}).get('type')
-    if 'bbox_head' in config.detector:
-        shrink_dense(config, num_classes)
-    elif kind in SHRINK:
-        SHRINK[kind](config, num_classes=num_classes)
-    else:
-        stage = {'FPN': shrink_fpn, None: shrink_conv4}.get(kind, shrink_dc5)
-        stage(config, channels, num_classes)
-    if neck is not None:
-        width = config.detector.get('neck', {}).get('out_channels', 32)
-        config.temporal_neck = narrow_neck(without_pretrained(neck), width)
-    return config
-
-
-def shrink_conv4(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> ConfigDict:
-    """Narrow a model with its RPN on conv4 in place, as :func:`shrink`."""
-    detector = without_pretrained(config).detector
-    head = detector.roi_head
-    config.data_preprocessor.std = [60.0] * 3
-    block = dict(depth=18, base_channels=8)
-    conv4 = 32
-    if detector.backbone.type == 'ResNeXt':
-        block, conv4 = dict(depth=50, base_channels=8, groups=2), 128
-    detector.backbone.update(frozen_stages=0, **block)
-    detector.rpn_head.update(in_channels=conv4, feat_channels=16)
-    detector.rpn_head.anchor_generator.scales = [1, 2]
-    head.bbox_roi_extractor.update(block)
-    pooled = 2 * conv4
-    if head.bbox_roi_extractor.out_channels is not None:
-        head.bbox_roi_extractor.out_channels = pooled = 8
-    head.bbox_head.num_classes = num_classes
-    if head.type == 'TemporalRoIHead':
-        head.embedding.update(in_channels=pooled, out_channels=channels)
-        aggregator = head.aggregator
-        aggregator.channels = channels
-        if aggregator.type == 'MEGAAggregator':
-            aggregator.update(num_heads=4, reference_topk=8, distilled_topk=3,
-                              memory_size=min(aggregator.memory_size, 4))
-        elif aggregator.type == 'RDNAggregator':
-            aggregator.update(num_heads=4, reference_topk=8, distilled_topk=3)
-        head.bbox_head.in_channels = channels
-    else:
-        head.bbox_head.update(in_channels=pooled, fc_out_channels=channels)
-    for rpn in (detector.test_cfg.rpn, detector.train_cfg.rpn_proposal):
-        rpn.update(nms_pre=100, max_per_img=20)
-    detector.train_cfg.rcnn.sampler.num = 16
-    return config
-
-
-def shrink_dc5(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> ConfigDict:
-    """Narrow a DC5 model of MMTracking's kind in place, as :func:`shrink`."""
-    detector = without_pretrained(config).detector
-    head = detector.roi_head
-    block = dict(depth=18, base_channels=8)
-    width = 64
-    if detector.backbone.type == 'ResNeXt':
-        block, width = dict(depth=50, base_channels=8, groups=2), 256
-    detector.backbone.update(frozen_stages=0, **block)
-    detector.neck.update(in_channels=[width], out_channels=16)
-    detector.rpn_head.update(in_channels=16, feat_channels=16)
-    detector.rpn_head.anchor_generator.scales = [1, 2]
-    head.bbox_roi_extractor.out_channels = 16
-    if 'embedding' in head:
-        head.embedding.update(in_channels=16, out_channels=channels)
-        head.aggregator.update(channels=channels, num_heads=4, reference_topk=20)
-        head.bbox_head.in_channels = channels
-    else:
-        head.bbox_head.update(in_channels=16, fc_out_channels=channels)
-    if head.get('temporal_roi_align'):
-        head.temporal_roi_align.channels = 16
-    head.bbox_head.num_classes = num_classes
-    for rpn in (detector.test_cfg.rpn, detector.train_cfg.rpn_proposal):
-        rpn.update(nms_pre=100, max_per_img=20)
-    detector.train_cfg.rcnn.sampler.num = 16
-    return config
-
-
-def shrink_fpn(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> ConfigDict:
-    """Narrow a model with a pyramid in place, as :func:`shrink`: one stage or a cascade."""
-    detector = without_pretrained(config).detector
-    head = detector.roi_head
-    if detector.backbone.type == 'SwinTransformer':
-        detector.backbone.update(embed_dims=8, depths=[2, 2, 2, 2], num_heads=[1, 2, 4, 8],
-                                 window_size=4, drop_path_rate=0.0, convert_weights=False)
-    else:
-        detector.backbone.update(frozen_stages=0, depth=18, base_channels=8)
-    detector.neck.update(in_channels=[8, 16, 32, 64], out_channels=16)
-    detector.rpn_head.update(in_channels=16, feat_channels=16)
-    detector.rpn_head.anchor_generator.scales = [4]
-    head.bbox_roi_extractor.update(out_channels=16, finest_scale=14)
-    widths = dict(in_channels=16, fc_out_channels=channels)
-    if 'embedding' in head:
-        widths = dict(in_channels=channels)
-        head.embedding.update(in_channels=16, out_channels=channels)
-        head.aggregator.update(channels=channels, num_heads=4, reference_topk=20)
-        if head.aggregator.type == 'MEGAAggregator':
-            head.aggregator.update(reference_topk=8, distilled_topk=3, memory_size=4)
-    for bbox_head in head.bbox_head if isinstance(head.bbox_head, list) else [head.bbox_head]:
-        bbox_head.update(num_classes=num_classes, **widths)
-        if 'num_convs' in bbox_head:  # of Double-Head R-CNN
-            bbox_head.update(in_channels=16, num_convs=2, conv_out_channels=16)
-        if 'embed_channels' in bbox_head:
-            bbox_head.embed_channels = channels
-    for rpn in (detector.test_cfg.rpn, detector.train_cfg.rpn_proposal):
-        rpn.update(nms_pre=100, max_per_img=20)
-    stages = detector.train_cfg.rcnn
-    for stage in stages if isinstance(stages, list) else [stages]:
-        stage.sampler.num = 16
-    return config
-
-
 def selsa_config(name: str = 'selsa') -> ConfigDict:
     """Config of a tiny SELSA (``'selsa'``) or with Temporal RoI Align (``'selsa-troialign'``)."""
-    return shrink_dc5(Config.fromfile(BASES / f'{name}_faster-rcnn_r50-dc5.py').model)
+    return shrink(Config.fromfile(BASES / f'{name}_faster-rcnn_r50-dc5.py').model)
 
 
 def tiny_config(method: str = 'mega', references: dict | None = MEGA,

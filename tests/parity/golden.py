@@ -2,52 +2,74 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from .seeded_weights import make_weights
+
 ROOT = Path(__file__).resolve().parents[2]
-DEFAULT = ROOT.parent / 'shared' / 'golden'
-GOLDEN = Path(os.environ.get('MMVOD_GOLDEN', DEFAULT))
+#: The compact set that every clone has.
+BUNDLED = ROOT / 'tests' / 'data' / 'golden'
 
 #: Worst error of every case that ran, for the summary at the end of the session.
 WORST: dict[str, str] = {}
 
 
+def folders() -> list[Path]:
+    """Folders of recorded numbers: those of ``MMVOD_GOLDEN``, then the bundled one."""
+    added = os.environ.get('MMVOD_GOLDEN', str(ROOT.parent / 'shared' / 'golden'))
+    found = [Path(name).resolve() for name in added.split(os.pathsep) if name]
+    return [folder for folder in dict.fromkeys([*found, BUNDLED]) if folder.is_dir()]
+
+
+def find(pattern: str) -> list[Path]:
+    """Files of a folder and name such as ``mega_pytorch/e2e_*.npz``, each case once.
+
+    A bundled case may be cut short: it gives way to an added one of the same folder and name.
+    """
+    everything = [path for folder in folders()
+                  for path in sorted(folder.rglob(Path(pattern).name)) if path.match(pattern)]
+    added = {_folder_and_name(path) for path in everything if not path.is_relative_to(BUNDLED)}
+    found = [path for path in dict.fromkeys(everything)
+             if not path.is_relative_to(BUNDLED) or _folder_and_name(path) not in added]
+    if not found:
+        raise FileNotFoundError(
+            f'no golden case matches {pattern}: expected at least one in {BUNDLED} '
+            f'(searched {[str(folder) for folder in folders()]}); restore tests/data/golden')
+    return found
+
+
+def cases(pattern: str) -> list[Any]:
+    """A parameter for every case of a pattern, named as in ``mega_pytorch/e2e_base``."""
+    return [pytest.param(path, id=case_name(path)) for path in find(pattern)]
+
+
 def record_sets(pattern: str) -> list[Path]:
-    """Folders below the golden folder that hold files of a pattern."""
-    return sorted({path.parent for path in GOLDEN.rglob(pattern)}) if GOLDEN.is_dir() else []
+    """Folders that hold the files of a pattern."""
+    return [path.parent for path in find(pattern)]
 
 
-def cases(pattern: str, **marks: Any) -> list[Any]:
-    """A parameter for every file of a pattern, named as in ``mega_pytorch/e2e_base``."""
-    if not GOLDEN.is_dir():
-        return no_cases(1)
-    found = sorted(GOLDEN.rglob(pattern))
-    return [pytest.param(path, id=case_name(path), **marks) for path in found]
-
-
-def no_cases(number: int) -> list[Any]:
-    """For a test of ``number`` parameters without golden data: one that is skipped."""
-    if GOLDEN.is_dir():
-        return []
-    reason = f'no golden data: set MMVOD_GOLDEN to their folder (looked in {GOLDEN.name})'
-    skip = pytest.mark.skip(reason=reason)
-    return [pytest.param(*[None] * number, marks=skip, id='no-golden-data')]
+def _folder_and_name(path: Path) -> str:
+    """``mega_pytorch/e2e_base``, in whatever folder of recorded numbers it lies."""
+    root = next(folder for folder in folders() if path.is_relative_to(folder))
+    relative = path.relative_to(root).with_suffix('')
+    return str(relative) if relative.parent.name else f'{root.name}/{relative}'
 
 
 def case_name(path: Path) -> str:
-    """``mega_pytorch/e2e_base`` for the file of this case."""
-    relative = path.relative_to(GOLDEN).with_suffix('')
-    return str(relative) if relative.parent.name else f'{GOLDEN.name}/{relative}'
+    """The case's folder and name; cases of further added folders are told apart by theirs."""
+    first, name = folders()[0], _folder_and_name(path)
+    if path.is_relative_to(first) or path.is_relative_to(BUNDLED):
+        return name
+    root = next(folder for folder in folders() if path.is_relative_to(folder))
+    return f'{root.name}/{name}'
 
 
 @lru_cache(maxsize=8)
@@ -64,23 +86,10 @@ def meta(folder: Path) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=2)
-def helper(name: str) -> ModuleType:
-    """``weights`` or ``compare``, the programs beside the data."""
-    places = [GOLDEN, *GOLDEN.parents, DEFAULT]
-    path = next((place / f'{name}.py' for place in places if (place / f'{name}.py').exists()), None)
-    if path is None:
-        pytest.skip(f'{name}.py is not beside the golden data')
-    spec = importlib.util.spec_from_file_location(f'golden_{name}', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def published_weights(folder: Path, model: str, seed: int) -> dict[str, torch.Tensor]:
     """A state dict under the published names."""
     shapes = json.loads((folder / f'{model}.keys.json').read_text())['shapes']
-    weights = helper('weights').make_weights(shapes, seed)
-    state = {name: torch.from_numpy(array) for name, array in weights.items()}
+    state = {name: torch.from_numpy(array) for name, array in make_weights(shapes, seed).items()}
     constant = set(shapes) - set(state)
     return state | {name: torch.zeros(shapes[name]) for name in constant}
 

@@ -86,7 +86,7 @@ def model_config(model: str) -> Any:
 def build(path: Path) -> VideoDetector:
     """The model of a golden run with its weights, loaded as a published file would be."""
     run = path.stem.removeprefix('e2e_')
-    facts, golden = meta(path.parent), load(path)
+    facts = meta(path.parent)
     model = facts['models'][run]
     config = model_config(model)
     weights = published_weights(path.parent, model, facts['weight_seed'])
@@ -97,7 +97,7 @@ def build(path: Path) -> VideoDetector:
             aggregator.num_global_stages = 0
             weights = {key: value for key, value in weights.items() if '.g_' not in key}
         else:
-            policies.append(RecordedShuffle(golden['perm']))
+            policies.append(RecordedShuffle(load(path)['perm']))
         if run == 'mega_nomem':
             aggregator.memory_size = 0
         config.references = ComposedReferences(policies)
@@ -109,10 +109,15 @@ def build(path: Path) -> VideoDetector:
     return detector.eval()
 
 
+def video_length(golden: dict[str, np.ndarray]) -> int:
+    """Frames of the video; a run that is cut short has results of the first ones alone."""
+    return int(golden.get('video_length', len(golden['prop_count'])))
+
+
 def images(path: Path) -> np.ndarray:
     """Frames of a run, (L, H, W, 3) RGB uint8."""
     golden = load(path)
-    frames = load(path.parent / 'video.npz')['frames'][:len(golden['prop_count'])]
+    frames = load(path.parent / 'video.npz')['frames'][:video_length(golden)]
     if 'cur_frame_at_0' in golden:
         frames = np.concatenate([frames[[int(golden['cur_frame_at_0'])]], frames[1:], frames[:1]])
     return frames

@@ -27,8 +27,9 @@ from mmvod_plugins.references import (
 )
 from mmvod_plugins.structures import FramePlan, FrameRecord, place_of
 
-from .golden import helper, load
+from .golden import load
 from .mega_runs import BASES, without_pretrained
+from .seeded_weights import make_weights
 
 #: Model configs by the name of the published model.
 CONFIGS = {
@@ -113,7 +114,7 @@ def facts(path: Path) -> dict[str, Any]:
 def _weights(folder: Path, model: str, seed: int) -> dict[str, Tensor]:
     shapes = json.loads((folder / f'{model}.keys.json').read_text())['shapes']
     counters = [name for name in shapes if name.endswith('num_batches_tracked')]
-    made = helper('weights').make_weights(
+    made = make_weights(
         {name: shape for name, shape in shapes.items() if name not in counters}, seed)
     weights = {name: torch.from_numpy(array) for name, array in made.items()}
     return weights | {name: torch.tensor(0) for name in counters}

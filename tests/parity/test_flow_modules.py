@@ -15,6 +15,7 @@ from ..models.records import record_of
 from ..models.tiny import sample_of
 from . import golden, mega_runs
 from .golden import assert_near, case_name, load
+from .seeded_weights import make_weights
 from .test_mmtracking_modules import assert_close, subcases
 
 #: MMTracking's normalisation.
@@ -29,7 +30,7 @@ def t(array):
 # MMTracking --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('path', golden.cases('mod_flow_warp*.npz'))
+@pytest.mark.parametrize('path', golden.cases('mmtracking/mod_flow_warp*.npz'))
 def test_warp(path):
     for case, data in subcases(path).items():
         flow = resize_flow(data['flow'], data['x'].shape[-2:])
@@ -37,11 +38,10 @@ def test_warp(path):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('path', golden.cases('mod_flownet_simple*.npz'))
+@pytest.mark.parametrize('path', golden.cases('mmtracking/mod_flownet_simple*.npz'))
 def test_flow_network(path):
     data = load(path)
-    weights = golden.helper('weights').make_weights(json.loads(str(data['shapes'])),
-                                                    int(data['weights_seed']))
+    weights = make_weights(json.loads(str(data['shapes'])), int(data['weights_seed']))
     network = FlowNetSimple([0.411, 0.432, 0.450]).eval()
     network.load_state_dict({name: t(value) for name, value in weights.items()})
     for case in sorted({key.split('.')[0] for key in data if '.' in key}):
@@ -59,7 +59,7 @@ def test_flow_network(path):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('path', golden.cases('mod_embed_aggregator*.npz'))
+@pytest.mark.parametrize('path', golden.cases('mmtracking/mod_embed_aggregator*.npz'))
 def test_aggregation(path):
     """References that are not moved: a flow network that has learnt nothing."""
     for case, data in subcases(path).items():
@@ -85,7 +85,7 @@ def record(neck, frame_id, maps):
 # mega.pytorch ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('path', golden.cases('fgfa_ops.npz'))
+@pytest.mark.parametrize('path', golden.cases('mega_pytorch/fgfa_ops.npz'))
 @torch.no_grad()
 def test_warp_and_weights_of_mega(path):
     data, case = load(path), case_name(path)
@@ -109,12 +109,12 @@ def mega_model(path, name):
     return mega_runs.build(path.with_name(f'e2e_{name}.npz'))
 
 
-@pytest.mark.parametrize('path', golden.cases('flownet.npz'))
+@pytest.mark.parametrize('path', golden.cases('mega_pytorch/flownet.npz'))
 @torch.no_grad()
 def test_flow_network_of_mega(path):
     data, case = load(path), case_name(path)
     model = mega_model(path, 'dff')
-    frames = mega_runs.images(path.with_name('e2e_dff.npz'))
+    frames = load(path.with_name('video.npz'))['frames']
     network = model.temporal_neck.motion
     images = torch.cat([mega_runs.network_input(model, frames, i)[0][:, 0]
                         for i in range(len(frames))])
@@ -126,14 +126,18 @@ def test_flow_network_of_mega(path):
         assert_near(case, f'scale{suffix}', motion.scale[:, ::32], data[f'scale{suffix}'])
 
 
-@pytest.mark.parametrize('path', [*golden.cases('e2e_fgfa.npz'), *golden.cases('e2e_dff.npz')])
+@pytest.mark.parametrize('path', [
+    case for case in golden.cases('mega_pytorch/e2e_*.npz')
+    if golden.meta(case.values[0].parent)['models'][case.values[0].stem[4:]] in ('fgfa', 'dff')
+    and 'dbg_1_flow' in load(case.values[0])
+])
 @torch.no_grad()
 def test_intermediate_values_of_mega(path):
     """Flows, warped maps and similarities at the recorded frames."""
     data, case = load(path), case_name(path)
     model, frames = mega_runs.build(path), mega_runs.images(path)
     neck = model.temporal_neck
-    for step in (1, 13):
+    for step in (step for step in (1, 13) if f'dbg_{step}_flow' in data):
         ids = model.policy.frames(step, len(frames))['local']
         records = {i: next(model.encode(*mega_runs.network_input(model, frames, i)))
                    for i in {*ids, step}}

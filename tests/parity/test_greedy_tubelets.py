@@ -11,7 +11,7 @@ from mmvod_plugins.structures import VideoDetections
 from . import golden
 from .golden import assert_near, case_name, load
 
-CASES = golden.cases('greedy_tubelets*.npz')
+CASES = golden.cases('papers/linking/greedy_tubelets*.npz')
 
 
 def real(data, name):

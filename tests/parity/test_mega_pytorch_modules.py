@@ -11,13 +11,14 @@ from mmvod_plugins.models.layers import RelationModule, location_terms, sine_emb
 
 from . import golden, mega_runs
 from .golden import assert_near, case_name, load
+from .seeded_weights import make_array
 
 pytestmark = pytest.mark.filterwarnings('ignore::DeprecationWarning')
 
 
 def mega_cases(name):
     """The mega.pytorch files of a name (other projects have files of that name, too)."""
-    return golden.cases(f'{name}.npz')
+    return golden.cases(f'mega_pytorch/{name}.npz')
 
 
 def t(array):
@@ -149,7 +150,7 @@ SMALL = [('attention_rdn', 'output', True, False), ('attention_mega', 'output_lo
 
 
 @pytest.mark.parametrize(('path', 'output', 'location', 'key_bias'), [
-    pytest.param(*case.values, *row[1:], id=f'{case.id}-{row[1]}', marks=case.marks)
+    pytest.param(*case.values, *row[1:], id=f'{case.id}-{row[1]}')
     for row in SMALL for case in mega_cases(row[0])
 ])
 @torch.no_grad()
@@ -172,9 +173,9 @@ def full_cases():
     for name, model in (('attention_rdn', 'rdn'), ('attention_mega', 'mega_res1')):
         for case in mega_cases(name):
             path = case.values[0]
-            outputs = [key for key in load(path) if key.startswith('full_output')] if path else ['']
+            outputs = [key for key in load(path) if key.startswith('full_output')]
             rows += [
-                pytest.param(path, model, key, id=f'{case.id}-{key}', marks=case.marks)
+                pytest.param(path, model, key, id=f'{case.id}-{key}')
                 for key in outputs
             ]
     return rows
@@ -195,7 +196,7 @@ def test_full_attention(path, model, output):
         part, _, leaf = name.partition('_')
         key = f'{root}{names[part]}.{stage}' + (f'.{leaf}' if leaf else '')
         shapes = golden.json.loads((path.parent / f'{model}.keys.json').read_text())['shapes']
-        return golden.helper('weights').make_array(key, shapes[key], seed)
+        return make_array(key, shapes[key], seed)
 
     module = relation_from(weights, 1024, 16, location=prefix != 'g_', key_bias=prefix != '')
     out = module(t(data['full_feat']), t(data['full_feat_ref']), t(data['full_rois']),

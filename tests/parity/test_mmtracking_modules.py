@@ -40,7 +40,7 @@ def objects(feats, frame_id=0):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('path', golden.cases('mod_selsa_aggregator*.npz'))
+@pytest.mark.parametrize('path', golden.cases('mmtracking/mod_selsa_aggregator*.npz'))
 def test_attention(path):
     for case, data in subcases(path).items():
         module = SemanticAttention(data['x'].shape[1], data['num_attention_blocks'])
@@ -53,7 +53,7 @@ def test_attention(path):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('path', golden.cases('mod_selsa_bbox_head*.npz'))
+@pytest.mark.parametrize('path', golden.cases('mmtracking/mod_selsa_bbox_head*.npz'))
 def test_box_head(path):
     """Embedding, aggregator and box layers, with weights translated as a published file's."""
     for case, data in subcases(path).items():
@@ -78,7 +78,7 @@ def test_box_head(path):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('path', golden.cases('mod_temporal_roi_align*.npz'))
+@pytest.mark.parametrize('path', golden.cases('mmtracking/mod_temporal_roi_align*.npz'))
 @pytest.mark.parametrize('portion', [2**25, 1], ids=['at once', 'one by one'])
 def test_temporal_roi_align(path, portion):
     for case, data in subcases(path).items():

@@ -48,8 +48,8 @@ def near(path, name, mine, recorded):
 
 
 def every_case(pattern):
-    """A test over every file of a subject; files of other subjects have other names."""
-    return pytest.mark.parametrize('path', golden.cases(f'{pattern}*.npz'))
+    """A test over every file of a subject."""
+    return pytest.mark.parametrize('path', golden.cases(f'papers/stmn/{pattern}*.npz'))
 
 
 def outputs_of(data):

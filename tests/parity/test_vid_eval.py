@@ -21,7 +21,7 @@ from .golden import case_name, cases, load, note
 #: The recorded results are exact: only the order of sums may differ.
 RTOL = 1e-12
 
-all_cases = pytest.mark.parametrize('path', cases('vid_eval*.npz'))
+all_cases = pytest.mark.parametrize('path', cases('mega_pytorch/vid_eval*.npz'))
 
 
 def assert_equal(path, name, mine, golden):

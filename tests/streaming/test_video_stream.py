@@ -1,5 +1,7 @@
 """Streams with plain integers as records."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -27,28 +29,46 @@ def expected(policy, video_length, video_id=0):
 
 
 @every_policy
-@pytest.mark.parametrize('video_length', [1, 2, 3, 7, 12])
-@pytest.mark.parametrize('order', ['schedule', 'natural', 'reversed', 'random'])
-def test_every_key_frame_leaves_once_in_order_with_its_references(policy, video_length, order):
-    frames = {
-        'schedule': policy.schedule(video_length),
-        'natural': list(range(video_length)),
-        'reversed': list(range(video_length))[::-1],
-        'random': np.random.default_rng(0).permutation(video_length).tolist()
-    }[order]
-    for chunk in (1, 3):
-        stream = VideoStream(policy, 0, video_length)
-        assert feed(stream, frames, chunk) == expected(policy, video_length)
-        assert stream.finished
-        assert stream.held == []
+def test_every_key_frame_leaves_once_in_order_with_its_references(policy):
+    for length, chunk in product((1, 2, 3, 7, 12), (1, 3)):
+        natural = list(range(length))
+        for order in (policy.schedule(length), natural, natural[::-1],
+                      np.random.default_rng(0).permutation(length).tolist()):
+            stream = VideoStream(policy, 0, length)
+            assert feed(stream, order, chunk) == expected(policy, length), (order, chunk)
+            assert stream.finished
+            assert stream.held == []
+
+
+def measured_peak(stream, order):
+    """The most frames that were held at once while the frames came one by one."""
+    peak = 0
+    for frame_id in order:
+        stream.add(frame_id, frame_id)
+        peak = max(peak, len(stream.held))
+        list(stream.ready())
+    assert stream.finished
+    return peak
 
 
 @every_policy
-@pytest.mark.parametrize('video_length', [1, 9, 40])
-def test_policy_states_its_peak(policy, video_length):
-    stream = VideoStream(policy, 0, video_length)
-    feed(stream, policy.schedule(video_length))
-    assert stream.peak == policy.peak_records(video_length)
+def test_policy_states_its_peak(policy):
+    for length in (1, 9, 40):
+        stream = VideoStream(policy, 0, length)
+        peak = measured_peak(stream, policy.schedule(length))
+        assert peak == stream.peak == policy.peak_records(length)
+
+
+@every_policy
+def test_a_bounded_stream_gives_every_key_frame_and_stays_within_its_bound(policy):
+    for length in (1, 5, 40):
+        least = max(len(policy.needed(key_id, length)) for key_id in range(length))
+        for bound in (least, least + 1):
+            bounded = ComposedReferences([policy], max_records=bound)
+            order = bounded.schedule(length)
+            assert feed(VideoStream(bounded, 0, length), order) == expected(policy, length)
+            peak = measured_peak(VideoStream(bounded, 0, length), order)
+            assert peak == bounded.peak_records(length) <= bound
 
 
 @pytest.mark.parametrize('bound', [13, 16, 30])
@@ -99,13 +119,13 @@ def test_memory_is_flat_without_a_shuffle(name):
 
 
 @live_policy
-@pytest.mark.parametrize('video_length', [1, 2, 9, 30])
-def test_live_stream_equals_known_length(policy, video_length):
-    stream = VideoStream(policy, 0, None)
-    out = feed(stream, list(range(video_length)))
-    assert len(out) == max(0, video_length - policy.lookahead)
-    assert out + list(stream.close()) == expected(policy, video_length)
-    assert stream.finished
+def test_live_stream_equals_known_length(policy):
+    for length in (1, 2, 9, 30):
+        stream = VideoStream(policy, 0, None)
+        out = feed(stream, list(range(length)))
+        assert len(out) == max(0, length - policy.lookahead)
+        assert out + list(stream.close()) == expected(policy, length)
+        assert stream.finished
 
 
 @live_policy

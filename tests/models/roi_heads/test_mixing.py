@@ -496,13 +496,22 @@ def tensors_of(parts):
 
 @every_config
 def test_the_bare_detector_gives_scores_of_every_proposal(name):
-    model = model_of(name)
+    model, proposals = model_of(name), []
+    rpn = model.detector.rpn_head
+    original = rpn.predict
+    rpn.predict = lambda *args, **options: proposals.extend(
+        found := original(*args, **options)) or found
     sample = sample_of(0, 1)
     sample.set_metainfo(dict(batch_input_shape=(64, 96), pad_shape=(64, 96)))
     *_, found = model(video(1)[None].float(), [clip_of([sample])], mode='tensor')
-    found = [part for part in tensors_of(found) if len(part)]
-    assert found
-    assert all(torch.isfinite(part).all() for part in found)
+    scores, deltas = tensors_of(found)
+    [boxes] = proposals
+    assert len(boxes) > 5
+    assert scores.shape == (len(boxes), 5)  # four classes and the background
+    assert deltas.shape == (len(boxes), 4 if name == CASCADE else 16)
+    for part in (scores, deltas):
+        assert torch.isfinite(part).all()
+        assert len(part.unique(dim=0)) > 1
 
 
 def test_checkpoints_of_other_methods_and_forms_are_refused_by_a_cascade():
