@@ -31,10 +31,14 @@ class Fixed(ReferencePolicy):
         super().__init__()
         self.roles = roles
 
+    @property
+    def draws(self):
+        return {role: len(ids) for role, ids in self.roles.items()}
+
     def sample(self, key_id, video_length, rng):
         return self.roles
 
-    def references(self, key_id, video_length, video_id=0):
+    def frames(self, key_id, video_length, video_id=0):
         return self.roles
 
 

@@ -54,10 +54,14 @@ class LoaderTrap(ReferencePolicy):
         super().__init__()
         self.policy = policy
 
+    @property
+    def draws(self):
+        return self.policy.draws
+
     def sample(self, key_id, video_length, rng):
         return self.policy.sample(key_id, video_length, rng)
 
-    def references(self, key_id, video_length, video_id=0):
+    def frames(self, key_id, video_length, video_id=0):
         true_length = max(video_length - 1, 1)
         roles = self.policy.frames(min(key_id, true_length - 1), true_length, video_id)
         return {**roles, 'global': [t or true_length for t in roles['global']]}

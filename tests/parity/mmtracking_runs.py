@@ -54,10 +54,12 @@ class ReferenceLoop(ReferencePolicy):
         super().__init__()
         self.before, self.after, self.stride = before, after, stride
 
+    draws = {'local': 0}
+
     def sample(self, key_id, video_length, rng):
         return {'local': []}
 
-    def references(self, key_id, video_length, video_id=0):
+    def frames(self, key_id, video_length, video_id=0):
         last = video_length - 1
         slots = [0] * (self.before + 1)
         slots += [min(i * self.stride, last) for i in range(1, self.after + 1)]
@@ -78,10 +80,12 @@ class AggregationLoop(ReferencePolicy):
         super().__init__()
         self.window = LocalWindow((before, after), stride=stride)
 
+    draws = {'local': 0}
+
     def sample(self, key_id, video_length, rng):
         return {'local': []}
 
-    def references(self, key_id, video_length, video_id=0):
+    def frames(self, key_id, video_length, video_id=0):
         window = self.window
         slots = window.frames(key_id - key_id % window.stride, video_length)['local']
         slots[window.before] = key_id

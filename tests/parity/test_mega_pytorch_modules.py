@@ -52,7 +52,7 @@ def test_anchors(path):
 def test_box_coder(path, kind):
     data = load(path)
     model = mega_runs.model_config('base').detector
-    head = model.adapter.head.bbox_head if kind == 'head' else model.rpn_head
+    head = model.roi_head.bbox_head if kind == 'head' else model.rpn_head
     coder = TASK_UTILS.build(head.bbox_coder)
     boxes, targets, codes = t(data['proposals']), t(data['targets']), t(data[f'codes_{kind}'])
     case = case_name(path)

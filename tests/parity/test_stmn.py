@@ -170,11 +170,11 @@ def test_windows(path):
         kind, number = re.fullmatch(r'(length|train_start)_(\d+)', name).groups()
         if kind == 'train_start':
             policy = InterleavedWindows(num_samples=len(rows))
-            drawn = policy.sample(int(number), 1000, np.random.default_rng(0))['local']
+            drawn = policy.sample(int(number), 1000, np.random.default_rng(0))['window']
             assert [int(number), *drawn] == rows.tolist()
             continue
         policy, length = InterleavedWindows(num_frames=rows.shape[1], stride=10), int(number)
-        windows = [roles['local'] for t in range(length)
+        windows = [roles['window'] for t in range(length)
                    if (roles := policy.frames(t, length))]
         ordered = sorted(windows, key=lambda window: (window[0] % 10, window))
         assert ordered == [[t for t in row if t >= 0] for row in rows.tolist()]

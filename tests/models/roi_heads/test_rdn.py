@@ -126,7 +126,7 @@ def test_without_references_a_frame_is_its_own_window(settings):
     rdn, key = rdn_of(settings), objects(7, 3)
     assert rdn.needs.alone(key) == {'local': [key]}
     torch.testing.assert_close(rdn(key, {'local': [key]}, None).feats,
-                               literal.rdn(rdn, key, None), **EXACT)
+                               literal.rdn(rdn, key, [key]), **EXACT)
 
 
 @torch.no_grad()
