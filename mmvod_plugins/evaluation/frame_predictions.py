@@ -18,7 +18,7 @@ from .predictions import ROW_TYPES
 
 #: Names of the row attributes in ``pred_instances``.
 INSTANCE_NAMES = dict(boxes='bboxes', scores='scores', labels='labels',
-                      class_scores='class_scores', objects='objects')
+                      class_scores='class_scores', proposal_ids='proposal_ids')
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _video(video_id: Hashable, frames: list[FramePrediction]) -> VideoDetections
     first = frames[0]
     relations = None
     if first.relations is not None:
-        relations = [frame.relations[:int(frame.rows['objects'].max(initial=-1)) + 1]
+        relations = [frame.relations[:int(frame.rows['proposal_ids'].max(initial=-1)) + 1]
                      for frame in frames[:-1]]
     image_ids = [frame.image_id for frame in frames]
     video = VideoDetections.from_frames(
@@ -178,5 +178,5 @@ def _video(video_id: Hashable, frames: list[FramePrediction]) -> VideoDetections
         image_ids=None if None in image_ids else np.array(image_ids, np.int64),
         relations=relations, img_shape=first.img_shape, suppressed=first.suppressed)
     return video.with_arrays(**{
-        name: value.astype(np.int64) for name in ('labels', 'objects')
+        name: value.astype(np.int64) for name in ('labels', 'proposal_ids')
         if (value := getattr(video, name)) is not None})

@@ -22,10 +22,10 @@ class DetectionOptions:
             says one class per box, whatever is asked for).
         score_thr: Threshold in place of that of ``test_cfg``; without ``nms`` 0.001 by default.
         class_scores: Whether detections carry the scores of their box for all classes,
-            ``pred_instances.class_scores`` (N, K), and ``pred_instances.objects`` (N,), the
+            ``pred_instances.class_scores`` (N, K), and ``pred_instances.proposal_ids`` (N,), the
             proposals that they come from.
         relations: Whether frames carry the relation weights from their objects to those of the
-            next frame, ``relations`` (P, R), and detections ``pred_instances.objects``.
+            next frame, ``relations`` (P, R), and detections ``pred_instances.proposal_ids``.
     """
 
     nms: bool = True
@@ -83,7 +83,7 @@ def select_detections(raw: InstanceData, test_cfg: ConfigDict,
     if options.class_scores:
         result.class_scores = raw.scores[objects, :-1]
     if options.class_scores or options.relations:
-        result.objects = objects
+        result.proposal_ids = objects
     return result
 
 

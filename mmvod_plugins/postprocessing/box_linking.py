@@ -9,10 +9,9 @@ import numpy as np
 from mmdet.registry import TASK_UTILS
 
 from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.structures.boxes import pairwise_iou
 
-from .overlaps import pairwise_iou
-from .path_rescoring import PathRescoring
-from .rescoring import RESCORINGS
+from .path_rescoring import RESCORINGS, PathRescoring
 from .tubelet_rescoring import score_sums
 
 
@@ -40,7 +39,7 @@ class BoxLinkingWithRelations(PathRescoring):
         Args:
             edge: ``exponential``: as above; ``additive``: ``s_i + s_j + w_ij``.
             gate: The edge is 0 unless the IoU is above this; None for no gate.
-            rescore: A key of :data:`~mmvod_plugins.postprocessing.rescoring.RESCORINGS`.
+            rescore: A key of :data:`.path_rescoring.RESCORINGS`.
             max_per_frame: The best so many boxes of a class and frame are linked; None for all.
             skip_empty: Whether frames in which the class has no box are left out, as D&T do;
                 otherwise one such frame ends all linking of the class. RDN does not say.

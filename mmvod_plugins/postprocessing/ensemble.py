@@ -15,7 +15,7 @@ def ensemble(videos: Sequence[VideoDetections], nms_iou: float | None = None,
              weights: Sequence[float] | None = None) -> VideoDetections:
     """Pool detections of one video, as STMN's program does before it links.
 
-    ``class_scores`` stay if all have them. ``objects``, ``relations`` and ``track_ids`` are
+    ``class_scores`` stay if all have them. ``proposal_ids``, ``relations`` and ``track_ids`` are
     dropped: they count within one detector.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -79,21 +79,6 @@ def greedy_pairs(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             break
     first, second = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     return first, second
-
-
-def members(tubelets: np.ndarray) -> Iterator[np.ndarray]:
-    """The boxes of one tubelet after the other, in temporal order; those of none are left out.
-
-    Args:
-        tubelets: (N,), tubelet of every box of a video, -1 for none.
-
-    Yields:
-        (L,), int64, numbers of the boxes of a tubelet.
-    """
-    order = np.argsort(tubelets, kind='stable')
-    order = order[np.searchsorted(tubelets[order], 0):]
-    cuts = np.flatnonzero(np.diff(tubelets[order])) + 1
-    yield from np.split(order, cuts) if len(order) else ()
 
 
 def joined_so_far(frame_ids: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .greedy_tubelets import greedy_pairs
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -85,9 +87,10 @@ def online_paths(edges: Sequence[np.ndarray], sizes: Sequence[int]) -> Paths:
     ending = list(range(len(paths)))
     for t, edge in enumerate(edges, start=1):
         starting = [-1] * sizes[t]
-        for i, j, total in _greedy_pairs(np.array([sums[p] for p in ending])[:, None] + edge):
+        totals = np.array([sums[path] for path in ending])[:, None] + edge
+        for i, j in zip(*greedy_pairs(-totals), strict=True):
             starting[j] = ending[i]
-            sums[ending[i]] = total
+            sums[ending[i]] = float(totals[i, j])
         for box, number in enumerate(starting):
             if number < 0:
                 starting[box] = number = len(paths)
@@ -100,16 +103,6 @@ def online_paths(edges: Sequence[np.ndarray], sizes: Sequence[int]) -> Paths:
         frames, members = zip(*path, strict=True)
         boxes[number, frames] = members
     return Paths(boxes, np.array(sums))
-
-
-def _greedy_pairs(totals: np.ndarray) -> list[tuple[int, int, float]]:
-    """Pairs in order of falling value, each row and column once; of equal ones the first."""
-    totals, pairs = totals.copy(), []
-    for _ in range(min(totals.shape)):
-        i, j = divmod(int(totals.argmax()), totals.shape[1])
-        pairs.append((i, j, float(totals[i, j])))
-        totals[i], totals[:, j] = -np.inf, -np.inf
-    return pairs
 
 
 def _sizes(edges: Sequence[np.ndarray], unary: Sequence[np.ndarray] | None) -> list[int]:

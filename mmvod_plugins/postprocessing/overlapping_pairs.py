@@ -1,15 +1,52 @@
-"""Pairs of boxes that overlap, found for many small groups of boxes at once."""
+"""Overlapping pairs of boxes within a class, for all frames of a video at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from .overlaps import box_areas
+from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.structures.boxes import paired_iou
+from mmvod_plugins.utils.arrays import run_starts
 
 #: Pairs compared in one go: few enough that the arrays stay in the processor's cache.
 BLOCK_PAIRS = 1 << 16
+
+
+@dataclass(frozen=True)
+class ClassGroups:
+    """Groups of detections of one class in one frame; groups without any are left out.
+
+    Attributes:
+        rows: (N,), int64, rows of the video, by class, then by frame, then as they are.
+        classes: (C, 2), int64, where each class starts and ends in ``rows``.
+        groups: (G, 2), int64, where each group starts and ends in ``rows``.
+        frames: (G,), int64, the position of each group's frame.
+        labels: (G,), int64, the class of each group.
+    """
+
+    rows: np.ndarray
+    classes: np.ndarray
+    groups: np.ndarray
+    frames: np.ndarray
+    labels: np.ndarray
+
+
+def class_groups(video: VideoDetections) -> ClassGroups:
+    """Sort the detections of a video."""
+    # Numpy sorts short integers in linear time.
+    rows = np.argsort(video.labels.astype(np.int16), kind='stable')
+    labels, frames = video.labels[rows], video.frame_index[rows]
+    classes = _bounds(run_starts(labels), len(rows))
+    groups = _bounds(run_starts(labels, frames), len(rows))
+    return ClassGroups(rows, classes, groups, frames[groups[:, 0]], labels[groups[:, 0]])
+
+
+def _bounds(starts: np.ndarray, count: int) -> np.ndarray:
+    """First row and the row after the last of each run, (G, 2)."""
+    return np.column_stack([starts, np.append(starts, count)[1:]])
 
 
 def overlapping_pairs(boxes: np.ndarray, first: np.ndarray, second: np.ndarray, min_iou: float,
@@ -24,7 +61,7 @@ def overlapping_pairs(boxes: np.ndarray, first: np.ndarray, second: np.ndarray, 
         second: (G, 2), the group whose boxes those of ``first`` are compared with: the same one,
             or for instance that of the next frame.
         min_iou: In (0, 1].
-        pixel_offset: As in :func:`~mmvod_plugins.postprocessing.overlaps.box_areas`.
+        pixel_offset: As in :func:`~mmvod_plugins.structures.boxes.box_areas`.
     """
     found = [pairs for pairs, _ in iter_overlapping_pairs(boxes, first, second, min_iou,
                                                           pixel_offset)]
@@ -46,15 +83,12 @@ def iter_overlapping_pairs(boxes: np.ndarray, first: np.ndarray, second: np.ndar
         min_iou: In (0, 1].
         pixel_offset: In pixels.
     """
-    boxes = np.asarray(boxes, dtype=np.float64)
-    areas = box_areas(boxes, pixel_offset)
-    table = np.concatenate([np.column_stack([boxes, areas]), np.full((1, 5), np.nan)])
-    columns = np.ascontiguousarray(table.T)
+    table = np.concatenate([boxes, np.full((1, 4), np.nan)], dtype=np.float64)
     for groups in _blocks(first, second):
-        rows_a, rows_b = _padded_rows(first[groups], len(boxes)), _padded_rows(second[groups],
-                                                                              len(boxes))
-        iou = _padded_iou(columns[:, rows_a][..., None], columns[:, rows_b][:, :, None],
-                          pixel_offset)
+        rows_a = _padded_rows(first[groups], len(boxes))
+        rows_b = _padded_rows(second[groups], len(boxes))
+        # (G, n, 1, 4) with (G, 1, m, 4) gives (G, n, m).
+        iou = paired_iou(table[rows_a][:, :, None], table[rows_b][:, None], pixel_offset)
         group, i, j = np.nonzero(iou >= min_iou)
         yield np.column_stack([rows_a[group, i], rows_b[group, j]]), iou[group, i, j]
 
@@ -76,12 +110,3 @@ def _padded_rows(groups: np.ndarray, padding: int) -> np.ndarray:
     """Rows of each group, (G, n), filled up with the row ``padding``."""
     rows = groups[:, :1] + np.arange((groups[:, 1] - groups[:, 0]).max())
     return np.where(rows < groups[:, 1:], rows, padding)
-
-
-def _padded_iou(boxes_a: np.ndarray, boxes_b: np.ndarray, pixel_offset: float) -> np.ndarray:
-    """IoU of (5, G, n, 1) with (5, G, 1, m), NaN for padding and for two empty boxes."""
-    width = np.minimum(boxes_a[2], boxes_b[2]) - np.maximum(boxes_a[0], boxes_b[0])
-    height = np.minimum(boxes_a[3], boxes_b[3]) - np.maximum(boxes_a[1], boxes_b[1])
-    shared = np.maximum(width + pixel_offset, 0) * np.maximum(height + pixel_offset, 0)
-    with np.errstate(invalid='ignore'):
-        return shared / (boxes_a[4] + boxes_b[4] - shared)

@@ -14,7 +14,7 @@ from .base import PostProcessor
 from .greedy_tubelets import chain_starts, joined_so_far, tubelet_numbers
 from .link_model import LinkModel
 from .scored_boxes import ScoredBoxes, detections_of, scored_boxes
-from .tubelet_averages import running_tubelet_means, smooth_tubelets, tubelet_means
+from .tubelets import running_tubelet_means, smooth_tubelets, tubelet_means
 
 
 @TASK_UTILS.register_module()
@@ -34,8 +34,8 @@ class REPP(PostProcessor):
 
     Of the published program (``REPP.py``) are the distance, the matching, the averages and the
     window of the smoothing. How it normalises its features was not at hand: here they are those
-    of :mod:`.pair_features`, with which ``fit_repp.py`` also fits, so published coefficients
-    cannot be used. It has no appearance feature.
+    of :mod:`.link_model`, with which ``fit_repp.py`` also fits, so published coefficients cannot
+    be used. It has no appearance feature.
 
     Args:
         link_model: Numbers of the :class:`LinkModel`: ``features``, ``coefficients`` and

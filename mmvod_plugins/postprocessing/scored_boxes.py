@@ -109,8 +109,8 @@ def _with_other_classes(video: VideoDetections, vectors: np.ndarray, group: np.n
     """Take the scores of classes without a detection from ``class_scores``, (M, K)."""
     detected = np.zeros(vectors.shape, dtype=bool)
     detected[group, video.labels] = True
-    if video.objects is not None:
-        places = np.column_stack([video.frame_index, video.objects])[rows]
+    if video.proposal_ids is not None:
+        places = np.column_stack([video.frame_index, video.proposal_ids])[rows]
         _, same, count = np.unique(places, axis=0, return_inverse=True, return_counts=True)
         detected[count[same.reshape(-1)] > 1] = True
     order = np.argsort(group, kind='stable')
@@ -140,5 +140,5 @@ def detections_of(video: VideoDetections, found: ScoredBoxes, track_ids: np.ndar
         scores=scores[box, labels],
         labels=labels.astype(np.int64),
         class_scores=None if video.class_scores is None else scores[box],
-        objects=None if video.objects is None else video.objects[rows],
+        proposal_ids=None if video.proposal_ids is None else video.proposal_ids[rows],
         track_ids=track_ids[box])

@@ -8,12 +8,12 @@ import numpy as np
 from mmdet.registry import TASK_UTILS
 
 from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.structures.boxes import pairwise_iou
 
 from .base import PostProcessor
 from .greedy_tubelets import chain_starts, greedy_tubelets, joined_so_far
-from .overlaps import pairwise_iou
 from .scored_boxes import ScoredBoxes, detections_of, scored_boxes
-from .tubelet_averages import running_tubelet_means, tubelet_means
+from .tubelets import running_tubelet_means, tubelet_means
 
 
 def seq_bbox_distance(boxes_a: np.ndarray, boxes_b: np.ndarray, vectors_a: np.ndarray,

@@ -9,12 +9,12 @@ import numpy as np
 from mmdet.registry import TASK_UTILS
 
 from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.structures.boxes import box_areas
 
 from .base import PostProcessor
-from .class_groups import ClassGroups, class_groups
-from .overlaps import box_areas
+from .overlapping_pairs import ClassGroups, class_groups
+from .per_frame_nms import check_not_suppressed
 from .sequence_search import Boxes, Rule, find_sequences
-from .suppression_check import check_not_suppressed
 
 #: How the new score of a sequence comes from its old ones.
 Rescore = Literal['avg', 'max']

@@ -10,10 +10,9 @@ import numpy as np
 from mmdet.registry import TASK_UTILS
 
 from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.structures.boxes import pairwise_iou
 
-from .overlaps import pairwise_iou
-from .path_rescoring import PathRescoring
-from .rescoring import add_top_mean
+from .path_rescoring import PathRescoring, add_top_mean
 
 #: A tracked pair covers a detection from this IoU on (the paper: above).
 TRACK_IOU = 0.5

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 
 #: Attributes with one row per detection; those after the third may be None.
-ROW_FIELDS = ('boxes', 'scores', 'labels', 'class_scores', 'objects', 'track_ids')
+ROW_FIELDS = ('boxes', 'scores', 'labels', 'class_scores', 'proposal_ids', 'track_ids')
 
 
 @dataclass
@@ -26,11 +26,12 @@ class VideoDetections:
         scores: (N,).
         labels: (N,), int64, index of the class.
         class_scores: (N, K), the scores of the detected box for every class, or None.
-        objects: (N,), int64: which object (proposal) of its frame a detection comes from, or None.
+        proposal_ids: (N,), int64, number of the detection's proposal in its frame, or None. With
+            a dense or query head these are its points or queries.
         track_ids: (N,), int64, -1 for none, or None.
-        relations: T - 1 arrays or None: entry t is (P, R), the relation weights from the objects
-            of frame t, which ``objects`` counts, to those of the frame after it. An object
-            beyond an array's rows or columns has the weight 0.
+        relations: T - 1 arrays or None: entry t is (P, R), the relation weights from the
+            proposals of frame t, in the order of ``proposal_ids``, to those of the next frame.
+            Proposals beyond an array's rows or columns have the weight 0.
         image_ids: (T,), int64, ids of the frames in the annotation file, or None.
         img_shape: (height, width) of the original images, or None.
         suppressed: Whether non-maximum suppression was applied; None where that is not known.
@@ -43,7 +44,7 @@ class VideoDetections:
     scores: np.ndarray
     labels: np.ndarray
     class_scores: np.ndarray | None = None
-    objects: np.ndarray | None = None
+    proposal_ids: np.ndarray | None = None
     track_ids: np.ndarray | None = None
     relations: list[np.ndarray] | None = field(default=None, repr=False)
     image_ids: np.ndarray | None = None
@@ -137,13 +138,13 @@ class VideoDetections:
         """Weights from the detections of frame number t to those of the next, (n_t, n_t+1).
 
         Raises:
-            ValueError: If the relations or the objects they belong to are not known.
+            ValueError: If relations or proposal ids are not known.
         """
-        if self.relations is None or self.objects is None:
+        if self.relations is None or self.proposal_ids is None:
             raise ValueError(f'video {self.video_id!r} has no relation weights: test with '
                              'model.detections.relations=True')
         table = self.relations[t]
-        query, reference = self.objects[self.rows(t)], self.objects[self.rows(t + 1)]
+        query, reference = self.proposal_ids[self.rows(t)], self.proposal_ids[self.rows(t + 1)]
         known = (query < table.shape[0])[:, None] & (reference < table.shape[1])[None]
         weights = np.zeros(known.shape, dtype=np.float64)
         i, j = np.nonzero(known)

@@ -79,8 +79,8 @@ def rewrite(path, **arrays):
     (dict(boxes=np.zeros((2, 4))), 'boxes .2, 4.'),
     (dict(file_names=np.array(['a', 'a', 'b'])), "names 'a' more than once"),
     (dict(boxes=np.array([[0, 0, 1, 1], [0, 0, 1, 1], [5, 0, 4, 1.0]])),
-     "1 proposals are no boxes.*'c'"),
-    (dict(scores=np.array([0, np.nan, 0])), "1 proposals are no boxes.*'b'"),
+     "1 proposals are not valid boxes.*'c'"),
+    (dict(scores=np.array([0, np.nan, 0])), "1 proposals are not valid boxes.*'b'"),
 ])
 def test_faulty_files_are_refused(tmp_path, arrays, message):
     path = tmp_path / 'p.npz'
@@ -93,7 +93,7 @@ def test_faulty_files_are_refused(tmp_path, arrays, message):
 
 
 def test_other_files_are_refused(tmp_path, tiny_json):
-    with pytest.raises(ValueError, match='is no proposal file'):
+    with pytest.raises(ValueError, match='is not a file of proposals'):
         ProposalFile(str(tiny_json))
     with pytest.raises(FileNotFoundError):
         ProposalFile(str(tmp_path / 'none.npz'))

@@ -42,7 +42,7 @@ def test_details_are_kept():
     for t in range(2):
         sample = frame(0, t, 2, suppressed=False)
         sample.pred_instances.class_scores = torch.rand(2, 3)
-        sample.pred_instances.objects = torch.tensor([3, 1])
+        sample.pred_instances.proposal_ids = torch.tensor([3, 1])
         sample.relations = torch.rand(9, 4)
         samples.append(track(sample))
     found, = group_by_video(collect(*samples))

@@ -37,19 +37,19 @@ def test_default_is_what_mmdet_does():
 def test_without_nms_every_class_above_the_threshold_is_a_detection(per_class):
     options = DetectionOptions(nms=False, class_scores=True)
     found = select_detections(raw(per_class), TEST_CFG, options)
-    assert found.objects.tolist() == [2, 0, 1, 0, 1, 2]
+    assert found.proposal_ids.tolist() == [2, 0, 1, 0, 1, 2]
     assert found.labels.tolist() == [1, 0, 0, 1, 1, 0]
     torch.testing.assert_close(found.scores, torch.tensor([0.9, 0.6, 0.5, 0.3, 0.01, 0.002]))
-    torch.testing.assert_close(found.class_scores, raw().scores[found.objects, :2])
+    torch.testing.assert_close(found.class_scores, raw().scores[found.proposal_ids, :2])
     shift = 100 * found.labels[:, None] if per_class else 0
-    torch.testing.assert_close(found.bboxes, raw().bboxes[found.objects] + shift)
+    torch.testing.assert_close(found.bboxes, raw().bboxes[found.proposal_ids] + shift)
 
 
 def test_class_scores_come_with_nms_too():
     plain = select_detections(raw(), TEST_CFG, DetectionOptions())
     found = select_detections(raw(), TEST_CFG, DetectionOptions(class_scores=True))
     assert torch.equal(found.bboxes, plain.bboxes)
-    assert found.objects.tolist() == [2, 0, 0]
+    assert found.proposal_ids.tolist() == [2, 0, 0]
 
 
 def test_no_proposals_give_no_detections():
@@ -119,7 +119,7 @@ def test_options_do_not_change_the_detections_that_nms_leaves(method):
 def test_everything_without_nms(method):
     _, detailed = options_model(method, nms=False, score_thr=0.0, class_scores=True)
     rows = detect(detailed, video(2))[0].pred_instances
-    proposals = int(rows.objects.max()) + 1
+    proposals = int(rows.proposal_ids.max()) + 1
     assert len(rows) == proposals * rows.class_scores.shape[1]
 
 
@@ -130,7 +130,7 @@ def test_relation_weights_lead_to_the_next_frame():
     topk = detailed.roi_head.aggregator.reference_topk
     assert [s.relations.shape[1] for s in found] == [topk, topk, topk, 0]
     assert all((s.relations.sum(1) <= 1 + 1e-5).all() and (s.relations >= 0).all() for s in found)
-    assert all(s.pred_instances.objects.max() < len(s.relations) for s in found)
+    assert all(s.pred_instances.proposal_ids.max() < len(s.relations) for s in found)
     for before, after in zip(detect(plain, frames), found, strict=True):
         assert torch.equal(before.pred_instances.scores, after.pred_instances.scores)
 

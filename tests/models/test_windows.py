@@ -235,7 +235,7 @@ def test_details_of_detections_are_pooled_too():
     rows = [sample.pred_instances for sample in detect(everything, frames)]
     num_classes = rows[0].class_scores.shape[1]
     proposals = [len(row) // num_classes for row in rows]
-    assert all(len(row) == num_classes * (int(row.objects.max()) + 1) for row in rows)
+    assert all(len(row) == num_classes * (int(row.proposal_ids.max()) + 1) for row in rows)
     # frame 2 is in two windows of the sequence 0, 2, 4, 6; frame 0 is in one
     assert proposals[2] == 2 * proposals[0]
 

@@ -9,7 +9,6 @@ from mmvod_plugins.postprocessing.greedy_tubelets import (
     chain_starts,
     greedy_pairs,
     greedy_tubelets,
-    members,
 )
 
 INF = np.inf
@@ -78,10 +77,3 @@ def test_chains_so_far_do_not_depend_on_later_frames():
     for length in range(1, 4):
         part = chain_starts(num_boxes[:length], distances[:length - 1])
         assert part.tolist() == whole[:len(part)].tolist()
-
-
-def test_members_leave_out_boxes_of_no_tubelet():
-    found = [rows.tolist() for rows in members(np.array([1, -1, 0, 1, -1, 0, 0]))]
-    assert found == [[2, 5, 6], [0, 3]]
-    assert list(members(np.array([-1, -1]))) == []
-    assert list(members(np.zeros(0, dtype=int))) == []

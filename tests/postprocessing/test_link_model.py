@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from mmvod_plugins.postprocessing import LinkModel
-from mmvod_plugins.postprocessing.link_model import sigmoid
-from mmvod_plugins.postprocessing.pair_features import PAIR_FEATURES, pair_features
+from mmvod_plugins.postprocessing.link_model import PAIR_FEATURES, pair_features, sigmoid
 
 NAMES = list(PAIR_FEATURES)
 BOX = [0, 0, 10, 20]

@@ -5,7 +5,7 @@ import pytest
 
 from mmvod_plugins.postprocessing import overlapping_pairs as module
 from mmvod_plugins.postprocessing.overlapping_pairs import overlapping_pairs
-from mmvod_plugins.postprocessing.overlaps import box_areas, paired_iou, pairwise_iou
+from mmvod_plugins.structures.boxes import box_areas, paired_iou, pairwise_iou
 
 TABLE = {
     'the same box': ([0, 0, 10, 10], [0, 0, 10, 10], 1, 1),

@@ -88,7 +88,7 @@ def make_detections(truth: GroundTruth, per_frame: int, rng: np.random.Generator
 
 def plain_frames(detections: Detections, truth: GroundTruth, values: np.ndarray) -> list[Frame]:
     """The same data, one object per frame."""
-    offsets = np.searchsorted(detections.frame, np.arange(truth.num_frames + 1))
+    offsets = np.searchsorted(detections.frame_index, np.arange(truth.num_frames + 1))
     frames = []
     for f in range(truth.num_frames):
         det, gt = slice(*offsets[f:f + 2]), slice(*truth.offsets[f:f + 2])

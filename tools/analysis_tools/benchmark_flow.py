@@ -26,11 +26,11 @@ from mmengine.config import Config
 from torch import Tensor
 
 from mmvod_plugins.apis import init_video_detector
+from mmvod_plugins.engine.where import find_config
 from mmvod_plugins.models import DFFNeck, FGFANeck, VideoDetector
 from mmvod_plugins.models.detector_steps import predict
 from mmvod_plugins.models.necks.fgfa_neck import EMBEDDING, cosine
 from mmvod_plugins.structures import FrameRecord
-from mmvod_plugins.where import find_config
 
 #: What is timed, by its label; and ratios of the seconds of one repetition.
 Programs = dict[str, Callable[[], object]]

@@ -22,7 +22,7 @@ import torch
 from mmengine.config import Config
 
 from mmvod_plugins.apis import detect_frames, init_video_detector
-from mmvod_plugins.where import find_config
+from mmvod_plugins.engine.where import find_config
 
 
 def parse_args() -> argparse.Namespace:

@@ -23,8 +23,7 @@ from scipy.optimize import minimize
 
 from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile, image_size
 from mmvod_plugins.postprocessing import LinkModel
-from mmvod_plugins.postprocessing.link_model import sigmoid
-from mmvod_plugins.postprocessing.pair_features import PAIR_FEATURES, pair_features
+from mmvod_plugins.postprocessing.link_model import PAIR_FEATURES, pair_features, sigmoid
 
 #: Weight of the squared coefficients: keeps them finite where the kinds can be told apart.
 L2 = 1e-4

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmvod_plugins.structures.boxes import PairGeometry
+from mmvod_plugins.utils.arrays import concatenate_fields
+
 from .false_positives import FalsePositiveWeights
-from .overlaps import PairGeometry, frame_chunks, join
+from .pairs import frame_chunks, join
 from .scene import Scene
 
 
@@ -74,9 +77,9 @@ class _Chunk:
         dets = np.arange(scene.det_offsets[self.start], scene.det_offsets[self.stop])
         gts = slice(*scene.truth.offsets[[self.start, self.stop]])
         if frames is not None:
-            dets = dets[frames[scene.detections.frame[dets]]]
-        det_unit = (scene.detections.frame[dets].astype(np.int64) - self.start) * factor
-        gt_unit = (scene.truth.frame[gts] - self.start) * factor
+            dets = dets[frames[scene.detections.frame_index[dets]]]
+        det_unit = (scene.detections.frame_index[dets].astype(np.int64) - self.start) * factor
+        gt_unit = (scene.truth.frame_index[gts] - self.start) * factor
         if same_class:
             det_unit += scene.detections.labels[dets]
             gt_unit += scene.truth.labels[gts]
@@ -86,19 +89,13 @@ class _Chunk:
 
 def find_candidates(scene: Scene, queries: Sequence[Query]) -> list[Candidates]:
     """Candidates of every query."""
-    parts: list[list[Candidates]] = [[] for _ in queries]
+    none = Candidates(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    parts = [[none] for _ in queries]
     for start, stop in frame_chunks(scene.det_offsets, scene.truth.offsets):
         found = _chunk_candidates(_Chunk(scene, start, stop), queries)
         for part, candidates in zip(parts, found, strict=True):
             part.append(candidates)
-    return [_concatenate(part) for part in parts]
-
-
-def _concatenate(parts: list[Candidates]) -> Candidates:
-    if not parts:
-        return Candidates(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    return Candidates(*(np.concatenate([getattr(part, name) for part in parts])
-                        for name in ('det', 'gt', 'iou')))
+    return [concatenate_fields(part) for part in parts]
 
 
 def _chunk_candidates(chunk: _Chunk, queries: Sequence[Query]) -> Iterator[Candidates]:
@@ -112,11 +109,11 @@ def _chunk_candidates(chunk: _Chunk, queries: Sequence[Query]) -> Iterator[Candi
         iou = geometries[id(query.boxes)].iou(
             query.offset, None if query.crowd is None else query.crowd[gt])
         if query.weights is not None:
-            _tell(query, chunk, Candidates(det, gt, iou))
+            _record_overlaps(query, chunk, Candidates(det, gt, iou))
         yield Candidates(det, gt, iou).select(np.flatnonzero(iou >= query.thresholds[gt]))
 
 
-def _tell(query: Query, chunk: _Chunk, same_class: Candidates) -> None:
+def _record_overlaps(query: Query, chunk: _Chunk, same_class: Candidates) -> None:
     """Hand a query's weights the overlaps that they decide by."""
     if not query.weights.any_class:
         query.weights.add(same_class.det, same_class.gt, same_class.iou)

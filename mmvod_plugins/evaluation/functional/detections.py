@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.utils.arrays import concatenate_fields
 
 from .ground_truth import GroundTruth
 
@@ -20,7 +21,7 @@ class Detections:
     image: they are evaluated as they are. For 20 million detections use float32 and int32.
 
     Attributes:
-        frame: (N,), integer, frame number in the ground truth.
+        frame_index: (N,), integer, frame number in the ground truth.
         boxes: (N, 4), ``(x1, y1, x2, y2)`` in pixels of the original image.
         scores: (N,).
         labels: (N,), integer.
@@ -28,17 +29,17 @@ class Detections:
             (P,), int64. Their objects count as missed.
     """
 
-    frame: np.ndarray
+    frame_index: np.ndarray
     boxes: np.ndarray
     scores: np.ndarray
     labels: np.ndarray
     missing: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
-        shapes = dict(frame=self.frame.shape, boxes=self.boxes.shape, scores=self.scores.shape,
-                      labels=self.labels.shape)
+        shapes = dict(frame_index=self.frame_index.shape, boxes=self.boxes.shape,
+                      scores=self.scores.shape, labels=self.labels.shape)
         rows = len(self.scores)
-        if shapes != dict(frame=(rows, ), boxes=(rows, 4), scores=(rows, ), labels=(rows, )):
+        if shapes != dict(frame_index=(rows, ), boxes=(rows, 4), scores=(rows, ), labels=(rows, )):
             raise ValueError(f'detections have the shapes {shapes}; expected (N,), boxes (N, 4)')
 
     def __len__(self) -> int:
@@ -47,14 +48,14 @@ class Detections:
 
     def select(self, rows: np.ndarray) -> Detections:
         """Some detections, by mask or row numbers, in the order of these."""
-        return replace(self, frame=self.frame[rows], boxes=self.boxes[rows],
+        return replace(self, frame_index=self.frame_index[rows], boxes=self.boxes[rows],
                        scores=self.scores[rows], labels=self.labels[rows])
 
     def in_frame_order(self) -> Detections:
         """The same detections frame after frame; those of a frame keep their order."""
-        if not np.any(self.frame[1:] < self.frame[:-1]):
+        if not np.any(self.frame_index[1:] < self.frame_index[:-1]):
             return self
-        return self.select(np.argsort(self.frame, kind='stable'))
+        return self.select(np.argsort(self.frame_index, kind='stable'))
 
 
 def check_detections(detections: Detections, truth: GroundTruth) -> None:
@@ -64,7 +65,7 @@ def check_detections(detections: Detections, truth: GroundTruth) -> None:
         ValueError: If a score or box is not finite, a score negative, or a label or frame is not
             in the ground truth.
     """
-    frames, labels, scores = detections.frame, detections.labels, detections.scores
+    frames, labels, scores = detections.frame_index, detections.labels, detections.scores
     if not len(detections):
         return
     if frames.min() < 0 or frames.max() >= truth.num_frames:
@@ -87,7 +88,7 @@ def check_detections(detections: Detections, truth: GroundTruth) -> None:
 def _refuse(detections: Detections, truth: GroundTruth, wrong: np.ndarray, what: str,
             rule: str) -> None:
     row = int(np.flatnonzero(wrong)[0])
-    name = truth.frame_name(int(detections.frame[row]))
+    name = truth.frame_name(int(detections.frame_index[row]))
     raise ValueError(f'{name}: a detection has {what} {getattr(detections, what)[row]} '
                      f'({int(wrong.sum())} such detections); {rule}')
 
@@ -106,7 +107,8 @@ def to_detections(videos: Iterable[VideoDetections], truth: GroundTruth) -> Dete
             evaluated, see :func:`check_detections`.
     """
     seen = np.zeros(truth.num_frames, dtype=bool)
-    parts = []
+    parts = [Detections(np.zeros(0, np.int32), np.zeros((0, 4), np.float32),
+                        np.zeros(0, np.float32), np.zeros(0, np.int16))]
     for video in videos:
         frames = _frame_numbers(video, truth)
         twice = np.flatnonzero(seen[frames] | (np.bincount(
@@ -121,21 +123,13 @@ def to_detections(videos: Iterable[VideoDetections], truth: GroundTruth) -> Dete
         check_detections(part, truth)
         parts.append(part)
     missing = np.flatnonzero(~seen)
-    return replace(_concatenate(parts).in_frame_order(), missing=missing)
+    return replace(concatenate_fields(parts).in_frame_order(), missing=missing)
 
 
 def _narrow(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Labels in two bytes if they fit: there may be 20 million."""
     fits = not len(labels) or (labels.min() >= 0 and labels.max() < min(num_classes, 2**15))
     return labels.astype(np.int16) if fits else labels
-
-
-def _concatenate(parts: list[Detections]) -> Detections:
-    if not parts:
-        return Detections(np.zeros(0, np.int32), np.zeros((0, 4), np.float32),
-                          np.zeros(0, np.float32), np.zeros(0, np.int16))
-    return Detections(*(np.concatenate([getattr(part, name) for part in parts])
-                        for name in ('frame', 'boxes', 'scores', 'labels')))
 
 
 def _frame_numbers(video: VideoDetections, truth: GroundTruth) -> np.ndarray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .overlaps import run_starts
+from mmvod_plugins.utils.arrays import run_starts
+
 from .scene import Scene
 
 #: What is known of a detection beyond its frame: nothing, it counts, it does not.
@@ -34,10 +35,10 @@ class FalsePositiveWeights:
                  any_class: bool) -> None:
         truth = scene.truth
         self.scene, self.ignored, self.empty, self.any_class = scene, ignored, empty, any_class
-        unit = truth.frame if any_class else scene.cells
+        unit = truth.frame_index if any_class else scene.cells
         _, first, self._unit, size = np.unique(unit, return_index=True, return_inverse=True,
                                                return_counts=True)
-        self._frame, self._label = truth.frame[first], truth.labels[first]
+        self._frame, self._label = truth.frame_index[first], truth.labels[first]
         out = np.array([np.bincount(self._unit, weights=row, minlength=len(size))
                         for row in ignored]).reshape(len(ignored), len(size))
         self._mixed = (out > 0) & (out < size)

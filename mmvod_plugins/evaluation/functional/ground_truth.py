@@ -91,7 +91,7 @@ class GroundTruth:
         return np.concatenate([[0], np.cumsum(self.num_boxes)]).astype(np.int64)
 
     @cached_property
-    def frame(self) -> np.ndarray:
+    def frame_index(self) -> np.ndarray:
         """Frame number of every box, (M,), int64."""
         return np.repeat(np.arange(self.num_frames), self.num_boxes)
 
@@ -128,7 +128,7 @@ class GroundTruth:
             raise ValueError('the annotation has no instance_id: objects cannot be followed, so '
                              'there is no motion and no stability; annotate instance_id for every '
                              'box, or leave motion groups away')
-        keys = np.column_stack([self.video[self.frame], self.instance_ids])
+        keys = np.column_stack([self.video[self.frame_index], self.instance_ids])
         return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
 
     def frame_name(self, frame: int) -> str:
@@ -154,7 +154,7 @@ class GroundTruth:
     def subset(self, video_ids: Collection[Hashable]) -> GroundTruth:
         """The ground truth of some videos, in the order it has here."""
         frames = self.frames_of(video_ids)
-        rows = frames[self.frame]
+        rows = frames[self.frame_index]
         changes: dict[str, Any] = {name: value[rows] for name in BOX_FIELDS
                                    if (value := getattr(self, name)) is not None}
         for name in FRAME_FIELDS:

@@ -14,8 +14,9 @@ from typing import Literal
 
 import numpy as np
 
+from mmvod_plugins.utils.arrays import run_starts
+
 from .candidates import Candidates
-from .overlaps import run_starts
 from .scene import Scene
 
 Preference = Literal['overlap', 'coco']

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
+from mmvod_plugins.structures.boxes import PairGeometry
+
 from .ground_truth import GroundTruth
-from .overlaps import PairGeometry
 
 #: What the published values were smoothed with: (sum + EPS) / (n + EPS).
 EPS = 1e-10
@@ -33,7 +34,7 @@ class MotionIoU:
         """The values that belong to ``truth.subset(video_ids)``; ``truth`` is the whole."""
         frames = truth.frames_of(video_ids)
         num_empty = int(np.sum(truth.num_boxes[frames] == 0)) if self.num_empty else 0
-        return MotionIoU(self.values[frames[truth.frame]], num_empty)
+        return MotionIoU(self.values[frames[truth.frame_index]], num_empty)
 
 
 def motion_iou(truth: GroundTruth, radius: int = 10, *, continuous: bool = False) -> MotionIoU:
@@ -51,7 +52,7 @@ def motion_iou(truth: GroundTruth, radius: int = 10, *, continuous: bool = False
     Raises:
         ValueError: If the annotation has no instance ids.
     """
-    frame_id, track = truth.frame_ids[truth.frame], truth.tracks
+    frame_id, track = truth.frame_ids[truth.frame_index], truth.tracks
     order = np.lexsort((frame_id, track))
     frame_id, track, boxes = frame_id[order], track[order], truth.boxes[order]
     total, count = np.zeros(len(order)), np.zeros(len(order))

@@ -77,7 +77,7 @@ def _of_protocol(scene: Scene, protocol: Protocol | CocoProtocol, query: Query,
         query.weights.exempt(0, matches.det)
         weights = None
     is_hit = _hits(scene, matches)
-    box_videos = truth.video[truth.frame]
+    box_videos = truth.video[truth.frame_index]
     ap = np.full((len(truth.videos), truth.num_classes), np.nan)
     for label in range(truth.num_classes):
         objects = box_videos[(truth.labels == label) & ~truth.crowd]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from mmvod_plugins.structures.boxes import PairGeometry
+
 from .detections import Detections
 from .ground_truth import GroundTruth
-from .overlaps import PairGeometry, frame_chunks, join
+from .pairs import frame_chunks, join
 from .protocols import IOU_THRESHOLD
 from .scene import Scene, descending
 
@@ -32,14 +34,14 @@ def proposal_recall(proposals: Detections, truth: GroundTruth, limit: int = 300,
     num_gt = int(np.sum(~truth.crowd))
     if not num_gt:
         return float('nan')
-    frame, best = scene.detections.frame, best_of_frames(scene.detections, limit)
+    frame, best = scene.detections.frame_index, best_of_frames(scene.detections, limit)
     offsets = np.searchsorted(frame[best], np.arange(truth.num_frames + 1))
     covered = 0
     for start, stop in frame_chunks(offsets, truth.offsets):
         dets = best[offsets[start]:offsets[stop]]
         gts = np.arange(truth.offsets[start], truth.offsets[stop])
         gts = gts[~truth.crowd[gts]]
-        rows, columns = join(frame[dets].astype(np.int64) - start, truth.frame[gts] - start,
+        rows, columns = join(frame[dets].astype(np.int64) - start, truth.frame_index[gts] - start,
                              stop - start)
         det, gt = dets[rows], gts[columns]
         iou = PairGeometry.of(scene.detections.boxes[det], truth.boxes[gt]).iou(offset)
@@ -56,8 +58,8 @@ def best_of_frames(detections: Detections, limit: int) -> np.ndarray:
         limit: How many per frame.
     """
     by_score = descending(detections.scores)
-    order = by_score[np.argsort(detections.frame[by_score], kind='stable')]
-    frame = detections.frame[order]
+    order = by_score[np.argsort(detections.frame_index[by_score], kind='stable')]
+    frame = detections.frame_index[order]
     place = np.arange(len(order)) - np.searchsorted(frame, frame)
     return order[place < limit]
 

@@ -64,7 +64,7 @@ class Protocol:
         """Ground-truth boxes as this protocol sees them, (M, 4); ``truth.boxes`` if unchanged."""
         if not self.clip_truth:
             return truth.boxes
-        height, width = truth.img_shapes[truth.frame].T
+        height, width = truth.img_shapes[truth.frame_index].T
         limits = np.column_stack([width, height, width, height]).astype(np.float64) - 1
         clipped = np.clip(truth.boxes, 0, np.where(limits < 0, np.inf, limits))
         return truth.boxes if np.array_equal(clipped, truth.boxes) else clipped

@@ -32,7 +32,7 @@ class Scene:
     @cached_property
     def det_offsets(self) -> np.ndarray:
         """First detection of every frame, and the end: (F + 1,), int64."""
-        counts = np.bincount(self.detections.frame, minlength=self.truth.num_frames)
+        counts = np.bincount(self.detections.frame_index, minlength=self.truth.num_frames)
         return np.concatenate([[0], np.cumsum(counts)])
 
     @cached_property
@@ -64,12 +64,12 @@ class Scene:
     @cached_property
     def frame_by_rank(self) -> np.ndarray:
         """Frame of the detection of every rank, (N,)."""
-        return self.detections.frame[self.order]
+        return self.detections.frame_index[self.order]
 
     @cached_property
     def cells(self) -> np.ndarray:
         """Number of every object's cell, its class in its frame: (M,), int64, from 0."""
-        keys = self.truth.frame * self.truth.num_classes + self.truth.labels
+        keys = self.truth.frame_index * self.truth.num_classes + self.truth.labels
         return np.unique(keys, return_inverse=True)[1].reshape(-1)
 
     def ranks(self, label: int) -> slice:

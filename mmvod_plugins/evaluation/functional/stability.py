@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmvod_plugins.utils.arrays import run_starts
+
 from .detections import Detections, check_detections
 from .evaluate import match_detections
 from .ground_truth import GroundTruth
-from .overlaps import run_starts
 from .protocols import VOC, Protocol
 from .results import mean_of_defined
 from .scene import Scene
@@ -80,7 +81,7 @@ def temporal_stability(detections: Detections, truth: GroundTruth, score_thresho
     """
     # Before low scores are left out: NaN is not low.
     check_detections(detections, truth)
-    order = np.lexsort((truth.frame_ids[truth.frame], truth.tracks))
+    order = np.lexsort((truth.frame_ids[truth.frame_index], truth.tracks))
     order = order[~truth.crowd[order]]
     scene = Scene(detections.select(detections.scores >= score_threshold), truth)
     matches = match_detections(scene, protocol)

@@ -36,14 +36,14 @@ def coco_objects(detections, truth):
     images = [dict(id=int(i)) for i in truth.image_ids]
     categories = [dict(id=c + 1, name=name) for c, name in enumerate(truth.classes)]
     annotations = [
-        dict(id=n + 1, image_id=truth.image_ids[truth.frame[n]],
+        dict(id=n + 1, image_id=truth.image_ids[truth.frame_index[n]],
              category_id=int(truth.labels[n]) + 1, iscrowd=int(truth.crowd[n]),
              area=float(truth.areas[n]), bbox=xywh(box))
         for n, box in enumerate(truth.boxes)]
     results = [
         dict(image_id=truth.image_ids[frame], category_id=int(label) + 1, score=float(score),
              bbox=xywh(box.astype(np.float64)))
-        for frame, label, score, box in zip(detections.frame, detections.labels,
+        for frame, label, score, box in zip(detections.frame_index, detections.labels,
                                             detections.scores, detections.boxes, strict=True)]
     reference = COCO()
     reference.dataset = dict(images=images, categories=categories, annotations=annotations)

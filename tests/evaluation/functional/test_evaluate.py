@@ -17,7 +17,7 @@ from mmvod_plugins.evaluation.functional import (
     MotionIoU,
     Protocol,
     evaluate,
-    overlaps,
+    pairs,
 )
 
 from .scenes import make_detections, make_truth, random_scene, shuffled
@@ -32,7 +32,7 @@ OFF = [0, 0, 99, 199]  # twice as high as BOX: IoU 99 / 199, or 0.5 with inclusi
 def plain_scene(detections, truth, values):
     return [Frame(detections.boxes[rows], detections.scores[rows], detections.labels[rows],
                   truth.boxes[own], truth.labels[own], values[own], truth.crowd[own])
-            for rows, own in ((detections.frame == f, truth.frame == f)
+            for rows, own in ((detections.frame_index == f, truth.frame_index == f)
                               for f in range(truth.num_frames))]
 
 
@@ -216,7 +216,7 @@ def test_chunks_are_the_whole(seed, monkeypatch):
     detections, truth, values = random_scene(seed)
     arguments = (truth, (*THREE, 'coco'), (*GROUPS, *AREA_GROUPS), MotionIoU(values))
     whole = evaluate(detections, *arguments)
-    monkeypatch.setattr(overlaps, 'CHUNK', 1)
+    monkeypatch.setattr(pairs, 'CHUNK', 1)
     assert_same(evaluate(detections, *arguments), whole)
 
 

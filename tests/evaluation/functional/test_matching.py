@@ -5,7 +5,7 @@ import pytest
 
 from mmvod_plugins.evaluation.functional.candidates import Candidates, Query, find_candidates
 from mmvod_plugins.evaluation.functional.matching import match, match_groups
-from mmvod_plugins.evaluation.functional.overlaps import join
+from mmvod_plugins.evaluation.functional.pairs import join
 from mmvod_plugins.evaluation.functional.scene import Scene, descending
 
 from .scenes import random_scene

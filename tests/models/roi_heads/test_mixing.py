@@ -463,7 +463,7 @@ def test_details_of_detections():
     everything = model_of(
         CASCADE, detections=dict(nms=False, score_thr=0.0, class_scores=True))
     rows = detect(everything, video(2))[0].pred_instances
-    assert len(rows) == (int(rows.objects.max()) + 1) * 4
+    assert len(rows) == (int(rows.proposal_ids.max()) + 1) * 4
     with pytest.raises(ValueError, match='relates objects by location'):
         model_of(CASCADE, detections=dict(relations=True))
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import convolve1d
 
-from mmvod_plugins.postprocessing.tubelet_averages import (
+from mmvod_plugins.postprocessing.tubelets import (
     gaussian_smooth,
+    members,
     running_tubelet_means,
     smooth_tubelets,
     tubelet_means,
@@ -71,3 +72,10 @@ def test_what_is_given_stays_as_it_is(average):
     given = values.copy()
     assert not np.shares_memory(average(given, TUBELETS), given)
     assert np.array_equal(given, values)
+
+
+def test_members_leave_out_boxes_of_no_tubelet():
+    found = [rows.tolist() for rows in members(np.array([1, -1, 0, 1, -1, 0, 0]))]
+    assert found == [[2, 5, 6], [0, 3]]
+    assert list(members(np.array([-1, -1]))) == []
+    assert list(members(np.zeros(0, dtype=int))) == []
