@@ -1,6 +1,6 @@
-"""Predictions of a whole data set as a file: one npz, read without pickle.
+"""File of the predictions of a whole data set: one npz, read without pickle.
 
-``docs/evaluation.md`` describes the format. Loops, tools and other programs meet here.
+``docs/evaluation.md`` describes the format.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Predictions:
     Attributes:
         videos: One entry per video.
         classes: Names of the classes, in the order of the labels.
-        info: Where they come from, for the reader.
+        info: Their origin, for the reader.
     """
 
     videos: list[VideoDetections]
@@ -58,8 +58,8 @@ class Predictions:
         by_id = {video.video_id: video for video in self.videos}
         missing = [video_id for video_id in video_ids if video_id not in by_id]
         if missing:
-            raise KeyError(f'no predictions for the videos {missing[:5]} ({len(missing)} such); '
-                           f'there are {len(by_id)}, for instance {list(by_id)[:3]}')
+            raise KeyError(f'no predictions for the videos {missing[:5]} ({len(missing)} missing); '
+                           f'{len(by_id)} videos have some, for instance {list(by_id)[:3]}')
         return Predictions([by_id[i] for i in video_ids], self.classes, self.info)
 
 
@@ -99,7 +99,8 @@ def load_predictions(path: str | os.PathLike[str]) -> Predictions:
 def _load_folder(folder: Path) -> Predictions:
     parts = [load_predictions(path) for path in sorted(folder.glob('[!.]*.npz'))]
     if not parts:
-        raise FileNotFoundError(f'{folder} has no predictions: no .npz file is in it')
+        raise FileNotFoundError(f'{folder} contains no .npz file: pass the folder that '
+                                'DumpVideoPredictions wrote')
     classes = {part.classes for part in parts}
     if len(classes) > 1:
         raise ValueError(f'the files of {folder} have different classes: {sorted(classes)[:2]}')
@@ -108,7 +109,7 @@ def _load_folder(folder: Path) -> Predictions:
 
 
 def first_image(video: VideoDetections) -> tuple[int, str]:
-    """Sorts videos by their first image, however many processes found them."""
+    """Sort key of a video: its first image, so that the number of processes does not matter."""
     first = -1 if video.image_ids is None or not video.num_frames else int(video.image_ids[0])
     return first, str(video.video_id)
 
@@ -134,8 +135,8 @@ def _have(videos: list[VideoDetections], name: str) -> bool:
     """Whether all videos have an attribute."""
     known = [getattr(video, name) is not None for video in videos]
     if any(known) and not all(known):
-        warnings.warn(f'{known.count(False)} of {len(known)} videos have no {name}: it is not '
-                      'written for the others either', stacklevel=5)
+        warnings.warn(f'{known.count(False)} of {len(known)} videos have no {name}: it is '
+                      'omitted for the others too', stacklevel=5)
     return bool(known) and all(known)
 
 
@@ -183,7 +184,7 @@ def _join(parts: list[np.ndarray], dtype: type) -> np.ndarray:
 
 
 def _plain(value: Hashable) -> object:
-    """A video id as json knows it."""
+    """A video id as a json value."""
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -45,15 +45,15 @@ class ReportOptions:
 
     Attributes:
         protocols: Names of protocols: ``voc``, ``fgfa``, ``mega``, ``coco``.
-        motion: Whether slow, medium and fast objects are evaluated apart; needs instance ids.
+        motion: Whether slow, medium and fast objects are evaluated separately; needs instance ids.
         motion_file: FGFA's ``.mat`` file with the motion values of ImageNet VID val; None to
             compute them from the annotations.
-        sizes: Whether small, medium and large objects (COCO's areas) are evaluated apart.
+        sizes: Whether small, medium and large objects (COCO's areas) are evaluated separately.
         classwise: Whether the numbers of every class are returned too; the table has them.
         per_video: Whether the table has AP50 of every video.
-        proposal_limits: Numbers of best boxes per frame whose class-agnostic recall is asked for;
-            a box that is detected as several classes counts once, with its best score.
-        stability_score: Lowest score of detections whose temporal stability is asked for;
+        proposal_limits: Numbers of best boxes per frame whose class-agnostic recall is computed;
+            a box detected as several classes counts once, with its best score.
+        stability_score: Lowest score of the detections whose temporal stability is computed;
             ``'best'``: as many detections as there are objects; None: no stability.
 
     Raises:
@@ -79,7 +79,7 @@ class ReportOptions:
             raise ValueError("stability_score must be a number, 'best' or None, got "
                              f'{self.stability_score!r}')
         if self.motion_file is not None and not Path(self.motion_file).is_file():
-            raise FileNotFoundError(f'there is no motion_file {self.motion_file}')
+            raise FileNotFoundError(f'motion_file {self.motion_file} does not exist')
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,8 @@ class Evaluation:
 
     Args:
         truth: Ground truth.
-        options: What is evaluated.
-        videos: Ids of the videos to look at; None for all.
+        options: Selection of what is evaluated.
+        videos: Ids of the videos to evaluate; None for all.
 
     Raises:
         ValueError: If a protocol or a video is unknown, or the motion file belongs to other frames.
@@ -164,7 +164,7 @@ class Evaluation:
         self.left_out = set(truth.videos) - set(self.truth.videos)
 
     def report(self, videos: Sequence[VideoDetections]) -> Report:
-        """Evaluate detections; those of videos that are not looked at are omitted.
+        """Evaluate detections; those of videos that are not evaluated are ignored.
 
         Raises:
             ValueError: See :func:`to_detections`.
@@ -203,7 +203,7 @@ class Evaluation:
         if truth.has_instances:
             return motion_iou(truth)
         warnings.warn('the annotations have no instance_id: slow, medium and fast objects are not '
-                      'evaluated apart', stacklevel=3)
+                      'evaluated separately', stacklevel=3)
         return None
 
     def _mean_ap(self, results: dict[str, ProtocolResult]) -> dict[str, dict[str, float]]:
@@ -254,7 +254,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str | float]]) -> list[st
 
 
 def score_of_best(scores: np.ndarray, count: int) -> float:
-    """The score from which on there are ``count`` detections; infinite without any."""
+    """Score of the detection of rank ``count``; infinite without detections."""
     return float(np.sort(scores)[::-1][:count].min(initial=np.inf))
 
 

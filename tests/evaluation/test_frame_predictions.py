@@ -58,7 +58,7 @@ def test_samples_of_images_find_their_video():
     sample = sample.to_dict()
     found, = collect(sample, places={0: FramePlace('clip', 3, 9)})
     assert found.place == FramePlace('clip', 3, 9)
-    with pytest.raises(ValueError, match='give the metric the ann_file'):
+    with pytest.raises(ValueError, match='pass ann_file to the metric'):
         collect(sample)
     with pytest.raises(ValueError, match='does not name it'):
         collect(sample, places={5: FramePlace('clip', 3, 9)})

@@ -1,4 +1,4 @@
-"""Recall of proposals, whatever their class."""
+"""Class-agnostic recall of proposals."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def proposal_recall(proposals: Detections, truth: GroundTruth, limit: int = 300,
                     iou_threshold: float = IOU_THRESHOLD, *, offset: float = 1) -> float:
     """Share of all objects that a proposal covers (mega.pytorch's and torchvision's rule).
 
-    In every frame the pair with the largest overlap is taken, its box and its object are removed,
-    and so on until no pair reaches the threshold. Crowds are left out.
+    In every frame the pair with the largest overlap is taken and its box and object are removed,
+    until no pair reaches the threshold. Crowds are excluded.
 
     Args:
-        proposals: Labels do not matter.
+        proposals: Boxes; labels do not matter.
         truth: Ground truth.
         limit: Best proposals per frame that count, by score.
-        iou_threshold: Overlap that is enough.
+        iou_threshold: Smallest overlap that covers an object.
         offset: Added to ``x2 - x1`` to get a side, in pixels.
 
     Returns:
@@ -51,11 +51,11 @@ def proposal_recall(proposals: Detections, truth: GroundTruth, limit: int = 300,
 
 
 def best_of_frames(detections: Detections, limit: int) -> np.ndarray:
-    """Rows of the best detections of every frame, frame after frame.
+    """Rows of the best detections of each frame, frame after frame.
 
     Args:
         detections: In frame order.
-        limit: How many per frame.
+        limit: Detections per frame.
     """
     by_score = descending(detections.scores)
     order = by_score[np.argsort(detections.frame_index[by_score], kind='stable')]
@@ -65,11 +65,11 @@ def best_of_frames(detections: Detections, limit: int) -> np.ndarray:
 
 
 def _count_by_overlap(det: np.ndarray, gt: np.ndarray, iou: np.ndarray) -> int:
-    """Number of pairs that are taken by largest overlap first.
+    """Number of pairs that greedy assignment by largest overlap takes.
 
-    A pair that comes first for its box and for its object is taken by that rule whatever happens
-    elsewhere: all of these are taken at once, and what touches them is removed. Equal overlaps
-    come in the order of the objects, then of the boxes, as the published loop finds them.
+    A pair that is the best of both its box and its object is taken whatever happens elsewhere: a
+    round takes all of these at once and removes the other pairs of their boxes and objects. Equal
+    overlaps are ordered by object, then by box, as in the published loop.
     """
     order = np.lexsort((det, gt, -iou))
     _, det = np.unique(det[order], return_inverse=True)
