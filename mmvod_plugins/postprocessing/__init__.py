@@ -1,4 +1,4 @@
-"""Post-processing: detections of whole videos are linked, rescored and suppressed."""
+"""Post-processing of whole videos: linking, rescoring and suppression of detections."""
 
 from .base import PostProcessor, apply_post_processors, build_post_processors
 from .box_linking import BoxLinkingWithRelations

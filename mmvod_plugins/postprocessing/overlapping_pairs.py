@@ -11,20 +11,20 @@ from mmvod_plugins.structures import VideoDetections
 from mmvod_plugins.structures.boxes import paired_iou
 from mmvod_plugins.utils.arrays import run_starts
 
-#: Pairs compared in one go: few enough that the arrays stay in the processor's cache.
+#: Pairs per block: few enough that the arrays fit into the processor's cache.
 BLOCK_PAIRS = 1 << 16
 
 
 @dataclass(frozen=True)
 class ClassGroups:
-    """Groups of detections of one class in one frame; groups without any are left out.
+    """Detections grouped by class and frame; empty groups are omitted.
 
     Attributes:
-        rows: (N,), int64, rows of the video, by class, then by frame, then as they are.
-        classes: (C, 2), int64, where each class starts and ends in ``rows``.
-        groups: (G, 2), int64, where each group starts and ends in ``rows``.
-        frames: (G,), int64, the position of each group's frame.
-        labels: (G,), int64, the class of each group.
+        rows: (N,), int64, rows of the video by class, then by frame, then in their order.
+        classes: (C, 2), int64, start and stop of each class in ``rows``.
+        groups: (G, 2), int64, start and stop of each group in ``rows``.
+        frames: (G,), int64, position of each group's frame.
+        labels: (G,), int64, class of each group.
     """
 
     rows: np.ndarray
@@ -35,8 +35,8 @@ class ClassGroups:
 
 
 def class_groups(video: VideoDetections) -> ClassGroups:
-    """Sort the detections of a video."""
-    # Numpy sorts short integers in linear time.
+    """Group the detections of a video by class and frame."""
+    # Rows are in frame order, so that a stable sort by class is enough; of int16 it is linear.
     rows = np.argsort(video.labels.astype(np.int16), kind='stable')
     labels, frames = video.labels[rows], video.frame_index[rows]
     classes = _bounds(run_starts(labels), len(rows))
@@ -51,15 +51,15 @@ def _bounds(starts: np.ndarray, count: int) -> np.ndarray:
 
 def overlapping_pairs(boxes: np.ndarray, first: np.ndarray, second: np.ndarray, min_iou: float,
                       pixel_offset: float = 0.0) -> np.ndarray:
-    """Pairs with an IoU of at least ``min_iou``, (P, 2), int64: two rows of ``boxes``.
+    """Find pairs with an IoU of at least ``min_iou``: (P, 2), int64, rows of ``boxes``.
 
-    They are sorted by the second row, then by the first one.
+    They are sorted by the second row, then by the first.
 
     Args:
         boxes: (N, 4), ``(x1, y1, x2, y2)`` in pixels.
-        first: (G, 2), int64, of each group the first row and the row after its last.
-        second: (G, 2), the group whose boxes those of ``first`` are compared with: the same one,
-            or for instance that of the next frame.
+        first: (G, 2), int64, start and stop of each group.
+        second: (G, 2), the group that each group of ``first`` is compared with: itself, or for
+            instance that of the next frame.
         min_iou: In (0, 1].
         pixel_offset: As in :func:`~mmvod_plugins.structures.boxes.box_areas`.
     """
@@ -72,12 +72,12 @@ def overlapping_pairs(boxes: np.ndarray, first: np.ndarray, second: np.ndarray, 
 def iter_overlapping_pairs(boxes: np.ndarray, first: np.ndarray, second: np.ndarray,
                            min_iou: float, pixel_offset: float = 0.0,
                            ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Blocks of pairs, (P, 2), and their IoU, (P,), in no particular order.
+    """Find overlapping pairs block by block: (P, 2) and their IoU (P,), in no particular order.
 
-    Groups of like size are compared together, padded with NaN, which overlaps nothing.
+    Groups of similar size form a block, padded with NaN, whose IoU is 0.
 
     Args:
-        boxes: As all arguments, those of :func:`overlapping_pairs`.
+        boxes: (N, 4); the arguments are those of :func:`overlapping_pairs`.
         first: (G, 2).
         second: (G, 2).
         min_iou: In (0, 1].
@@ -94,11 +94,12 @@ def iter_overlapping_pairs(boxes: np.ndarray, first: np.ndarray, second: np.ndar
 
 
 def _blocks(first: np.ndarray, second: np.ndarray) -> Iterator[np.ndarray]:
-    """Numbers of groups of like size, as many as make a block, groups without pairs left out."""
+    """Numbers of the groups of each block; groups without pairs are omitted."""
     sizes = np.stack([first[:, 1] - first[:, 0], second[:, 1] - second[:, 0]])
     order = np.lexsort((sizes[0], sizes[1]))
     order = order[sizes[:, order].min(axis=0) > 0]
     while len(order):
+        # With the first k groups in one block, all are padded to the largest sizes among them.
         tallest = np.maximum.accumulate(sizes[:, order], axis=1).prod(axis=0)
         cells = tallest * np.arange(1, len(order) + 1)
         count = max(int(np.searchsorted(cells, BLOCK_PAIRS, side='right')), 1)
@@ -107,6 +108,6 @@ def _blocks(first: np.ndarray, second: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _padded_rows(groups: np.ndarray, padding: int) -> np.ndarray:
-    """Rows of each group, (G, n), filled up with the row ``padding``."""
+    """Rows of each group, (G, n), padded with the row ``padding``."""
     rows = groups[:, :1] + np.arange((groups[:, 1] - groups[:, 0]).max())
     return np.where(rows < groups[:, 1:], rows, padding)

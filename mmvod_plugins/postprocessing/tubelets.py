@@ -15,11 +15,11 @@ NEGLIGIBLE = 10
 
 @dataclass(frozen=True)
 class Tubelet:
-    """The boxes that one track took in a video, as one class.
+    """Boxes of one track in a video, as one class.
 
     Attributes:
-        track_id: Number of the track in its video. REPP and Seq-Bbox Matching give the boxes of a
-            track the scores of several classes: then there is a tubelet for each.
+        track_id: Number of the track in its video. REPP and Seq-Bbox Matching give a track
+            scores of several classes: it then has a tubelet for each.
         label: Index of the class.
         frame_ids: (n,), int64, ascending.
         boxes: (n, 4), ``(x1, y1, x2, y2)`` in pixels of the original image.
@@ -34,7 +34,7 @@ class Tubelet:
 
 
 def tubelets(video: VideoDetections) -> list[Tubelet]:
-    """The tubelets of a video, by track id, then by class; boxes without a track are left out.
+    """List the tubelets of a video by track id, then by class; unlinked boxes are omitted.
 
     Raises:
         ValueError: If the video was not linked.
@@ -54,13 +54,13 @@ def tubelets(video: VideoDetections) -> list[Tubelet]:
 
 
 def members(tubelets: np.ndarray) -> Iterator[np.ndarray]:
-    """The boxes of one tubelet after the other, in temporal order; those of none are left out.
+    """Iterate over tubelets: the rows of each in temporal order; unlinked boxes are omitted.
 
     Args:
         tubelets: (N,), tubelet of every box of a video, -1 for none.
 
     Yields:
-        (L,), int64, numbers of the boxes of a tubelet.
+        (L,), int64, rows of a tubelet.
     """
     order = np.argsort(tubelets, kind='stable')
     order = order[np.searchsorted(tubelets[order], 0):]
@@ -73,7 +73,7 @@ def tubelet_means(vectors: np.ndarray, tubelets: np.ndarray) -> np.ndarray:
 
     Args:
         vectors: (N, K), score vectors of the boxes of a video in temporal order.
-        tubelets: (N,), -1 for the boxes of none: these keep their vectors.
+        tubelets: (N,), -1 for unlinked boxes, which keep their vectors.
 
     Returns:
         (N, K), a new array.
@@ -105,7 +105,7 @@ def smooth_tubelets(boxes: np.ndarray, tubelets: np.ndarray, std: float) -> np.n
 
     Args:
         boxes: (N, 4), boxes of a video in temporal order.
-        tubelets: (N,), -1 for the boxes of none: these stay.
+        tubelets: (N,), -1 for unlinked boxes, which are not moved.
         std: Standard deviation of the Gaussian, in frames.
 
     Returns:

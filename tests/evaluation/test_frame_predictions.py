@@ -60,7 +60,7 @@ def test_samples_of_images_find_their_video():
     assert found.place == FramePlace('clip', 3, 9)
     with pytest.raises(ValueError, match='pass ann_file to the metric'):
         collect(sample)
-    with pytest.raises(ValueError, match='does not name it'):
+    with pytest.raises(ValueError, match='does not list it'):
         collect(sample, places={5: FramePlace('clip', 3, 9)})
 
 

@@ -84,7 +84,7 @@ def test_a_folder_of_files_is_read_as_one(tmp_path):
 
 
 def test_a_folder_without_files_or_of_different_classes(tmp_path):
-    with pytest.raises(FileNotFoundError, match='contains no .npz file'):
+    with pytest.raises(FileNotFoundError, match=r'contains no \.npz file'):
         load_predictions(tmp_path)
     save_predictions(tmp_path / 'a.npz', Predictions([full(0)], CLASSES))
     save_predictions(tmp_path / 'b.npz', Predictions([full(1)], ('x', 'y', 'z')))

@@ -67,8 +67,8 @@ GOOD = dict(features=['iou'], coefficients=[1.0], intercept=0.0)
 
 
 @pytest.mark.parametrize(('config', 'words'), [
-    (dict(GOOD, features=['area']), "['area']; known are ['iou'"),
-    (dict(GOOD, features=[], coefficients=[]), 'none given; known are'),
+    (dict(GOOD, features=['area']), "['area']; expected some of ['iou'"),
+    (dict(GOOD, features=[], coefficients=[]), 'none given; expected some of'),
     (dict(GOOD, coefficients=[1.0, 2.0]), '2 coefficients for the 1 features'),
     (dict(GOOD, intercept=float('nan')), 'must be finite'),
     (dict(features=['iou'], coefficients=[1.0]), "expected are exactly ['coefficients'"),

@@ -194,8 +194,8 @@ def test_it_is_built_from_a_config():
 
 
 @pytest.mark.parametrize(('options', 'words'), [
-    (dict(match_threshold=1.5), 'match_threshold is a probability, got 1.5'),
-    (dict(smooth_std=0), 'None turns the smoothing off'),
+    (dict(match_threshold=1.5), r'match_threshold must be in \[0, 1\], got 1.5'),
+    (dict(smooth_std=0), 'None turns smoothing off'),
     (dict(smooth_std=float('nan')), 'must be above 0 frames'),
     (dict(link_model=dict(IOU_MODEL, coefficients=[])), '0 coefficients for the 1 features'),
 ], ids=['threshold', 'std', 'nan', 'model'])

@@ -150,7 +150,7 @@ def suppressed_video():
 
 
 def test_refuses_suppressed_detections_with_the_remedy():
-    with pytest.raises(ValueError, match=r'says that per-frame NMS was applied.*force=True'):
+    with pytest.raises(ValueError, match=r'marked as suppressed by per-frame NMS.*force=True'):
         SeqNMS()(video_of([[(0, 0.5)]], suppressed=True))
     with pytest.raises(ValueError, match=r'it seems that per-frame NMS was applied.*force=True'):
         SeqNMS()(suppressed_video())
