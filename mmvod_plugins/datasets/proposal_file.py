@@ -1,4 +1,4 @@
-"""Precomputed proposals of frames as a file: one npz, read without pickle.
+"""File of precomputed proposals: one npz, read without pickle.
 
 ``docs/dataset_prepare.md`` describes the format.
 """
@@ -24,11 +24,11 @@ class ProposalFile:
     """Proposals of frames, looked up by ``file_name`` of the annotation file.
 
     Args:
-        path: A file of :func:`save_proposals`.
-        backend_args: Where it lies, see ``mmengine.fileio``.
+        path: A file written by :func:`save_proposals`.
+        backend_args: Storage backend of the file, see ``mmengine.fileio``.
 
     Raises:
-        ValueError: If it is something else, incomplete, or of a newer version, names a frame
+        ValueError: If it is something else, incomplete, or of a newer version, has a frame
             twice, or has a box that is not finite or whose sides are swapped.
     """
 
@@ -52,7 +52,7 @@ class ProposalFile:
                 '(F,), (F,), (N, 4) and (N,); write the file with save_proposals')
         if len(self.rows) < len(names):
             twice = next(name for row, name in enumerate(names) if self.rows[name] != row)
-            raise ValueError(f'{self.path} names {twice!r} more than once; a frame has one entry')
+            raise ValueError(f'{self.path} names {twice!r} more than once; keep one entry')
         turned = (self.boxes[:, 2:] < self.boxes[:, :2]).any(1)
         finite = np.isfinite(self.boxes).all(1) & np.isfinite(self.scores)
         bad = np.flatnonzero(turned | ~finite)
@@ -72,11 +72,15 @@ class ProposalFile:
         return len(self.rows)
 
     def row(self, file_name: str) -> int:
-        """The number of a frame's entry, -1 if it has none."""
+        """Number of a frame's entry, -1 for none."""
         return self.rows.get(file_name, -1)
 
     def proposals(self, row: int) -> dict[str, np.ndarray] | None:
-        """``bboxes`` (N, 4), (x1, y1, x2, y2) in pixels of the original image, ``scores`` (N,)."""
+        """Proposals of an entry, None for number -1.
+
+        Returns:
+            ``bboxes`` (N, 4), (x1, y1, x2, y2) in pixels of the original image, ``scores`` (N,).
+        """
         if row < 0:
             return None
         rows = slice(int(self.ends[row - 1]) if row else 0, int(self.ends[row]))

@@ -216,7 +216,7 @@ def test_loading_without_a_file_and_a_file_without_loading_are_named(tiny_json, 
 def test_the_stock_broadcaster_is_refused():
     """It would flip some frames of a clip and not the others."""
     flip = dict(type='ProposalBroadcaster', transforms=[dict(type='RandomFlip', prob=1.0)])
-    with pytest.raises(ValueError, match='put its transforms in its place'):
+    with pytest.raises(ValueError, match='Replace it by the transforms inside it'):
         TRANSFORMS.build(dict(type='ClipTransform', transforms=[LOAD, flip]))
 
 

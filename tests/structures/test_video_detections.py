@@ -73,9 +73,9 @@ def test_relation_weights_that_are_not_there():
 @pytest.mark.parametrize(('changes', 'word'), [
     (dict(scores=np.zeros(4)), 'must agree'),
     (dict(boxes=np.zeros((5, 5))), r'\(N, 4\)'),
-    (dict(frame_ids=np.array([0, 2, 1])), 'must ascend'),
+    (dict(frame_ids=np.array([0, 2, 1])), 'strictly ascending'),
     (dict(frame_ids=np.array([0, 1])), 'must agree'),
-    (dict(relations=[np.zeros((1, 1))]), 'one per pair of neighbours'),
+    (dict(relations=[np.zeros((1, 1))]), 'one per pair of neighbouring frames'),
 ])
 def test_what_does_not_fit_together_is_refused(changes, word):
     with pytest.raises(ValueError, match=word):

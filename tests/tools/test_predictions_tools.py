@@ -108,9 +108,9 @@ def test_two_files_are_pooled(run, files):
 
 @pytest.mark.parametrize(('command', 'said'), [
     ((EVALUATE, 'none.npz', '{f}/tiny_vid.json'), 'none.npz'),
-    ((EVALUATE, '{f}/tiny_vid.json', '{f}/tiny_vid.json'), 'holds no COCO results'),
+    ((EVALUATE, '{f}/tiny_vid.json', '{f}/tiny_vid.json'), 'is not COCO results'),
     ((EVALUATE, '{f}/p.npz', '{f}/p.json'), 'p.json names no images'),
-    ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--videos', 'x'), "there is no video 'x'"),
+    ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--videos', 'x'), "video 'x' is not in the annotations"),
     ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--post-processors', 'NoSuchThing'),
      'NoSuchThing'),
     ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--post-processors', 'REPP(link_model="x.json")'),
