@@ -192,7 +192,7 @@ def test_a_killed_test_goes_on_with_the_videos_that_are_left(trained):
     assert not (folder / 'k.npz').exists()
     text = run(folder, TEST, 'tiny.py', 'work/iter_4.pth', '--work-dir', 'test', '--out', 'k.npz',
                *options)
-    assert '2 videos are taken from k.npz.parts' in text
+    assert '2 videos are read from k.npz.parts' in text
     assert 'Iter(test) [120/120]' in text
     whole = predictions(folder, 'whole.npz', *options)
     resumed = load_predictions(folder / 'k.npz')
@@ -267,7 +267,7 @@ def test_real_frames_of_which_some_are_missing(tmp_path):
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'random.pth')
     text = run(tmp_path, TEST, 'real.py', 'random.pth', '--work-dir', 'work', '--show-dir', 'shown')
     for number in range(4, 9):
-        assert re.search(rf'image_{number}.jpg cannot be read.*a grey frame stands in for it', text)
+        assert re.search(rf'image_{number}.jpg cannot be read.*a grey frame is used instead', text)
     assert 'image_3.jpg cannot be read' not in text
     assert len(list(tmp_path.rglob('shown/*/*.jpg'))) == 8
     assert 'coco/bbox_mAP_50: ' in text

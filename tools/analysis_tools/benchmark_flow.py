@@ -76,7 +76,7 @@ def network_input(model: VideoDetector, size: tuple[int, int],
 
 
 def single_frame(model: VideoDetector, frame: Tensor, sample: DetDataSample) -> object:
-    """What the stock detector does with a frame."""
+    """Detect with the stock detector on a frame."""
     return predict(model.detector, model.detector.extract_feat(frame), [sample], True,
                    model.detections)
 

@@ -1,4 +1,4 @@
-"""Time and memory per frame of methods, from their configs, on made-up frames.
+"""Time and memory per frame of methods, from their configs, on random frames.
 
     python tools/analysis_tools/benchmark_methods.py CONFIG [CONFIG ...] --size 500 300 --frames 8
 
@@ -55,7 +55,7 @@ def at_size(config: Config, size: tuple[int, int]) -> Config:
 
 
 def remove_pretrained(part: object) -> None:
-    """Take pretrained weights out of a model's config, in place."""
+    """Remove pretrained weights from a model config, in place."""
     if isinstance(part, dict):
         if (part.get('init_cfg') or {}).get('type') == 'Pretrained':
             part['init_cfg'] = None

@@ -1,4 +1,4 @@
-"""Draw frames of a video over time: true boxes, and those of several predictions files.
+"""Draw frames of a video over time: annotated boxes and those of several predictions files.
 
     python tools/analysis_tools/draw_predictions.py VAL.json IMAGES a=a.npz b=b.npz --out s.png
 

@@ -77,7 +77,7 @@ def evaluate_file(args: argparse.Namespace) -> Report:
 
 
 def without_nan(value: object) -> object:
-    """The same with null for numbers that are not defined, which json does not know."""
+    """Replace NaN, which json does not support, by None."""
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
     return None if isinstance(value, float) and math.isnan(value) else value
