@@ -115,16 +115,6 @@ def test_detections_do_not_depend_on_the_loader(trained, alone, options):
 
 
 @slow
-@pytest.mark.parametrize('processes', [2, 3], ids=['two', 'more than videos'])
-def test_detections_do_not_depend_on_the_processes(trained, alone, processes):
-    launcher = ['-m', 'torch.distributed.run', f'--nproc_per_node={processes}',
-                f'--master_port={29600 + processes}', TEST]
-    found = detections(trained[0], *launcher, 'tiny_two.py', 'work/iter_4.pth', '--launcher',
-                       'pytorch')
-    assert found == alone
-
-
-@slow
 def test_two_processes_train(trained):
     folder, _ = trained
     text = run(folder, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29605',
@@ -201,37 +191,44 @@ def test_a_killed_test_goes_on_with_the_videos_that_are_left(trained):
     assert f"coco/bbox_mAP_50: {numbers[0]['coco/bbox_mAP_50']:.4f}" in text
 
 
-@slow
-def test_two_processes_write_the_same_file(trained):
+def results(folder, name, *launcher):
+    """Boxes, numbers and predictions file of a test by mmdet's metric and ours."""
+    prefix = folder / name
+    run(folder, *launcher, TEST, 'metrics.py', 'work/iter_4.pth', '--work-dir', name, '--out',
+        f'{name}.npz', *(['--launcher', 'pytorch'] if launcher else []), '--cfg-options',
+        f'test_evaluator.0.outfile_prefix={prefix}')
+    found = json.loads(Path(f'{prefix}.bbox.json').read_text())
+    path = max((folder / name).glob('*/*.json'), key=os.path.getmtime)
+    numbers = {key: value for key, value in json.loads(path.read_text()).items()
+               if key.startswith(('vid/', 'coco/'))}
+    boxes = sorted((d['image_id'], d['category_id'], d['score'], d['bbox']) for d in found)
+    return boxes, numbers, load_predictions(folder / f'{name}.npz').videos
+
+
+@pytest.fixture(scope='module')
+def by_all_metrics(trained):
     folder, _ = trained
-    expected = predictions(folder, 'one.npz')
-    run(folder, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29611', TEST,
-        'tiny_two.py', 'work/iter_4.pth', '--work-dir', 'test', '--out', 'two.npz', '--launcher',
-        'pytorch')
-    found = load_predictions(folder / 'two.npz')
-    assert all(a.equals(b) for a, b in zip(expected.videos, found.videos, strict=True))
+    evaluators = [Config.fromfile(folder / 'tiny.py').test_evaluator.to_dict(), dict(
+        type='ImageNetVIDMetric', stability_score=0.0, proposal_limits=[5],
+        ann_file=str(folder / 'videos/tiny_vid.json'))]
+    (folder / 'metrics.py').write_text(
+        f"_base_ = 'tiny_two.py'\ntest_evaluator = {evaluators!r}\n")
+    return results(folder, 'metrics_one')
 
 
 @slow
 @pytest.mark.parametrize('processes', [2, 3], ids=['two', 'more than videos'])
-def test_every_protocol_is_the_same_in_several_processes(trained, processes):
-    folder, _ = trained
-    evaluator = dict(_delete_=True, type='ImageNetVIDMetric', stability_score=0.0,
-                     ann_file=str(folder / 'videos/tiny_vid.json'), proposal_limits=[5])
-    (folder / 'metric.py').write_text(f"_base_ = 'tiny_two.py'\ntest_evaluator = {evaluator!r}\n")
-
-    def numbers(work_dir, *launcher):
-        run(folder, *launcher, TEST, 'metric.py', 'work/iter_4.pth', '--work-dir', work_dir,
-            *(['--launcher', 'pytorch'] if launcher else []))
-        path = max((folder / work_dir).glob('*/*.json'), key=os.path.getmtime)
-        return {key: value for key, value in json.loads(path.read_text()).items() if 'vid/' in key}
-    alone = numbers('metric_one')
-    together = numbers('metric_two', '-m', 'torch.distributed.run',
-                       f'--nproc_per_node={processes}', f'--master_port={29620 + processes}')
-    assert alone.keys() == together.keys()
-    assert alone['vid/recall_5'] > 0
-    for key, value in alone.items():
-        assert together[key] == pytest.approx(value, nan_ok=True), key
+def test_results_do_not_depend_on_the_processes(trained, alone, by_all_metrics, processes):
+    boxes, numbers, videos = results(
+        trained[0], f'metrics_{processes}', '-m', 'torch.distributed.run',
+        f'--nproc_per_node={processes}', f'--master_port={29600 + processes}')
+    expected_boxes, expected, expected_videos = by_all_metrics
+    assert boxes == expected_boxes == alone
+    assert all(a.equals(b) for a, b in zip(expected_videos, videos, strict=True))
+    assert expected.keys() == numbers.keys()
+    assert expected['vid/recall_5'] > 0
+    for key, value in expected.items():
+        assert numbers[key] == pytest.approx(value, nan_ok=True), key
 
 
 @slow

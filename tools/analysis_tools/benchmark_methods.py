@@ -15,7 +15,7 @@ import multiprocessing
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from mmvod_plugins.apis import detect_frames, init_video_detector
 from mmvod_plugins.engine.where import find_config
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('configs', nargs='+', help='paths, or names of installed configs')
@@ -34,7 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--frames', type=int, default=8)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--threads', type=int, default=1, help='of torch, on a CPU')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def made_up(count: int, size: tuple[int, int]) -> Iterator[np.ndarray]:
@@ -89,9 +89,9 @@ def measure(name: str, args: argparse.Namespace) -> tuple[float, float, float]:
     return parameters / 1e6, 1000 * elapsed / args.frames, peak
 
 
-def main() -> int:
-    """Measure every config and print a row for each."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure every config and print a row for each; returns the exit code."""
+    args = parse_args(argv)
     print(f'{args.size[0]} x {args.size[1]} pixels, {args.frames} frames, {args.device}, '
           f'{args.threads} threads; memory above the loaded model')
     print(f'{"config":64s}{"M parameters":>14s}{"ms/frame":>10s}{"GiB":>7s}', flush=True)
