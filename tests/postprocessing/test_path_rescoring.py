@@ -161,9 +161,9 @@ def test_offline_scores_do_know_later_frames():
 
 
 @all_linkings
-@pytest.mark.parametrize('frames', [[], [[]], [[], []]])
-def test_a_video_without_detections_stays_empty(linking, frames):
-    assert len(linking(video_of(frames))) == 0
+def test_a_video_without_detections_stays_empty(linking):
+    for frames in ([], [[]], [[], []]):
+        assert len(linking(video_of(frames))) == 0
 
 
 def test_one_frame_is_a_path_per_box():

@@ -73,31 +73,31 @@ def pycocotools_ap(detections, truth, outside=(), max_detections=100):
 
 @pytest.mark.parametrize('tied_scores', [False, True], ids=['scores differ', 'scores are tied'])
 @pytest.mark.parametrize('crowds', [False, True], ids=['no crowds', 'crowds'])
-@pytest.mark.parametrize('seed', range(5))
-def test_ap_is_that_of_pycocotools(seed, crowds, tied_scores):
-    detections, truth, _ = random_scene(seed, crowds=crowds, tied_scores=tied_scores)
-    groups = (ALL, *AREA_GROUPS)
-    result = evaluate(detections, truth, ('coco', ), groups)['coco']
-    expected, recall = pycocotools_ap(detections, truth)
-    for group, ap, found in zip(groups, expected, recall, strict=True):
-        value = result[group.name]
-        np.testing.assert_allclose(value.ap_by_iou, ap, rtol=1e-12, atol=1e-12)
-        np.testing.assert_allclose(value.ap, ap.mean(axis=0), rtol=1e-12, atol=1e-12)
-        np.testing.assert_allclose(value.recall, found.mean(axis=0), rtol=1e-12, atol=1e-12)
-        mean = np.nanmean(ap) if np.isfinite(ap).any() else np.nan
-        assert value.mean_ap == pytest.approx(mean, rel=1e-12, nan_ok=True)
+def test_ap_is_that_of_pycocotools(crowds, tied_scores):
+    for seed in range(5):
+        detections, truth, _ = random_scene(seed, crowds=crowds, tied_scores=tied_scores)
+        groups = (ALL, *AREA_GROUPS)
+        result = evaluate(detections, truth, ('coco', ), groups)['coco']
+        expected, recall = pycocotools_ap(detections, truth)
+        for group, ap, found in zip(groups, expected, recall, strict=True):
+            value = result[group.name]
+            np.testing.assert_allclose(value.ap_by_iou, ap, rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(value.ap, ap.mean(axis=0), rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(value.recall, found.mean(axis=0), rtol=1e-12, atol=1e-12)
+            mean = np.nanmean(ap) if np.isfinite(ap).any() else np.nan
+            assert value.mean_ap == pytest.approx(mean, rel=1e-12, nan_ok=True)
 
 
 @pytest.mark.parametrize('crowds', [False, True], ids=['no crowds', 'crowds'])
-@pytest.mark.parametrize('seed', range(5))
-def test_motion_groups_use_the_ignore_flags_of_pycocotools(seed, crowds):
-    detections, truth, values = random_scene(seed, crowds=crowds)
-    result = evaluate(detections, truth, ('coco', ), MOTION_GROUPS, MotionIoU(values))['coco']
-    for group in MOTION_GROUPS:
-        outside = np.flatnonzero((values < group.motion[0]) | (values > group.motion[1])) + 1
-        expected, _ = pycocotools_ap(detections, truth, outside.tolist())
-        np.testing.assert_allclose(result[group.name].ap_by_iou, expected[0], rtol=1e-12,
-                                   atol=1e-12)
+def test_motion_groups_use_the_ignore_flags_of_pycocotools(crowds):
+    for seed in range(5):
+        detections, truth, values = random_scene(seed, crowds=crowds)
+        result = evaluate(detections, truth, ('coco', ), MOTION_GROUPS, MotionIoU(values))['coco']
+        for group in MOTION_GROUPS:
+            outside = np.flatnonzero((values < group.motion[0]) | (values > group.motion[1])) + 1
+            expected, _ = pycocotools_ap(detections, truth, outside.tolist())
+            np.testing.assert_allclose(result[group.name].ap_by_iou, expected[0], rtol=1e-12,
+                                       atol=1e-12)
 
 
 @pytest.mark.parametrize('limit', [1, 2, 100])
