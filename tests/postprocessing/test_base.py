@@ -1,4 +1,4 @@
-"""What every registered post-processor keeps to, and the chain that applies them."""
+"""Laws of every registered post-processor, and the chain that applies them."""
 
 import copy
 import warnings

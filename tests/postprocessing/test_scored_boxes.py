@@ -1,4 +1,4 @@
-"""What is one box with a score vector, by hand-computed cases."""
+"""Merging of detections into boxes with score vectors, by hand-computed cases."""
 
 import numpy as np
 import pytest

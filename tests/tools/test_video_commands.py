@@ -70,7 +70,7 @@ def detections(folder, *command, options=()):
 
 @pytest.fixture(scope='module')
 def alone(trained):
-    """What one process without workers finds, frame by frame."""
+    """Boxes that one process without workers finds, frame by frame."""
     return detections(trained[0], TEST, 'tiny.py', 'work/iter_4.pth')
 
 
@@ -256,7 +256,7 @@ def test_different_policies_in_one_config_are_refused(trained):
 @slow
 @pytest.mark.skipif(not REAL.is_dir(), reason='MMTracking test images are not in shared/data')
 def test_real_frames_of_which_some_are_missing(tmp_path):
-    """Five of eight files do not exist: grey frames stand in, nothing is lost, all is said."""
+    """Five of eight files do not exist: grey frames replace them, with a warning each."""
     ann_file = REAL / 'demo_imagenetvid_data/ann_vid.json'
     settings = settings_of(ann_file, REAL, 2, scale=(128, 64))
     Config(settings).dump(tmp_path / 'real.py')

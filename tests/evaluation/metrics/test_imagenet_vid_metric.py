@@ -1,4 +1,4 @@
-"""The metric in an evaluator: what it says of made-up detections, by every protocol."""
+"""The metric in an evaluator: numbers of made-up detections by every protocol."""
 
 import json
 
