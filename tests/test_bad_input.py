@@ -125,7 +125,7 @@ def test_a_bad_file_does_not_end_a_test(tmp_path, monkeypatch, spoil):
     runner = runner_of(tmp_path)
     spoil(tmp_path / 'videos/video_0/000002.jpg')
     found = detected_by(runner, monkeypatch)
-    with pytest.warns(UserWarning, match=r'000002.jpg cannot be .*; a grey frame stands in for it'):
+    with pytest.warns(UserWarning, match=r'000002.jpg cannot be .*; a grey frame is used instead'):
         metrics = runner.test()
     assert found == [(1, 0), (1, 1), (1, 2), (1, 3), (2, 0), (2, 1), (2, 2)]
     assert 'coco/bbox_mAP_50' in metrics
@@ -135,7 +135,7 @@ def test_a_bad_file_does_not_end_a_training(tmp_path):
     runner = runner_of(tmp_path, **{'train_cfg.max_iters': 4, 'train_cfg.val_interval': 99})
     for frame_id in range(3):
         (tmp_path / f'videos/video_1/{frame_id:06d}.jpg').unlink()
-    with pytest.warns(UserWarning, match=r'jpg cannot be read .*; another sample is taken'):
+    with pytest.warns(UserWarning, match=r'jpg cannot be read .*; another sample is drawn'):
         runner.train()
     assert (tmp_path / 'work/iter_4.pth').is_file()
 

@@ -22,7 +22,10 @@ from mmvod_plugins.postprocessing import (
     build_post_processors,
     ensemble,
 )
-from mmvod_plugins.postprocessing.command_line import parse_post_processor
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / 'misc'))
+
+from post_processor_config import parse_post_processor
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

@@ -1,6 +1,6 @@
 """Create ``.venv`` with everything this repository needs; ``make`` calls it before each target.
 
-It says what it does and how long it takes, does nothing when the environment is up to date, and can
+It prints each step and its usual duration, does nothing when the environment is up to date, and can
 be interrupted at any time. It runs before anything is installed, so it is one file that needs the
 standard library alone.
 """
@@ -39,11 +39,11 @@ HEARTBEAT_SEC = 60.0
 
 
 class SetupError(Exception):
-    """What is wrong and what to do, in one sentence."""
+    """A problem and its remedy, in one sentence."""
 
 
 class Action(enum.Enum):
-    """What has to happen to the environment."""
+    """Action that the environment needs."""
 
     NOTHING = 'nothing'
     COMPLETE = 'complete'
@@ -53,7 +53,7 @@ class Action(enum.Enum):
 
 @dataclass(frozen=True)
 class Machine:
-    """What a new environment depends on.
+    """Prerequisites of a new environment.
 
     Attributes:
         python: Version of the interpreter, major and minor.
@@ -66,7 +66,7 @@ class Machine:
     free_gb: float
 
     def problem(self) -> str | None:
-        """The first reason against creating an environment."""
+        """First reason why no environment can be created, or None."""
         if not OLDEST <= self.python <= NEWEST:
             return (f'Python {dotted(self.python)} cannot be used, it must be {dotted(OLDEST)} to '
                     f'{dotted(NEWEST)}: name one that is installed, as in '
@@ -83,7 +83,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Toolchain:
-    """What compiling mmcv depends on.
+    """Prerequisites of compiling mmcv.
 
     Attributes:
         compiler: The C++ compiler, or None.
@@ -98,7 +98,7 @@ class Toolchain:
     nvcc: str | None = None
 
     def problem(self) -> str | None:
-        """The first reason why mmcv cannot be compiled."""
+        """First reason why mmcv cannot be compiled, or None."""
         if self.compiler is None:
             return CANNOT_COMPILE.format('no C++ compiler was found to build one', 'g++')
         if not self.has_headers:
@@ -112,7 +112,7 @@ class Toolchain:
 
 @dataclass(frozen=True)
 class Stamp:
-    """What an environment was made from; the key is empty until it is complete."""
+    """Origin of an environment; the key is empty until it is complete."""
 
     key: str
     python: str
@@ -141,11 +141,11 @@ def dotted(version: Sequence[int]) -> str:
 
 
 def decide(found: Found, wanted: Stamp, *, this_python: bool) -> Action:
-    """What to do with an environment.
+    """Decide what an environment needs.
 
     Args:
         found: The environment.
-        wanted: Stamp of an up-to-date one; an empty ``torch_index`` stands for any.
+        wanted: Stamp of an up-to-date one; an empty ``torch_index`` matches any.
         this_python: Whether the user named the interpreter; otherwise the one in use is kept.
     """
     stamp = found.stamp
@@ -189,7 +189,7 @@ def refuse(problem: str | None) -> None:
 
 
 def say(text: str) -> None:
-    """Tell the user, at once also through a pipe."""
+    """Print a message without delay, also through a pipe."""
     print(f'[set-up] {text}', flush=True)
 
 
@@ -209,7 +209,7 @@ class Environment:
         self._unfinished = self.folder / 'mmvod_unfinished'
 
     def found(self) -> Found | None:
-        """Its state, or None where there is none."""
+        """State of the environment, or None if it does not exist."""
         if not self.folder.exists():
             return None
         stamp = self._read()
@@ -224,7 +224,7 @@ class Environment:
             return None
 
     def create(self, stamp: Stamp) -> None:
-        """Make it anew."""
+        """Create the environment, replacing an existing one."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
         self.write(replace(stamp, key=''))
@@ -236,7 +236,7 @@ class Environment:
         self.run(what, duration, [str(self.python), '-m', 'pip', *arguments])
 
     def run(self, what: str, duration: str, command: list[str]) -> None:
-        """Run one step; while it runs, a file says that it is unfinished."""
+        """Run one step; a file marks it as unfinished meanwhile."""
         say(f'{what} ({duration}) ...')
         self._unfinished.write_text(what)
         start, offset = time.monotonic(), self.log.stat().st_size if self.log.exists() else 0
@@ -257,14 +257,14 @@ class Environment:
         return done.returncode == 0, (done.stderr or done.stdout).strip().split('\n')[-1]
 
     def write(self, stamp: Stamp) -> None:
-        """Write its stamp, whole or not at all."""
+        """Write the stamp atomically."""
         new = self._stamp.with_suffix('.new')
         new.write_text(json.dumps(asdict(stamp), indent=2) + '\n')
         new.replace(self._stamp)
 
 
 def _wait(process: subprocess.Popen, start: float) -> int:
-    """Wait for a step, with a sign of life each minute; end it and its compilers with us."""
+    """Wait for a step, with a message each minute; end it and its compilers with us."""
     try:
         while True:
             try:
@@ -302,20 +302,20 @@ def install(environment: Environment, torch_index: str) -> None:
 
 
 def reason_against(environment: Environment, mmcv: str) -> str | None:
-    """Why the installed mmcv cannot be used: not there, other version, no compiled operators."""
+    """Reason why the installed mmcv cannot be used: missing, other version, no operators."""
     worked, reason = environment.succeeds(MMCV_CHECK.format(*mmcv.split('==')))
     return None if worked else reason
 
 
 def offered(environment: Environment, requirement: str, folder: Path) -> bool:
-    """Whether a wheel is offered; it is put into ``folder``."""
+    """Download a wheel into ``folder``; whether there is one."""
     command = [str(environment.python), '-m', 'pip', 'download', '--no-deps', '--only-binary',
                ':all:', '--dest', str(folder), requirement]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def toolchain(environment: Environment) -> Toolchain:
-    """What is there to compile mmcv with."""
+    """Available means to compile mmcv."""
     names = (os.environ['CXX'],) if 'CXX' in os.environ else ('c++', 'g++', 'clang++')
     compiler = next((path for name in names if (path := shutil.which(name))), None)
     headers, _ = environment.succeeds(HEADERS_CHECK)
@@ -326,7 +326,7 @@ def toolchain(environment: Environment) -> Toolchain:
 
 
 def check(environment: Environment, mmcv: str) -> None:
-    """Refuse an environment in which mmcv came without its compiled operators."""
+    """Raise if mmcv was installed without its compiled operators."""
     reason = reason_against(environment, mmcv)
     if reason is not None and 'libGL' in reason:
         raise SetupError(explain(reason))
@@ -338,7 +338,7 @@ def check(environment: Environment, mmcv: str) -> None:
 
 
 def this_machine(root: Path) -> Machine:
-    """What a new environment depends on, here."""
+    """Prerequisites of a new environment on this machine."""
     missing = tuple(name for name in ('venv', 'ensurepip') if not importlib.util.find_spec(name))
     return Machine(tuple(sys.version_info[:2]), missing, shutil.disk_usage(root).free / 1e9)
 
@@ -390,7 +390,7 @@ def setup(root: Path, *, this_python: bool) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Set up, or end with one sentence."""
+    """Set up the environment, or end with one sentence."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--this-python', action='store_true',
                         help='make .venv anew if another version of Python made it')

@@ -1,4 +1,4 @@
-"""Videos in COCO-VID format."""
+"""Data set of videos in COCO-VID format."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from mmengine.fileio import join_path
 from .coco_vid_file import CocoVIDFile, image_size
 from .proposal_file import ProposalFile
 
-#: ``filter_cfg`` where it is silent: which frames may be key frames in training.
+#: Defaults of ``filter_cfg``: conditions on training key frames.
 DEFAULT_FILTER = dict(filter_empty_gt=True, min_size=32)
 
 
 @dataclass(frozen=True)
 class VideoSummary:
-    """What samplers need to know of a video.
+    """Facts of a video that samplers need.
 
     Attributes:
-        video_id: The id that policies and models see.
+        video_id: Id of the video, as policies and models see it.
         length: Number of frames.
         key_frame_ids: Frames that may be key frames, ascending.
     """
@@ -37,30 +37,30 @@ class VideoSummary:
 
 @DATASETS.register_module()
 class CocoVIDDataset(BaseVideoDataset):
-    """Videos (and single images) of a COCO-VID json, of any classes.
+    """Videos and single images of a COCO-VID json, with any classes.
 
-    Unlike mmdet's ``BaseVideoDataset`` no frame ever leaves its video: position in the video and
-    ``frame_id`` are the same number, and the frames that may be key frames in training are a
-    separate list (:meth:`key_frame_ids`).
+    Unlike in mmdet's ``BaseVideoDataset`` no frame is ever dropped: position in the video and
+    ``frame_id`` are the same number, and possible training key frames are a separate list
+    (:meth:`key_frame_ids`).
 
     Args:
-        key_frames: ``'marked'``: training key frames are those with ``is_vid_train_frame``, where
-            the json has that field; ``'all'``: every frame.
+        key_frames: ``'marked'``: training key frames are those with ``is_vid_train_frame``, if the
+            json has that field; ``'all'``: every frame.
         proposal_file: Precomputed proposals (:class:`ProposalFile`), absolute or below
             ``data_root``. The pipeline needs :class:`LoadFrameProposals`. In testing every frame
-            has an entry, in training every key frame and every reference that is drawn.
-        backend_args: Where both files lie, see ``mmengine.fileio``.
+            needs an entry, in training every key frame and every reference that is drawn.
+        backend_args: Storage backend of both files, see ``mmengine.fileio``.
         **kwargs: As in mmengine's ``BaseDataset``. ``metainfo=dict(classes=...)``: labels follow
             this order; without it the json's order. ``filter_cfg``: see ``DEFAULT_FILTER``.
 
     Raises:
-        ValueError: If the json is faulty (see :class:`CocoVIDFile`), a class is not in it, or, in
-            training, no frame may be a key frame.
+        ValueError: If the json is invalid (see :class:`CocoVIDFile`), lacks a class or, in
+            training, has no possible key frame.
         KeyError: If a frame that needs proposals has no entry.
     """
 
     def __init__(self,
-                 *args: Any,  # noqa: ANN401 handed on to BaseDataset
+                 *args: Any,  # noqa: ANN401 passed on to BaseDataset
                  key_frames: str = 'marked',
                  proposal_file: str | None = None,
                  backend_args: dict[str, Any] | None = None,
@@ -69,7 +69,8 @@ class CocoVIDDataset(BaseVideoDataset):
             raise ValueError(f"key_frames must be 'marked' or 'all', got {key_frames!r}")
         unknown = set(kwargs.get('filter_cfg') or {}) - set(DEFAULT_FILTER)
         if unknown:
-            raise ValueError(f'filter_cfg knows {list(DEFAULT_FILTER)}, got {sorted(unknown)}')
+            raise ValueError(f'filter_cfg has unknown keys {sorted(unknown)}, expected some of '
+                             f'{list(DEFAULT_FILTER)}')
         self.key_frames = key_frames
         self.proposal_file = proposal_file
         self._proposals: ProposalFile | None = None
@@ -96,11 +97,11 @@ class CocoVIDDataset(BaseVideoDataset):
             raise ValueError(
                 f'{self.ann_file} has no frame to train on: with key_frames={self.key_frames!r} '
                 f'and filter_cfg={self._filter()} a key frame has the field is_vid_train_frame '
-                'true (where the file has it), a valid box of the asked classes, and is large '
+                'true (if the file has it), a valid box of the requested classes, and is large '
                 "enough. Use key_frames='all' for a file without marked frames")
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """Videos as ``dict(video_id, video_name, video_length, images, key_frame_ids)``."""
+        """Read videos as ``dict(video_id, video_name, video_length, images, key_frame_ids)``."""
         source = CocoVIDFile(self.ann_file, self.backend_args)
         classes = self._metainfo.get('classes') or source.classes
         if isinstance(classes, str):
@@ -150,10 +151,10 @@ class CocoVIDDataset(BaseVideoDataset):
                 f'{self._proposals.path} has no entry for frame {missing[0]["frame_id"]} of video '
                 f'{missing[0]["video_name"]!r} ({missing[0]["img_path"]}), nor for '
                 f'{len(missing) - 1} others of it: entries are named by file_name of '
-                f'{self.ann_file}; a frame without proposals needs an empty one')
+                f'{self.ann_file}; a frame without proposals needs an empty entry')
 
     def _add_proposals(self, frames: Sequence[dict[str, Any]]) -> None:
-        """Put boxes in the place of the numbers of their entries."""
+        """Replace the number of each frame's entry by its proposals, in place."""
         if self._proposals is not None:
             for frame in frames:
                 frame['proposals'] = self._proposals.proposals(frame['proposals'])
@@ -177,11 +178,11 @@ class CocoVIDDataset(BaseVideoDataset):
         return self._summaries[video_idx]
 
     def key_frame_ids(self, video_idx: int) -> list[int]:
-        """Frames of a video that may be key frames: all of them in testing."""
+        """Frame ids of possible key frames of a video: all in testing."""
         return self._summary(video_idx).key_frame_ids.tolist()
 
     def video_id(self, video_idx: int) -> Hashable:
-        """The id that the policy and the model see (``metainfo['video_id']``)."""
+        """Id of a video, as policies and models see it (``metainfo['video_id']``)."""
         return self._summary(video_idx).video_id
 
     def get_len_per_video(self, idx: int) -> int:
@@ -194,17 +195,17 @@ class CocoVIDDataset(BaseVideoDataset):
         return sum(self.get_len_per_video(i) for i in range(len(self)))
 
     def prepare_data(self, idx: int | tuple[int, int]) -> Any:  # noqa: ANN401 as pipelines
-        """Run the pipeline for a video or for one frame of it.
+        """Run the pipeline on a video or on one frame of it.
 
         Args:
             idx: ``(video, frame_id)``; or a video: all its frames in testing, a random key frame
                 in training.
 
         Returns:
-            What the pipeline returns; None asks mmengine for another sample (training).
+            Result of the pipeline; None asks mmengine for another sample (training).
 
         Raises:
-            IndexError: If there is no such video or frame.
+            IndexError: If the video or frame does not exist.
         """
         video_idx, frame_id = split_index(idx)
         length = self.get_len_per_video(video_idx)
@@ -243,13 +244,13 @@ class CocoVIDDataset(BaseVideoDataset):
         return video_idx, int(key_frame_ids[number - int(ends[video_idx])])
 
     def get_subset_(self, indices: int | Sequence[int]) -> None:
-        """Keep some videos only, as mmengine defines it."""
+        """Keep a subset of the videos, as defined by mmengine."""
         super().get_subset_(indices)
         self._summaries = subset(self._summaries, indices)
         self._last_video = None
 
     def get_subset(self, indices: int | Sequence[int]) -> CocoVIDDataset:
-        """A dataset of some of the videos, as mmengine defines it."""
+        """Dataset of a subset of the videos, as defined by mmengine."""
         part = super().get_subset(indices)
         part._summaries = subset(self._summaries, indices)
         part._last_video = None
@@ -257,17 +258,17 @@ class CocoVIDDataset(BaseVideoDataset):
 
 
 def subset(items: list, indices: int | Sequence[int]) -> list:
-    """The first (negative: last) ``indices`` items, or those named."""
+    """The first (negative: last) ``indices`` items, or those at a list of indices."""
     if isinstance(indices, int):
         return items[:indices] if indices >= 0 else items[indices:]
     return [items[i] for i in indices]
 
 
 def split_index(idx: int | Sequence[int]) -> tuple[int, int | None]:
-    """``(video, frame)`` of a dataset index; frame is None for a whole video.
+    """Split a dataset index into ``(video, frame)``; frame is None for a whole video.
 
     Raises:
-        TypeError: If it is neither a whole number nor a pair of them.
+        TypeError: If it is neither an integer nor a pair of integers.
     """
     parts = tuple(idx) if isinstance(idx, (tuple, list)) else (idx, )
     if len(parts) > 2 or not all(isinstance(part, (int, np.integer)) for part in parts):

@@ -1,4 +1,4 @@
-"""Reading one COCO-VID json: classes, videos with ordered frames, checked boxes."""
+"""Reader of a COCO-VID json: classes, videos with ordered frames, checked boxes."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ STILL_IMAGE_ID = 100001
 
 
 class CocoVIDFile:
-    """The content of a COCO-VID json (MMTracking's format), checked and grouped.
+    """Content of a COCO-VID json (MMTracking's format), checked and grouped.
 
     ``videos``, ``annotations`` and most fields may be absent; images without ``video_id`` are
     videos of one frame.
 
     Args:
-        source: The json file, or what is in it.
-        backend_args: Where it lies, see ``mmengine.fileio``.
+        source: The json file, or its content.
+        backend_args: Storage backend of the file, see ``mmengine.fileio``.
 
     Raises:
-        ValueError: If the file is no COCO json, has no images, or names an id twice.
+        ValueError: If the file is not a COCO json, has no images, or uses an id twice.
     """
 
     def __init__(self, source: str | dict[str, Any],
@@ -72,38 +72,38 @@ class CocoVIDFile:
         return tuple(category['name'] for category in self.categories)
 
     def has_train_marks(self) -> bool:
-        """Whether the images say which of them are training key frames."""
+        """Whether images are marked as training key frames."""
         return any('is_vid_train_frame' in image for image in self.images)
 
     def labels(self, classes: Sequence[str]) -> dict[Hashable, int]:
-        """Label of every category id that is asked for: its position in ``classes``.
+        """Label of every requested category id: its position in ``classes``.
 
         Raises:
             ValueError: If a class is not in the file.
         """
         missing = [name for name in classes if name not in self.classes]
         if missing:
-            raise ValueError(f'{self.path} has no category {missing}. Asked for: '
+            raise ValueError(f'{self.path} has no category {missing}. Requested: '
                              f'{tuple(classes)}; in the file: {self.classes}. Correct '
                              'metainfo=dict(classes=...) of the dataset')
         in_file = [name for name in self.classes if name in classes]
         if in_file != list(classes):
             warnings.warn(
                 f'{self.path}: the file lists its classes as {tuple(in_file)}, but '
-                f'{tuple(classes)} was asked for. Labels follow the latter; CocoVideoMetric with '
-                'ann_file would follow the former: leave its ann_file away', stacklevel=2)
+                f'{tuple(classes)} was requested. Labels follow the latter; CocoVideoMetric with '
+                'ann_file would follow the former: omit its ann_file', stacklevel=2)
         names = {category['name']: category['id'] for category in self.categories}
         return {names[name]: label for label, name in enumerate(classes)}
 
     def videos(self) -> list[dict[str, Any]]:
-        """Videos with their images in temporal order, each with a dense ``frame_id`` from 0.
+        """Group the images into videos, in temporal order and with dense ``frame_id`` from 0.
 
         Returns:
             ``dict(video_id, video_name, is_video_data, images)`` in the order of the file's
             ``videos``, then of the images; images as in the file.
 
         Raises:
-            ValueError: If a video names a frame twice or mixes frame sizes.
+            ValueError: If a video has a frame id twice or frames of different size.
         """
         names = {info['id']: str(info.get('name', info['id'])) for info in self.video_infos}
         repeated = {name for name, count in Counter(names.values()).items() if count > 1}
@@ -149,8 +149,8 @@ class CocoVIDFile:
             if any(numbered) and not all(numbered):
                 without = images[numbered.index(False)]['file_name']
                 raise ValueError(f'{self.path}: video {video["video_name"]!r} has frames with '
-                                 f'and without frame_id ({without} has none): give it to all '
-                                 'or to none of them')
+                                 f'and without frame_id ({without} has none): set it in all '
+                                 'images or in none')
             if all(numbered):
                 images = sorted(images, key=lambda image: image['frame_id'])
                 self._check_frame_ids(video['video_name'], images)
@@ -160,15 +160,15 @@ class CocoVIDFile:
         if renumbered:
             warnings.warn(
                 f'{self.path}: the frame ids of video {renumbered[0]!r} '
-                f'({len(renumbered)} such videos) are not 0 .. n - 1. The frames are numbered '
-                'anew in their order; references count the frames that are there', stacklevel=2)
+                f'({len(renumbered)} such videos) are not 0 .. n - 1. The frames are renumbered '
+                'in their order; references count existing frames', stacklevel=2)
 
     def _check_frame_ids(self, name: str, images: list[dict]) -> None:
         for first, second in pairwise(images):
             if first['frame_id'] == second['frame_id']:
                 raise ValueError(
                     f'{self.path}: video {name!r} has frame_id {first["frame_id"]} twice: '
-                    f'{first["file_name"]} and {second["file_name"]}; number its frames anew')
+                    f'{first["file_name"]} and {second["file_name"]}; renumber its frames')
 
     def _check_sizes(self, video: dict) -> None:
         sized = [image for image in video['images'] if None not in image_size(image)]
@@ -181,7 +181,7 @@ class CocoVIDFile:
                     f'({image["file_name"]}) is {image_size(image)}. Resize or split the video')
 
     def instances(self, image: dict, labels: dict[Hashable, int]) -> list[dict[str, Any]]:
-        """Valid boxes of one image in mmdet's form, (x1, y1, x2, y2); others are counted."""
+        """Valid boxes of an image in mmdet's form, (x1, y1, x2, y2); invalid ones are counted."""
         instances = []
         for position, annotation in self.valid_annotations(image, labels):
             x, y, w, h = annotation['bbox']
@@ -197,7 +197,7 @@ class CocoVIDFile:
 
     def valid_annotations(self, image: dict, labels: dict[Hashable, int]
                           ) -> Iterator[tuple[int, dict]]:
-        """Annotations of one image that can be used, with their position in it."""
+        """Iterate over the valid annotations of an image, with their position in it."""
         for position, annotation in enumerate(self.annotations.get(image['id'], [])):
             if annotation['category_id'] not in labels or annotation.get('ignore', False):
                 continue
@@ -208,7 +208,7 @@ class CocoVIDFile:
                 yield position, annotation
 
     def warn_of_dropped_boxes(self) -> None:
-        """Say once how many boxes :meth:`instances` has dropped, and why."""
+        """Warn once of the boxes dropped by :meth:`instances`, with counts and reasons."""
         if self.dropped:
             reasons = ', '.join(f'{count} {why}' for why, count in sorted(self.dropped.items()))
             warnings.warn(f'{self.path}: boxes were dropped: {reasons}', stacklevel=2)
@@ -219,33 +219,33 @@ def read_json(path: str, backend_args: dict[str, Any] | None) -> object:
     """Load a json.
 
     Raises:
-        ValueError: If it is no json.
+        ValueError: If it is not a json.
     """
     try:
         return load(path, file_format='json', backend_args=backend_args)
     except json.JSONDecodeError as error:
-        raise ValueError(f'{path} is no valid json ({error}); convert the data set again'
+        raise ValueError(f'{path} is not a valid json ({error}); convert the data set again'
                          ) from error
 
 
 def check_content(content: object, path: str) -> None:
-    """Refuse what is not COCO.
+    """Raise for a json that is not in COCO format.
 
     Raises:
-        ValueError: If it is no dict with images.
+        ValueError: If it is not a dict with images.
     """
     if not isinstance(content, dict) or not content.get('images'):
-        raise ValueError(f'{path} names no images: a COCO-VID json needs the keys images, '
+        raise ValueError(f'{path} lists no images: a COCO-VID json needs the keys images, '
                          'categories and annotations')
 
 
 def image_size(image: dict) -> tuple[int | None, int | None]:
-    """``(height, width)`` as annotated; None where the file does not say."""
+    """Annotated ``(height, width)``; None where the file does not give it."""
     return image.get('height'), image.get('width')
 
 
 def box_problem(annotation: dict, image: dict) -> str | None:
-    """Why a box cannot be used, or None."""
+    """Reason why a box is invalid, or None."""
     box = annotation.get('bbox')
     if not isinstance(box, list) or len(box) != 4:
         return 'without four numbers'

@@ -1,4 +1,4 @@
-"""Several video datasets as one."""
+"""Concatenation of video data sets."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from .coco_vid import CocoVIDDataset, split_index
 
 @DATASETS.register_module()
 class ConcatVideoDataset(ConcatDataset):
-    """Videos of several datasets in a row (VID and DET), indexed as one of them.
+    """Concatenation of video data sets (VID and DET), indexed like a single one.
 
     Args:
         datasets: :class:`CocoVIDDataset` instances or configs, all for training or all for
             testing, with the same classes.
-        pipeline: Pipeline of those configs that have none of their own. One place in the config
-            is easy to change for a variant.
-        lazy_init: Do not read the annotations yet.
+        pipeline: Pipeline of the configs without one of their own.
+        lazy_init: Whether to read the annotations later.
 
     Raises:
         TypeError: If a part cannot be indexed by ``(video, frame)``.
-        ValueError: If the parts do not go together; in testing also if a video id or an image id
-            occurs in two of them, because streams and metrics name videos and images by these.
+        ValueError: If the parts do not fit together; in testing also if a video id or image id
+            occurs in two of them, because streams and metrics identify videos and images by it.
     """
 
     def __init__(self,
@@ -37,13 +36,13 @@ class ConcatVideoDataset(ConcatDataset):
             raise ValueError('ConcatVideoDataset needs at least one dataset, got none')
         built = [build_part(dataset, pipeline) for dataset in datasets]
         if len({part.test_mode for part in built}) > 1:
-            raise ValueError('datasets for training and for testing (test_mode) cannot be mixed: '
+            raise ValueError('training and test data sets cannot be concatenated: '
                              f'test_mode is {[part.test_mode for part in built]}')
         keys = sorted({key for part in built for key in part.metainfo})
         super().__init__(built, lazy_init=lazy_init, ignore_keys=keys)
 
     def full_init(self) -> None:
-        """Read all annotations and check that the parts go together."""
+        """Read all annotations and check that the parts fit together."""
         if self._fully_initialized:
             return
         super().full_init()
@@ -51,7 +50,7 @@ class ConcatVideoDataset(ConcatDataset):
         for part, found in zip(self.datasets, classes, strict=True):
             if found != classes[0]:
                 raise ValueError(
-                    f'datasets with different classes cannot be joined: {classes[0]} in '
+                    f'data sets with different classes cannot be concatenated: {classes[0]} in '
                     f'{self.datasets[0].ann_file}, {found} in {part.ann_file}. Give all of them '
                     'the same metainfo=dict(classes=...)')
         self._metainfo = self.datasets[0].metainfo
@@ -70,8 +69,8 @@ class ConcatVideoDataset(ConcatDataset):
             if twice:
                 raise ValueError(
                     f'{what} {twice[0]!r} occurs in two of the datasets '
-                    f'{[part.ann_file for part in self.datasets]} ({len(twice)} such): results '
-                    'would be mixed up. Test them one by one or give them disjoint ids')
+                    f'{[part.ann_file for part in self.datasets]} ({len(twice)} repeated): '
+                    'results would be mixed up. Test them separately or give them disjoint ids')
 
     @property
     def test_mode(self) -> bool:
@@ -84,7 +83,7 @@ class ConcatVideoDataset(ConcatDataset):
         return sum(part.num_all_imgs for part in self.datasets)
 
     def part_of(self, video_idx: int) -> tuple[int, int]:
-        """Number of the dataset that a video is in, and the video's index there."""
+        """Number of the data set of a video, and the index of the video there."""
         return self._get_ori_dataset_idx(video_idx)
 
     def _locate(self, video_idx: int) -> tuple[CocoVIDDataset, int]:
@@ -92,12 +91,12 @@ class ConcatVideoDataset(ConcatDataset):
         return self.datasets[part], local
 
     def key_frame_ids(self, video_idx: int) -> list[int]:
-        """Frames of a video that may be key frames."""
+        """Frame ids of possible key frames of a video."""
         part, local = self._locate(video_idx)
         return part.key_frame_ids(local)
 
     def video_id(self, video_idx: int) -> Hashable:
-        """The id that the policy and the model see."""
+        """Id of a video, as policies and models see it."""
         part, local = self._locate(video_idx)
         return part.video_id(local)
 
@@ -120,10 +119,10 @@ class ConcatVideoDataset(ConcatDataset):
 
 def build_part(dataset: dict[str, Any] | CocoVIDDataset,
                pipeline: Sequence[dict[str, Any]] | None) -> CocoVIDDataset:
-    """Build one dataset of a concatenation.
+    """Build one data set of a concatenation.
 
     Raises:
-        TypeError: If it is no :class:`CocoVIDDataset`.
+        TypeError: If it is not a :class:`CocoVIDDataset`.
     """
     if isinstance(dataset, dict):
         if pipeline is not None and 'pipeline' not in dataset:

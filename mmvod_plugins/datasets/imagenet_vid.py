@@ -1,4 +1,4 @@
-"""ImageNet VID, and ImageNet DET with the classes of VID."""
+"""Data set ImageNet VID, and ImageNet DET with the classes of VID."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .coco_vid import CocoVIDDataset
 
 @DATASETS.register_module()
 class ImageNetVIDDataset(CocoVIDDataset):
-    """ImageNet VID (ILSVRC2015) from MMTracking's json files, also the DET part.
+    """ImageNet VID (ILSVRC2015) from MMTracking's json files, including the DET part.
 
     The DET file has no videos: each image is a video of one frame with ``is_video_data`` False,
     and its 31st category (all other classes) is dropped.

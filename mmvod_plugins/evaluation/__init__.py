@@ -1,4 +1,4 @@
-"""Evaluation of video detectors: metrics, and predictions as files."""
+"""Evaluation of video detectors: metrics and files of predictions."""
 
 from .metrics import DumpVideoPredictions, ImageNetVIDMetric, VideoPredictionMetric
 from .predictions import Predictions, load_predictions, save_predictions

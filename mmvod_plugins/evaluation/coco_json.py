@@ -1,4 +1,4 @@
-"""Predictions from and to COCO's result format."""
+"""Conversion of predictions from and to COCO results."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from .predictions import Predictions, load_predictions, save_predictions
 
 
 def read_predictions(path: str | Path, source: CocoVIDFile | None = None) -> Predictions:
-    """Predictions from a file of ours, a folder of such files, or COCO results.
+    """Read predictions from an npz file, a folder of such files, or COCO results.
 
     Args:
         path: ``.npz``, folder, or ``.json``.
         source: The annotation file, needed for COCO results.
 
     Raises:
-        ValueError: If it is none of these, or COCO results come without annotation file.
+        ValueError: If the file has another format, or is COCO results and ``source`` is None.
     """
     path = Path(path)
     if path.suffix != '.json':
         return load_predictions(path)
     if source is None:
-        raise ValueError(f'{path}: COCO results do not say which video an image belongs to; give '
-                         'the annotation file')
+        raise ValueError(f'{path}: COCO results do not name the video of an image; pass the '
+                         'annotation file')
     results = json.loads(path.read_text(encoding='utf-8'))
     fields = {'image_id', 'category_id', 'bbox', 'score'}
     if not isinstance(results, list) or not all(
             isinstance(row, dict) and row.keys() >= fields for row in results):
-        raise ValueError(f'{path} holds no COCO results: a list of {sorted(fields)} was expected')
+        raise ValueError(f'{path} is not COCO results: expected a list of objects with '
+                         f'{sorted(fields)}')
     return from_coco_results(results, source)
 
 
 def write_predictions(path: str | Path, predictions: Predictions,
                       source: CocoVIDFile | None = None) -> None:
-    """Write predictions as our file, or as COCO results if the name ends with ``.json``.
+    """Write predictions as npz, or as COCO results if the name ends with ``.json``.
 
     Args:
         path: ``.npz`` or ``.json``.
-        predictions: What to write.
-        source: The annotation file, whose category ids COCO results have; without it they count
-            from 1.
+        predictions: Predictions to write.
+        source: The annotation file that defines the category ids; without it they count from 1.
     """
     path = Path(path)
     if path.suffix != '.json':
@@ -62,12 +62,12 @@ def write_predictions(path: str | Path, predictions: Predictions,
 
 def to_coco_results(predictions: Predictions,
                     cat_ids: Sequence[Hashable]) -> list[dict[str, Any]]:
-    """A list of ``image_id``, ``category_id``, ``bbox`` (x, y, w, h), ``score``.
+    """Convert to dicts of ``image_id``, ``category_id``, ``bbox`` (x, y, w, h) and ``score``.
 
-    Linked detections have a ``track_id`` besides, which is unique in its video.
+    Linked detections also have a ``track_id``, unique in its video.
 
     Args:
-        predictions: They need image ids.
+        predictions: Predictions with image ids.
         cat_ids: Category id of every label.
 
     Raises:
@@ -80,10 +80,10 @@ def to_coco_results(predictions: Predictions,
 
 def from_coco_results(results: list[dict[str, Any]], source: CocoVIDFile,
                       classes: Sequence[str] | None = None) -> Predictions:
-    """Predictions of every video of an annotation file; frames without results are empty.
+    """Convert COCO results; every frame of the annotation file is present, empty or not.
 
     Args:
-        results: COCO results; of ``segmentation`` and other fields nothing is kept.
+        results: COCO results; ``segmentation`` and other extra fields are dropped.
         source: The annotation file that the results belong to.
         classes: Names in the order of the labels; None for the order of the file.
 
@@ -99,8 +99,8 @@ def from_coco_results(results: list[dict[str, Any]], source: CocoVIDFile,
         unknown = sorted({result[what] for result in results if result[what] not in known}, key=str)
         if unknown:
             raise ValueError(
-                f'the results have the {what} {unknown[0]!r} ({len(unknown)} such), which is not '
-                f'in {source.path}: they belong to another annotation file')
+                f'the results have the {what} {unknown[0]!r} ({len(unknown)} unknown), which is '
+                f'not in {source.path}: they belong to another annotation file')
     for result in results:
         by_image[result['image_id']].append(result)
     return Predictions([_video(video, by_image, labels) for video in videos], classes)
@@ -108,8 +108,8 @@ def from_coco_results(results: list[dict[str, Any]], source: CocoVIDFile,
 
 def _rows(video: VideoDetections, cat_ids: Sequence[Hashable]) -> list[dict[str, Any]]:
     if video.image_ids is None:
-        raise ValueError(f'video {video.video_id!r} has no image ids: its predictions cannot be '
-                         'written as COCO results')
+        raise ValueError(f'video {video.video_id!r} has no image ids, which COCO results need; '
+                         'write the predictions as .npz instead')
     boxes = video.boxes.astype(np.float64)
     boxes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
     images = video.image_ids[video.frame_index].tolist()

@@ -1,4 +1,4 @@
-"""From what a model returns, frame by frame, to detections of whole videos."""
+"""Conversion of a model's output, frame by frame, to detections of whole videos."""
 
 from __future__ import annotations
 
@@ -12,27 +12,18 @@ import torch
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.structures import InstanceData
 
-from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.structures import FramePlace, VideoDetections
 
 from .predictions import ROW_TYPES
 
 #: Names of the row attributes in ``pred_instances``.
 INSTANCE_NAMES = dict(boxes='bboxes', scores='scores', labels='labels',
-                      class_scores='class_scores', objects='objects')
-
-
-@dataclass(frozen=True)
-class FramePlace:
-    """Where a frame stands: its video, its number in it, the video's number of frames."""
-
-    video_id: Hashable
-    frame_id: int
-    video_length: int
+                      class_scores='class_scores', proposal_ids='proposal_ids')
 
 
 @dataclass
 class FramePrediction:
-    """Detections of one frame, as small as the predictions file keeps them.
+    """Detections of one frame, in the data types of the predictions file.
 
     Attributes:
         image_id: Id of the frame in the annotation file, or None.
@@ -53,12 +44,12 @@ class FramePrediction:
 
 def frame_predictions(sample: Mapping[str, Any],
                       places: Mapping[Hashable, FramePlace] | None) -> Iterator[FramePrediction]:
-    """Detections of the frames of one data sample.
+    """Extract the detections of every frame of a data sample.
 
     Args:
         sample: ``TrackDataSample`` (one or several frames) or ``DetDataSample`` (an image), as
-            the dict that mmengine hands to metrics.
-        places: Places by image id, for samples of images, which do not know their video.
+            the dict that mmengine passes to metrics.
+        places: Places by image id, for image samples, which carry no video id.
 
     Raises:
         ValueError: If a frame's place is not known, or a number is not finite.
@@ -71,10 +62,10 @@ def frame_predictions(sample: Mapping[str, Any],
 
 
 def group_by_video(frames: Sequence[FramePrediction]) -> list[VideoDetections]:
-    """Put frames together, in the order in which their videos first appear.
+    """Group frames into videos, in the order in which the videos first appear.
 
-    A frame that comes twice (some samplers pad the last batch of several processes) counts once,
-    as it came first, with a warning.
+    Of a frame that occurs twice (some distributed samplers pad the last batch) the first
+    prediction counts, with a warning.
     """
     videos: dict[Hashable, dict[int, FramePrediction]] = {}
     repeated = 0
@@ -90,7 +81,7 @@ def group_by_video(frames: Sequence[FramePrediction]) -> list[VideoDetections]:
 
 
 def to_track_samples(video: VideoDetections, video_length: int) -> list[dict[str, Any]]:
-    """What a video detector returned for these detections, as metrics take it.
+    """Convert detections back to the samples that metrics take.
 
     Args:
         video: Detections with image ids.
@@ -129,8 +120,8 @@ def _of_frame(sample: Mapping[str, Any],
     else:
         raise ValueError(
             f'image {image_id!r} ({sample.get("img_path")}) has no video_id and frame_id'
-            + (': give the metric the ann_file that says which video it belongs to'
-               if places is None else ', and the ann_file of the metric does not name it'))
+            + (': pass ann_file to the metric, so that it finds the video of an image'
+               if places is None else ', and the ann_file of the metric does not list it'))
     rows = _rows(sample['pred_instances'])
     if not (np.isfinite(rows['scores']).all() and np.isfinite(rows['boxes']).all()):
         raise ValueError(f'image {image_id!r} ({sample.get("img_path")}): a detection has a score '
@@ -152,7 +143,7 @@ def _of_frame(sample: Mapping[str, Any],
 def _whole_number(image_id: object) -> int | None:
     if image_id is None or isinstance(image_id, int | np.integer):
         return None if image_id is None else int(image_id)
-    raise ValueError(f'the image id {image_id!r} is no whole number, as COCO annotations have')
+    raise ValueError(f'the image id {image_id!r} is not an integer; COCO image ids are')
 
 
 def _rows(instances: InstanceData | Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -170,7 +161,7 @@ def _video(video_id: Hashable, frames: list[FramePrediction]) -> VideoDetections
     first = frames[0]
     relations = None
     if first.relations is not None:
-        relations = [frame.relations[:int(frame.rows['objects'].max(initial=-1)) + 1]
+        relations = [frame.relations[:int(frame.rows['proposal_ids'].max(initial=-1)) + 1]
                      for frame in frames[:-1]]
     image_ids = [frame.image_id for frame in frames]
     video = VideoDetections.from_frames(
@@ -178,5 +169,5 @@ def _video(video_id: Hashable, frames: list[FramePrediction]) -> VideoDetections
         image_ids=None if None in image_ids else np.array(image_ids, np.int64),
         relations=relations, img_shape=first.img_shape, suppressed=first.suppressed)
     return video.with_arrays(**{
-        name: value.astype(np.int64) for name in ('labels', 'objects')
+        name: value.astype(np.int64) for name in ('labels', 'proposal_ids')
         if (value := getattr(video, name)) is not None})

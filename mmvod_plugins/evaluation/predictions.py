@@ -1,14 +1,12 @@
-"""Predictions of a whole data set as a file: one npz, read without pickle.
+"""File of the predictions of a whole data set: one npz, read without pickle.
 
-``docs/evaluation.md`` describes the format. Loops, tools and other programs meet here.
+``docs/evaluation.md`` describes the format.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
-import zipfile
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +15,17 @@ from typing import Any
 import numpy as np
 
 from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.structures.npz_file import NpzFormat
 
-FORMAT = 'mmvod_predictions'
-VERSION = 1
+REQUIRED = ('boxes', 'scores', 'labels')
+FILE = NpzFormat('mmvod_predictions', version=1, content='predictions',
+                 writers='DumpVideoPredictions or tools/test.py --out',
+                 required=('frame_ids', 'num_boxes', *REQUIRED), compressed=True)
 #: Types in the file; scores of all classes and relations in half precision.
 ROW_TYPES = dict(boxes=np.float32, scores=np.float32, labels=np.int16, class_scores=np.float16,
-                 objects=np.int32, track_ids=np.int64)
-REQUIRED = ('boxes', 'scores', 'labels')
+                 proposal_ids=np.int32, track_ids=np.int64)
+#: Arrays of the file that are not named after their attribute.
+ARRAY_NAMES = dict(proposal_ids='objects')
 
 
 @dataclass
@@ -33,7 +35,7 @@ class Predictions:
     Attributes:
         videos: One entry per video.
         classes: Names of the classes, in the order of the labels.
-        info: Where they come from, for the reader.
+        info: Their origin, for the reader.
     """
 
     videos: list[VideoDetections]
@@ -56,33 +58,28 @@ class Predictions:
         by_id = {video.video_id: video for video in self.videos}
         missing = [video_id for video_id in video_ids if video_id not in by_id]
         if missing:
-            raise KeyError(f'no predictions for the videos {missing[:5]} ({len(missing)} such); '
-                           f'there are {len(by_id)}, for instance {list(by_id)[:3]}')
+            raise KeyError(f'no predictions for the videos {missing[:5]} ({len(missing)} missing); '
+                           f'{len(by_id)} videos have some, for instance {list(by_id)[:3]}')
         return Predictions([by_id[i] for i in video_ids], self.classes, self.info)
 
 
 def save_predictions(path: str | os.PathLike[str], predictions: Predictions) -> None:
-    """Write predictions; a file that is there is replaced when the new one is complete.
+    """Write predictions; an existing file is replaced only when the new one is complete.
 
     Args:
         path: File, ending with ``.npz``.
-        predictions: What to write. ``class_scores``, ``objects``, ``track_ids``, ``relations`` and
-            ``image_ids`` are written if every video with detections has them; if only some have
-            them, a warning says so.
+        predictions: Predictions to write. ``class_scores``, ``proposal_ids``, ``track_ids``,
+            ``relations`` and ``image_ids`` are written if every video with detections has them;
+            a warning names what only some videos have.
 
     Raises:
         ValueError: If the name does not end with ``.npz``.
     """
-    path = Path(path)
-    if path.suffix != '.npz':
-        raise ValueError(f'predictions are written as .npz, got {path}')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.stem}.{os.getpid()}.npz')
-    try:
-        np.savez_compressed(part, **_to_arrays(predictions))
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    videos = [dict(id=_plain(video.video_id), num_frames=video.num_frames,
+                   img_shape=video.img_shape, suppressed=video.suppressed)
+              for video in predictions.videos]
+    FILE.save(path, _to_arrays(predictions.videos), classes=list(predictions.classes),
+              info=predictions.info, videos=videos)
 
 
 def load_predictions(path: str | os.PathLike[str]) -> Predictions:
@@ -95,26 +92,15 @@ def load_predictions(path: str | os.PathLike[str]) -> Predictions:
     """
     if Path(path).is_dir():
         return _load_folder(Path(path))
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = dict(data)
-        meta = json.loads(str(arrays.pop('meta')))
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, TypeError) as error:
-        raise ValueError(f'{path} is no predictions file ({error}): expected what '
-                         'DumpVideoPredictions or tools/test.py --out wrote') from error
-    if meta.get('format') != FORMAT or meta.get('version', 0) > VERSION:
-        raise ValueError(f'{path} is {meta.get("format")!r} version {meta.get("version")}, '
-                         f'expected {FORMAT!r} up to version {VERSION}')
-    missing = [name for name in ('frame_ids', 'num_boxes', *REQUIRED) if name not in arrays]
-    if missing:
-        raise ValueError(f'{path} lacks the arrays {missing}: the file is incomplete')
+    meta, arrays = FILE.load(path)
     return Predictions(_to_videos(meta, arrays), tuple(meta['classes']), meta['info'])
 
 
 def _load_folder(folder: Path) -> Predictions:
     parts = [load_predictions(path) for path in sorted(folder.glob('[!.]*.npz'))]
     if not parts:
-        raise FileNotFoundError(f'{folder} has no predictions: no .npz file is in it')
+        raise FileNotFoundError(f'{folder} contains no .npz file: pass the folder that '
+                                'DumpVideoPredictions wrote')
     classes = {part.classes for part in parts}
     if len(classes) > 1:
         raise ValueError(f'the files of {folder} have different classes: {sorted(classes)[:2]}')
@@ -123,31 +109,25 @@ def _load_folder(folder: Path) -> Predictions:
 
 
 def first_image(video: VideoDetections) -> tuple[int, str]:
-    """Sorts videos by their first image, however many processes found them."""
+    """Sort key of a video: its first image, so that the number of processes does not matter."""
     first = -1 if video.image_ids is None or not video.num_frames else int(video.image_ids[0])
     return first, str(video.video_id)
 
 
-def _to_arrays(predictions: Predictions) -> dict[str, np.ndarray]:
-    videos = predictions.videos
-    meta = dict(
-        format=FORMAT, version=VERSION, classes=list(predictions.classes), info=predictions.info,
-        videos=[dict(id=_plain(video.video_id), num_frames=video.num_frames,
-                     img_shape=video.img_shape, suppressed=video.suppressed)
-                for video in videos])
-    arrays = dict(meta=np.array(json.dumps(meta)),
-                  frame_ids=_join(videos, 'frame_ids', np.int32),
-                  num_boxes=_join(videos, 'num_boxes', np.int32))
+def _to_arrays(videos: list[VideoDetections]) -> dict[str, np.ndarray]:
+    arrays = dict(frame_ids=_join([video.frame_ids for video in videos], np.int32),
+                  num_boxes=_join([video.num_boxes for video in videos], np.int32))
     if _have(videos, 'image_ids'):
-        arrays['image_ids'] = _join(videos, 'image_ids', np.int64)
+        arrays['image_ids'] = _join([video.image_ids for video in videos], np.int64)
     found = [video for video in videos if len(video)]
     for name, dtype in ROW_TYPES.items():
         if _have(found, name) or name in REQUIRED:
-            arrays[name] = _join(found or videos, name, dtype)
+            rows = [getattr(video, name) for video in found or videos]
+            arrays[ARRAY_NAMES.get(name, name)] = _join(rows, dtype)
     if _have(found, 'relations'):
         tables = [table for video in videos for table in _relations(video)]
         arrays['relation_shapes'] = np.array([t.shape for t in tables], np.int32).reshape(-1, 2)
-        arrays['relations'] = _concatenate([t.ravel() for t in tables], np.float16)
+        arrays['relations'] = _join([t.ravel() for t in tables], np.float16)
     return arrays
 
 
@@ -155,8 +135,8 @@ def _have(videos: list[VideoDetections], name: str) -> bool:
     """Whether all videos have an attribute."""
     known = [getattr(video, name) is not None for video in videos]
     if any(known) and not all(known):
-        warnings.warn(f'{known.count(False)} of {len(known)} videos have no {name}: it is not '
-                      'written for the others either', stacklevel=5)
+        warnings.warn(f'{known.count(False)} of {len(known)} videos have no {name}: it is '
+                      'omitted for the others too', stacklevel=5)
     return bool(known) and all(known)
 
 
@@ -184,7 +164,8 @@ def _to_videos(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[Vide
             image_ids=arrays['image_ids'][frames] if 'image_ids' in arrays else None,
             relations=None if relations is None else relations[pairs],
             img_shape=None if shape is None else tuple(shape), suppressed=entry['suppressed'],
-            **{name: arrays[name][rows] for name in ROW_TYPES if name in arrays}))
+            **{name: arrays[array][rows] for name in ROW_TYPES
+               if (array := ARRAY_NAMES.get(name, name)) in arrays}))
         frame, row, pair = frames.stop, rows.stop, pairs.stop
     return videos
 
@@ -198,16 +179,12 @@ def _relation_tables(arrays: dict[str, np.ndarray]) -> list[np.ndarray] | None:
         np.split(arrays['relations'], ends[:-1]), shapes, strict=True)] if len(shapes) else []
 
 
-def _join(videos: list[VideoDetections], name: str, dtype: type) -> np.ndarray:
-    return _concatenate([getattr(video, name) for video in videos], dtype)
-
-
-def _concatenate(parts: list[np.ndarray], dtype: type) -> np.ndarray:
+def _join(parts: list[np.ndarray], dtype: type) -> np.ndarray:
     return np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype)
 
 
 def _plain(value: Hashable) -> object:
-    """A video id as json knows it."""
+    """A video id as a json value."""
     return value.item() if isinstance(value, np.generic) else value
 
 

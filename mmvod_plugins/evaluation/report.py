@@ -1,11 +1,11 @@
-"""All numbers of a set of predictions, by name, and as a table to read."""
+"""Numbers of a set of predictions, and their table."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ from .functional import (
     to_detections,
 )
 from .functional.protocols import find_protocols
+from .functional.results import mean_of_defined
 
 #: Positions of the IoU thresholds 0.5 and 0.75 in COCO's ten.
 COCO_THRESHOLDS = dict(AP50=0, AP75=5)
@@ -40,19 +41,19 @@ COCO_THRESHOLDS = dict(AP50=0, AP75=5)
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What is evaluated.
+    """Selection of what is evaluated.
 
     Attributes:
         protocols: Names of protocols: ``voc``, ``fgfa``, ``mega``, ``coco``.
-        motion: Whether slow, medium and fast objects are evaluated apart; needs instance ids.
+        motion: Whether slow, medium and fast objects are evaluated separately; needs instance ids.
         motion_file: FGFA's ``.mat`` file with the motion values of ImageNet VID val; None to
             compute them from the annotations.
-        sizes: Whether small, medium and large objects (COCO's areas) are evaluated apart.
+        sizes: Whether small, medium and large objects (COCO's areas) are evaluated separately.
         classwise: Whether the numbers of every class are returned too; the table has them.
         per_video: Whether the table has AP50 of every video.
-        proposal_limits: Numbers of best boxes per frame whose class-agnostic recall is asked for;
-            a box that is detected as several classes counts once, with its best score.
-        stability_score: Lowest score of detections whose temporal stability is asked for;
+        proposal_limits: Numbers of best boxes per frame whose class-agnostic recall is computed;
+            a box detected as several classes counts once, with its best score.
+        stability_score: Lowest score of the detections whose temporal stability is computed;
             ``'best'``: as many detections as there are objects; None: no stability.
 
     Raises:
@@ -78,42 +79,70 @@ class ReportOptions:
             raise ValueError("stability_score must be a number, 'best' or None, got "
                              f'{self.stability_score!r}')
         if self.motion_file is not None and not Path(self.motion_file).is_file():
-            raise FileNotFoundError(f'there is no motion_file {self.motion_file}')
+            raise FileNotFoundError(f'motion_file {self.motion_file} does not exist')
 
 
-@dataclass
+@dataclass(frozen=True)
 class Report:
-    """Numbers and a text.
+    """Numbers of an evaluation; AP and recall in [0, 1], NaN where nothing is defined.
 
     Attributes:
-        values: Numbers by name; AP and recall in [0, 1], NaN where nothing is defined.
-        videos: AP50 by video and protocol, if it was asked for.
-        lines: The same for reading, in percent.
+        ap: Mean AP by name (``fgfa_AP50``) and group.
+        num_objects: Objects that count, by group.
+        class_ap: AP50 by protocol and class.
+        class_objects: Objects that count, by class.
+        video_ap: AP50 by video and protocol; empty if it was not asked for.
+        stability: Errors of temporal stability by name; empty if they were not asked for.
+        recall: Class-agnostic recall by name; empty if it was not asked for.
+        classwise: Whether ``values`` holds the AP of every class.
     """
 
-    values: dict[str, float] = field(default_factory=dict)
-    videos: dict[str, dict[str, float]] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)
+    ap: dict[str, dict[str, float]]
+    num_objects: dict[str, int]
+    class_ap: dict[str, dict[str, float]]
+    class_objects: dict[str, int]
+    video_ap: dict[str, dict[str, float]]
+    stability: dict[str, float]
+    recall: dict[str, float]
+    classwise: bool
 
-    def add_table(self, head: Sequence[str], rows: Iterable[Sequence[str | float]]) -> None:
-        """Add a table whose first column is text; numbers are printed in percent."""
-        texts = [[cell if isinstance(cell, str) else _percent(cell) for cell in row]
-                 for row in rows]
-        widths = [max(len(row[i]) for row in [list(head), *texts]) for i in range(len(head))]
-        for row in [list(head), *texts]:
-            cells = [row[0].ljust(widths[0]),
-                     *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-            self.lines.append('  '.join(cells).rstrip())
-        self.lines.append('')
+    @property
+    def values(self) -> dict[str, float]:
+        """Numbers by the names that a metric logs, without those of single videos."""
+        values = {name if group == ALL.name else f'{name}_{group}': value
+                  for name, by_group in self.ap.items() for group, value in by_group.items()}
+        if self.classwise:
+            values.update({f'{protocol}_AP50_{name}': value
+                           for protocol, by_class in self.class_ap.items()
+                           for name, value in by_class.items()})
+        return {**values, **self.stability, **self.recall}
+
+    @property
+    def lines(self) -> list[str]:
+        """Tables of all numbers in percent."""
+        lines = table(['AP in percent', *self.num_objects], [
+            *([name, *by_group.values()] for name, by_group in self.ap.items()),
+            ['objects', *map(str, self.num_objects.values())]])
+        lines += table(['AP50 of classes', *self.class_ap, 'objects'], [
+            [name, *(by_class[name] for by_class in self.class_ap.values()), str(count)]
+            for name, count in self.class_objects.items()])
+        if self.video_ap:
+            lines += table(['AP50 of videos', *self.class_ap], [
+                [name, *by_protocol.values()] for name, by_protocol in self.video_ap.items()])
+        if self.stability:
+            lines += table(['temporal stability', ''], self.stability.items())
+        if self.recall:
+            lines += table(['class-agnostic recall', ''], self.recall.items())
+        return lines
 
 
 class Evaluation:
-    """Ground truth of a data set with what is asked of predictions.
+    """Ground truth of a data set, ready to evaluate predictions.
 
     Args:
         truth: Ground truth.
-        options: What is evaluated.
-        videos: Ids of the videos to look at; None for all.
+        options: Selection of what is evaluated.
+        videos: Ids of the videos to evaluate; None for all.
 
     Raises:
         ValueError: If a protocol or a video is unknown, or the motion file belongs to other frames.
@@ -135,25 +164,36 @@ class Evaluation:
         self.left_out = set(truth.videos) - set(self.truth.videos)
 
     def report(self, videos: Sequence[VideoDetections]) -> Report:
-        """Evaluate detections; those of videos that are not looked at are left out.
+        """Evaluate detections; those of videos that are not evaluated are ignored.
 
         Raises:
             ValueError: See :func:`to_detections`.
         """
         videos = [video for video in videos if video.video_id not in self.left_out]
         detections = to_detections(videos, self.truth)
+        self._warn_of_missing(detections)
+        options, classes = self.options, self.truth.classes
+        results = evaluate(detections, self.truth, options.protocols, self.groups, self.motion)
+        any_result = next(iter(results.values()))
+        return Report(
+            ap=self._mean_ap(results),
+            num_objects={group.name: int(any_result[group.name].num_gt.sum())
+                         for group in self.groups},
+            class_ap={protocol: dict(zip(classes, _ap50(result[ALL.name]).tolist(), strict=True))
+                      for protocol, result in results.items()},
+            class_objects=dict(zip(classes, any_result[ALL.name].num_gt.tolist(), strict=True)),
+            video_ap=self._video_ap(detections) if options.per_video else {},
+            stability=self._stability(detections),
+            recall=self._recall(videos) if options.proposal_limits else {},
+            classwise=options.classwise)
+
+    def _warn_of_missing(self, detections: Detections) -> None:
         if len(detections.missing):
             first = self.truth.frame_name(int(detections.missing[0]))
             warnings.warn(
                 f'{len(detections.missing)} of {self.truth.num_frames} frames have no predictions '
-                f'(the first: {first}); their objects count as missed. Evaluate some videos alone '
-                'if that is what was tested', stacklevel=2)
-        report = Report()
-        self._add_ap(report, detections)
-        self._add_others(report, detections)
-        if self.options.proposal_limits:
-            self._add_recall(report, videos)
-        return report
+                f'(the first: {first}); their objects count as missed. If only some videos were '
+                'tested, evaluate only those', stacklevel=3)
 
     def _motion(self, truth: GroundTruth) -> MotionIoU | None:
         if not self.options.motion:
@@ -163,85 +203,72 @@ class Evaluation:
         if truth.has_instances:
             return motion_iou(truth)
         warnings.warn('the annotations have no instance_id: slow, medium and fast objects are not '
-                      'evaluated apart', stacklevel=3)
+                      'evaluated separately', stacklevel=3)
         return None
 
-    def _add_ap(self, report: Report, detections: Detections) -> None:
-        results = evaluate(detections, self.truth, self.options.protocols, self.groups, self.motion)
-        names = [group.name for group in self.groups]
-        rows = []
-        for result in results.values():
-            numbers = [_mean_aps(result.protocol, result[name]) for name in names]
-            for name, values in zip(names, numbers, strict=True):
-                end = '' if name == ALL.name else f'_{name}'
-                report.values.update({f'{key}{end}': value for key, value in values.items()})
-            rows += [[key, *(values[key] for values in numbers)] for key in numbers[0]]
-        counts = [str(int(next(iter(results.values()))[name].num_gt.sum())) for name in names]
-        report.add_table(['AP in percent', *names], [*rows, ['objects', *counts]])
-        self._add_classes(report, list(results.values()))
+    def _mean_ap(self, results: dict[str, ProtocolResult]) -> dict[str, dict[str, float]]:
+        """Mean AP over the classes by name and group."""
+        ap = {}
+        for protocol, result in results.items():
+            by_group = {group.name: _mean_aps(protocol, result[group.name])
+                        for group in self.groups}
+            for name in by_group[ALL.name]:
+                ap[name] = {group: values[name] for group, values in by_group.items()}
+        return ap
 
-    def _add_classes(self, report: Report, results: list[ProtocolResult]) -> None:
-        columns = [_ap50(result[ALL.name]) for result in results]
-        if self.options.classwise:
-            for result, values in zip(results, columns, strict=True):
-                report.values.update({f'{result.protocol}_AP50_{name}': float(value) for name, value
-                                      in zip(self.truth.classes, values, strict=True)})
-        num_gt = results[0][ALL.name].num_gt
-        report.add_table(
-            ['AP50 of classes', *(result.protocol for result in results), 'objects'],
-            [[name, *(float(values[k]) for values in columns), str(num_gt[k])]
-             for k, name in enumerate(self.truth.classes)])
-
-    def _add_others(self, report: Report, detections: Detections) -> None:
-        options = self.options
-        if options.per_video:
-            found = evaluate_per_video(detections, self.truth, options.protocols)
-            report.videos = {
-                str(video_id): {name: float(result.mean_ap[v]) for name, result in found.items()}
+    def _video_ap(self, detections: Detections) -> dict[str, dict[str, float]]:
+        results = evaluate_per_video(detections, self.truth, self.options.protocols)
+        return {str(video_id): {protocol: float(result.mean_ap[v])
+                                for protocol, result in results.items()}
                 for v, video_id in enumerate(self.truth.videos)}
-            report.add_table(['AP50 of videos', *found],
-                             [[name, *row.values()] for name, row in report.videos.items()])
-        if options.stability_score is not None:
-            score = options.stability_score
-            if score == 'best':
-                score = score_of_best(detections.scores, len(self.truth.boxes))
-            stability = temporal_stability(detections, self.truth, score)
-            errors = dict(fragment_error=stability.fragment_error,
-                          centre_error=stability.centre_error,
-                          scale_ratio_error=stability.scale_ratio_error)
-            report.values.update(errors)
-            report.add_table(['temporal stability', ''], list(errors.items()))
 
+    def _stability(self, detections: Detections) -> dict[str, float]:
+        score = self.options.stability_score
+        if score is None:
+            return {}
+        if score == 'best':
+            score = score_of_best(detections.scores, len(self.truth.boxes))
+        errors = temporal_stability(detections, self.truth, score)
+        return dict(fragment_error=errors.fragment_error, centre_error=errors.centre_error,
+                    scale_ratio_error=errors.scale_ratio_error)
 
-    def _add_recall(self, report: Report, videos: Sequence[VideoDetections]) -> None:
+    def _recall(self, videos: Sequence[VideoDetections]) -> dict[str, float]:
         boxes = to_detections([distinct_boxes(video) for video in videos], self.truth)
-        recalls = {f'recall_{limit}': proposal_recall(boxes, self.truth, limit)
-                   for limit in self.options.proposal_limits}
-        report.values.update(recalls)
-        report.add_table(['class-agnostic recall', ''], list(recalls.items()))
+        return {f'recall_{limit}': proposal_recall(boxes, self.truth, limit)
+                for limit in self.options.proposal_limits}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str | float]]) -> list[str]:
+    """Lines of an aligned table; numbers are printed in percent, and an empty line ends it.
+
+    Args:
+        head: Names of the columns.
+        rows: Cells; the first of each row is text.
+    """
+    texts = [list(head), *([cell if isinstance(cell, str) else _percent(cell) for cell in row]
+                           for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    lines = ['  '.join([row[0].ljust(widths[0]),
+                        *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in texts]
+    return [*lines, '']
 
 
 def score_of_best(scores: np.ndarray, count: int) -> float:
-    """The score from which on there are ``count`` detections; infinite without any."""
+    """Score of the detection of rank ``count``; infinite without detections."""
     return float(np.sort(scores)[::-1][:count].min(initial=np.inf))
 
 
 def _mean_aps(protocol: str, result: GroupResult) -> dict[str, float]:
-    """The numbers of a group by name: AP50, and for COCO's protocol the mean over IoUs too."""
+    """Mean AP of a group by name: AP50, and for COCO's protocol also AP75 and mAP."""
     if result.ap_by_iou is None:
         return {f'{protocol}_AP50': result.mean_ap}
-    by_threshold = {f'{protocol}_{name}': _mean(result.ap_by_iou[place])
+    by_threshold = {f'{protocol}_{name}': mean_of_defined(result.ap_by_iou[place])
                     for name, place in COCO_THRESHOLDS.items()}
     return {**by_threshold, f'{protocol}_mAP': result.mean_ap}
 
 
-def _ap50(result: GroupResult) -> Sequence[float]:
+def _ap50(result: GroupResult) -> np.ndarray:
     return result.ap if result.ap_by_iou is None else result.ap_by_iou[0]
-
-
-def _mean(values: Sequence[float]) -> float:
-    defined = [float(value) for value in values if not math.isnan(value)]
-    return sum(defined) / len(defined) if defined else float('nan')
 
 
 def _percent(value: float) -> str:

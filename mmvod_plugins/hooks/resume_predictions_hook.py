@@ -1,4 +1,4 @@
-"""An interrupted test run goes on with the videos that are not finished."""
+"""Hook that resumes an interrupted test run with the unfinished videos."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from mmvod_plugins.evaluation.metrics.dump_video_predictions import PartFile
 class ResumePredictionsHook(Hook):
     """Skips the videos that :class:`DumpVideoPredictions` wrote before an interruption.
 
-    Their predictions are read back and handed to the evaluator's other metrics, so that all
-    numbers are those of an uninterrupted run (scores of all classes and relation weights come
-    back in half precision). Only runs with the same model, checkpoint and data go on.
+    Their predictions are read back and passed to the other metrics of the evaluator, so that all
+    numbers are those of an uninterrupted run (scores of all classes and relation weights are
+    restored in half precision). Model, checkpoint and data must be the same.
     """
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Look for finished videos."""
+        """Find the finished videos and skip them."""
         sampler = runner.test_dataloader.sampler
         for metric in runner.test_evaluator.metrics:
             if isinstance(metric, DumpVideoPredictions):
@@ -48,8 +48,8 @@ class ResumePredictionsHook(Hook):
               parts: list[PartFile]) -> None:
         others = [other for other in runner.test_evaluator.metrics if other is not metric]
         check_metrics(others)
-        runner.logger.info(f'{len(parts)} videos are taken from {metric.folder}, which an '
-                           'interrupted run left; testing goes on with the others')
+        runner.logger.info(f'{len(parts)} videos are read from {metric.folder}, left by an '
+                           'interrupted run; the others are tested')
         sampler.skip({part.video_id for part in parts})
         if is_main_process():
             metric.results += parts
@@ -61,7 +61,7 @@ class ResumePredictionsHook(Hook):
 
 
 def describe_run(runner: Runner) -> dict[str, Any]:
-    """What the predictions of a run depend on."""
+    """Identity of a run: everything that its predictions depend on."""
     config = runner.cfg
     dataset = config.test_dataloader.dataset
     checkpoint = str(config.get('load_from'))
@@ -72,23 +72,23 @@ def describe_run(runner: Runner) -> dict[str, Any]:
 
 
 def _state(path: str) -> list[float] | None:
-    """Size and time of a local file; None for others."""
+    """Size and modification time of a local file; None for other paths."""
     found = os.stat(path) if os.path.isfile(path) else None
     return found and [found.st_size, found.st_mtime]
 
 
 def check_metrics(metrics: Sequence[BaseMetric]) -> None:
-    """Refuse metrics that would want the annotations of frames that are not loaded again.
+    """Raise for metrics that read annotations with the frames, as skipped frames are not loaded.
 
     Raises:
-        ValueError: With the metric and the remedy.
+        ValueError: If a metric does.
     """
     for metric in metrics:
         if isinstance(metric, CocoMetric) and metric._coco_api is None:
             raise ValueError(
-                f'{type(metric).__name__} without ann_file reads the annotations with the frames, '
-                'so it cannot count videos that an earlier run finished: give it the ann_file, or '
-                'delete the folder of parts to start anew')
+                f'{type(metric).__name__} without ann_file reads the annotations with the frames '
+                'and cannot evaluate videos that an earlier run finished: set its ann_file, or '
+                'delete the folder of parts to start from scratch')
 
 
 def _digest(config: Any) -> str:  # noqa: ANN401 any part of a config

@@ -1,4 +1,4 @@
-"""Annotated frames and videos while testing."""
+"""Hook that draws annotated frames and videos during testing."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class VideoVisualizationHook(Hook):
 
     ``tools/test.py --show-dir DIR`` writes ``DIR/<video name>/<frame_id>.jpg`` and
     ``DIR/<video name>.mp4`` (below ``<work_dir>/<timestamp>`` unless DIR is absolute), ``--show``
-    opens a window; with neither but ``draw=True`` the frames go to the runner's visualizer. Takes
-    what a test step returns: no, one or many frames, of one or several videos.
+    opens a window; with neither, ``draw=True`` passes the frames to the runner's visualizer. A
+    test step may return no, one or many frames, of one or several videos.
 
     Args:
-        draw: Draw at all; mmdet's ``tools/test.py`` sets it.
+        draw: Whether to draw; set by mmdet's ``tools/test.py``.
         score_thr: Smallest score of a box that is drawn.
-        draw_gt: Also draw the annotated boxes, in green.
-        fps: Frames per second of the mp4 files; None: no mp4 files.
-        show: Open a window; set by ``--show``.
+        draw_gt: Whether to draw the annotated boxes too, in green.
+        fps: Frames per second of the mp4 files; None for no mp4 files.
+        show: Whether to open a window; set by ``--show``.
         wait_time: Seconds that a frame is shown; set by ``--wait-time``.
         test_out_dir: Folder; set by ``--show-dir``.
-        backend_args: Where the frames lie, see ``mmengine.fileio``.
+        backend_args: Storage backend of the frames, see ``mmengine.fileio``.
     """
 
     def __init__(self,
@@ -77,7 +77,7 @@ class VideoVisualizationHook(Hook):
                         batch_idx: int,
                         data_batch: dict | None = None,
                         outputs: Sequence[TrackDataSample] | None = None) -> None:
-        """Draw all frames that the step has detected."""
+        """Draw all frames that the step detected."""
         if not self.draw:
             return
         for sample in detected_frames(outputs or []):
@@ -92,7 +92,7 @@ class VideoVisualizationHook(Hook):
                                             step=sample.metainfo.get('frame_id', batch_idx))
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Finish the files and say where they are."""
+        """Close the files and log the folder."""
         for writer in self._writers.values():
             writer.close()
         self._writers = {}
@@ -113,7 +113,7 @@ class VideoVisualizationHook(Hook):
         return draw_detections(image, found.bboxes, found.labels, found.scores, names)
 
     def _load(self, sample: DetDataSample) -> np.ndarray:
-        """The original frame; a grey one where the file could not be read."""
+        """Load the original frame; a grey one if the file cannot be read."""
         shape = tuple(sample.metainfo['ori_shape'][:2])
         if not sample.metainfo.get('unreadable', False):
             try:
@@ -124,11 +124,11 @@ class VideoVisualizationHook(Hook):
             if image is not None:
                 return image
             warnings.warn(f'{sample.metainfo["img_path"]} cannot be read; its boxes are drawn on '
-                          'grey', stacklevel=2)
+                          'a grey image', stacklevel=2)
         return np.full((*shape, 3), GREY, dtype=np.uint8)
 
     def _video_name(self, sample: DetDataSample) -> str:
-        """Name of the video as a relative path, of its own for each video."""
+        """Unique name of a video as a relative path."""
         video_id = sample.metainfo.get('video_id', 0)
         name = safe_path(str(sample.metainfo.get('video_name', f'video_{video_id}')))
         if self._names.setdefault(name, video_id) != video_id:
@@ -157,12 +157,12 @@ class VideoVisualizationHook(Hook):
 
 
 def detected_frames(outputs: Sequence[TrackDataSample]) -> Iterator[DetDataSample]:
-    """The single frames of what a test step returns."""
+    """Iterate over the frames in the output of a test step."""
     for output in outputs:
         yield from output.video_data_samples if 'video_data_samples' in output else [output]
 
 
 def safe_path(name: str) -> str:
-    """A relative path without steps upwards or characters that file systems refuse."""
+    """Relative path without ``..`` and without characters that file systems reject."""
     parts = [re.sub(r'[^\w.\-+ ]', '_', part) for part in name.replace('\\', '/').split('/')]
     return '/'.join(part for part in parts if part.strip('. ')) or 'video'

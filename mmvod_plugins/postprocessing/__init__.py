@@ -1,4 +1,4 @@
-"""Post-processing: detections of whole videos are linked, rescored and suppressed."""
+"""Post-processing of whole videos: linking, rescoring and suppression of detections."""
 
 from .base import PostProcessor, apply_post_processors, build_post_processors
 from .box_linking import BoxLinkingWithRelations
@@ -7,11 +7,10 @@ from .greedy_tubelets import greedy_tubelets
 from .link_model import LinkModel
 from .optimal_path import Paths, k_paths, online_paths, optimal_path
 from .path_rescoring import PathRescoring
-from .per_frame_nms import PerFrameNMS, kept_by_nms
+from .per_frame_nms import PerFrameNMS, kept_by_nms, looks_suppressed
 from .repp import REPP
 from .seq_bbox_matching import SeqBboxMatching
 from .seq_nms import FGFASeqNMS, SeqNMS, SeqNMSResult
-from .suppression_check import looks_suppressed
 from .tubelet_rescoring import TubeletRescoring
 from .tubelets import Tubelet, tubelets
 

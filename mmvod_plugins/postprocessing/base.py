@@ -1,4 +1,4 @@
-"""What every post-processor is: detections of a video become better ones."""
+"""Base class of post-processors, and the chain that applies them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ EXPECTED_LOWEST_SCORE = 0.01
 
 
 class PostProcessor(metaclass=ABCMeta):
-    """Changes the detections of one video, looking at all its frames.
+    """Transforms the detections of one video, using all its frames.
 
     Attributes:
-        refuses_suppressed: Whether it wants the boxes before non-maximum suppression.
+        refuses_suppressed: Whether it needs the boxes from before non-maximum suppression.
     """
 
     refuses_suppressed: bool = False
 
     def __call__(self, video: VideoDetections) -> VideoDetections:
-        """Process one video; a video without detections stays as it is.
+        """Process one video; a video without detections is returned unchanged.
 
         Raises:
             ValueError: If a score or a coordinate is not finite, or a score is negative.
@@ -36,7 +36,7 @@ class PostProcessor(metaclass=ABCMeta):
 
     @abstractmethod
     def process(self, video: VideoDetections) -> VideoDetections:
-        """Process a video that has at least one detection, and leave the one given as it is."""
+        """Process a video that has at least one detection, without changing the argument."""
 
 
 def build_post_processors(
@@ -44,7 +44,7 @@ def build_post_processors(
     """Build post-processors from their configs.
 
     Raises:
-        TypeError: If one of them is no :class:`PostProcessor`.
+        TypeError: If one of them is not a :class:`PostProcessor`.
     """
     built = [TASK_UTILS.build(config) if isinstance(config, dict) else config
              for config in configs or ()]
@@ -57,11 +57,11 @@ def build_post_processors(
 
 def apply_post_processors(videos: Iterable[VideoDetections],
                           processors: Sequence[PostProcessor]) -> Iterator[VideoDetections]:
-    """Process videos one after the other, and warn of scores that were cut before.
+    """Process videos one after the other; warn if scores seem to have been thresholded before.
 
     Args:
         videos: The videos.
-        processors: Applied in order to each video.
+        processors: Post-processors, applied in order to each video.
     """
     lowest = np.inf
     for video in videos:
@@ -72,15 +72,15 @@ def apply_post_processors(videos: Iterable[VideoDetections],
     if processors and EXPECTED_LOWEST_SCORE < lowest < np.inf:
         warnings.warn(
             f'the lowest score before post-processing is {lowest:.3g}: it seems that a threshold '
-            'was applied. Linking lifts weak boxes, so it wants them: test with a score_thr of '
-            '0.001', stacklevel=2)
+            'was applied. Linking raises the scores of weak boxes and needs them: test with a '
+            'score_thr of 0.001', stacklevel=2)
 
 
 def check_numbers(video: VideoDetections) -> None:
-    """Refuse what no comparison can sort, and scores that are none.
+    """Raise for scores and boxes that are not finite, and for negative scores.
 
     Raises:
-        ValueError: With the frame of the first such detection.
+        ValueError: With the frame of the first of them.
     """
     good = np.isfinite(video.scores) & (video.scores >= 0)
     bad = ~(good & np.isfinite(video.boxes).all(axis=1))
@@ -89,5 +89,5 @@ def check_numbers(video: VideoDetections) -> None:
         frame_id = video.frame_ids[video.frame_index[row]]
         raise ValueError(
             f'video {video.video_id!r}, frame {frame_id}: a detection has the score '
-            f'{video.scores[row]} and the box {video.boxes[row].tolist()}: finite numbers and '
-            f'scores of at least 0 were expected ({int(bad.sum())} such detections in the video)')
+            f'{video.scores[row]} and the box {video.boxes[row].tolist()}; expected finite '
+            f'numbers and scores of at least 0 ({int(bad.sum())} bad detections in the video)')

@@ -1,4 +1,4 @@
-"""Box linking with relations of RDN (arXiv 1908.09511, section 3.4)."""
+"""Box linking with relations (BLR) of RDN (arXiv 1908.09511, section 3.4)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import numpy as np
 from mmdet.registry import TASK_UTILS
 
 from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.structures.boxes import pairwise_iou
 
-from .overlaps import pairwise_iou
-from .path_rescoring import PathRescoring
-from .rescoring import RESCORINGS
+from .path_rescoring import RESCORINGS, PathRescoring
 from .tubelet_rescoring import score_sums
 
 
@@ -20,15 +19,15 @@ from .tubelet_rescoring import score_sums
 class BoxLinkingWithRelations(PathRescoring):
     """Links boxes by score, overlap and relation weight, and rescores the paths (BLR).
 
-    Certain is that linking is an optimal-path problem per class, that the score of a link uses
-    the relation weight of its two boxes beside their scores, and that the boxes of a path are
-    rescored together, following D&T. Our reading, as the formula could not be checked against a
-    program: the edge ``(s_i + s_j + IoU_ij) * exp(w_ij)``, w from the box of the earlier frame
-    to that of the later one, softmax weights averaged over the heads; paths over the whole
-    video; the mean of a path's better half *added* to its scores.
+    The paper states that linking is an optimal-path problem per class, that the score of a link
+    uses the relation weight of its two boxes beside their scores, and that the boxes of a path
+    are rescored together, following D&T. No program was available to check the rest, which is our
+    reading: the edge ``(s_i + s_j + IoU_ij) * exp(w_ij)``, w from the box of the earlier frame to
+    that of the later one, softmax weights averaged over the heads; paths over the whole video;
+    the mean of a path's better half *added* to its scores.
 
-    Boxes without a relation weight, also those on both sides of a frame that is missing or left
-    out, have w = 0. See :class:`PathRescoring` for paths, track ids and ``causal``.
+    Boxes without a relation weight, including those on both sides of a missing or skipped frame,
+    have w = 0. See :class:`PathRescoring` for paths, track ids and ``causal``.
     """
 
     def __init__(self, *, edge: Literal['exponential', 'additive'] = 'exponential',
@@ -40,11 +39,11 @@ class BoxLinkingWithRelations(PathRescoring):
         Args:
             edge: ``exponential``: as above; ``additive``: ``s_i + s_j + w_ij``.
             gate: The edge is 0 unless the IoU is above this; None for no gate.
-            rescore: A key of :data:`~mmvod_plugins.postprocessing.rescoring.RESCORINGS`.
-            max_per_frame: The best so many boxes of a class and frame are linked; None for all.
-            skip_empty: Whether frames in which the class has no box are left out, as D&T do;
-                otherwise one such frame ends all linking of the class. RDN does not say.
-            causal: Whether later frames must not count.
+            rescore: A key of :data:`.path_rescoring.RESCORINGS`.
+            max_per_frame: Number of best boxes of a class and frame that are linked; None for all.
+            skip_empty: Whether frames without a box of the class are skipped, as D&T do;
+                otherwise one such frame prevents all linking of the class. RDN does not specify.
+            causal: Whether later frames must not be used.
         """
         for name, value, known in (('edge', edge, ('exponential', 'additive')),
                                    ('rescore', rescore, tuple(RESCORINGS))):
@@ -56,16 +55,16 @@ class BoxLinkingWithRelations(PathRescoring):
         self.gate = gate
 
     def process(self, video: VideoDetections) -> VideoDetections:
-        """Link and rescore all classes; says so if the relation weights are not known."""
+        """Link and rescore all classes; warn if there are no relation weights."""
         if video.relations is None:
-            # The text names no video, so that it is shown once and not for each of them.
+            # Without the id of the video: Python shows a repeated text only once.
             warnings.warn('BoxLinkingWithRelations got detections without relation weights and '
                           'links without them: test with model.detections.relations=True',
                           stacklevel=2)
         return super().process(video)
 
     def edges(self, video: VideoDetections, t: int, u: int) -> np.ndarray:
-        """Link scores of the options' kind, (n_t, n_u)."""
+        """Link scores by the formula chosen in the options, (n_t, n_u)."""
         scores = score_sums(video, t, u)
         iou = pairwise_iou(video.boxes[video.rows(t)], video.boxes[video.rows(u)])
         known = (video.relations is not None and u == t + 1

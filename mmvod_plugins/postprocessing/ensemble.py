@@ -1,4 +1,4 @@
-"""Detections of several detectors in one video, for linking them together."""
+"""Pooling of the detections of several detectors in one video."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .per_frame_nms import kept_by_nms
 
 def ensemble(videos: Sequence[VideoDetections], nms_iou: float | None = None,
              weights: Sequence[float] | None = None) -> VideoDetections:
-    """Pool detections of one video, as STMN's program does before it links.
+    """Pool detections of one video, as STMN's program does before linking.
 
-    ``class_scores`` stay if all have them. ``objects``, ``relations`` and ``track_ids`` are
-    dropped: they count within one detector.
+    ``class_scores`` are kept if all have them. ``proposal_ids``, ``relations`` and ``track_ids``
+    are dropped, as they are numbers within one detector.
 
     Args:
         videos: The detectors' outputs, with the same frames. Id, image ids and shape are those
-            of the first that knows them.
-        nms_iou: Above this IoU, of two boxes of a class in a frame the one with the lower score
-            goes; None keeps all.
-        weights: Factors of the detectors' scores; None for 1.
+            of the first that has them.
+        nms_iou: Of two boxes of a class in a frame with an IoU above this the one with the lower
+            score is removed; None keeps all.
+        weights: Factor of each detector's scores; None for 1.
 
     Raises:
         ValueError: If there is no video, or videos or frames differ.
@@ -48,8 +48,7 @@ def ensemble(videos: Sequence[VideoDetections], nms_iou: float | None = None,
                              in zip(vectors, weights, strict=True)]) if known else None,
         image_ids=_first_known([video.image_ids for video in videos]),
         img_shape=_first_known([video.img_shape for video in videos]),
-        # Boxes of several detectors that were suppressed one by one are neither the one nor
-        # the other.
+        # Pooled boxes that were suppressed per detector are neither suppressed nor raw.
         suppressed=False if all(video.suppressed is False for video in videos) else None)
     if nms_iou is None:
         return pool
@@ -68,8 +67,8 @@ def _check(videos: Sequence[VideoDetections], weights: Sequence[float]) -> None:
         different = np.setxor1d(first.frame_ids, video.frame_ids)
         if len(different):
             raise ValueError(
-                f'video {first.video_id!r}: detectors disagree about {len(different)} frames, '
-                f'which only one of them has: {different[:10].tolist()}'
+                f'video {first.video_id!r}: {len(different)} frames are present in only '
+                f'one of two detectors: {different[:10].tolist()}'
                 f'{" ..." if len(different) > 10 else ""}; test all on the same frames')
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 
 
 def greedy_tubelets(num_boxes: np.ndarray, distances: Iterable[np.ndarray | None]) -> np.ndarray:
-    """Tubelet of every box of a video.
+    """Link neighbouring frames greedily; return the tubelet of every box.
 
     Args:
         num_boxes: (T,), boxes of each frame.
@@ -21,21 +21,22 @@ def greedy_tubelets(num_boxes: np.ndarray, distances: Iterable[np.ndarray | None
 
 
 def chain_starts(num_boxes: np.ndarray, distances: Iterable[np.ndarray | None]) -> np.ndarray:
-    """Link neighbouring frames; every box says which box its chain begins with.
+    """Link neighbouring frames greedily; return the first box of every box's chain.
 
     Args:
         num_boxes: (T,), boxes of each frame.
         distances: T - 1 items: the distances of the boxes of frame t to those of frame t + 1,
-            (n_t, n_t+1), infinite where they cannot be linked; None if no box can.
+            (n_t, n_t+1), infinite where they cannot be linked; None if none can.
 
     Returns:
-        (N,), int64: number of the chain's first box, counted over the whole video. What it is for
-        the first frames does not depend on later ones.
+        (N,), int64: number of the chain's first box, counted over the whole video. Values do not
+        depend on later frames.
     """
     offsets = np.concatenate([[0], np.cumsum(num_boxes)]).astype(np.int64)
     starts = np.arange(offsets[-1])
     for t, distance in enumerate(distances):
         if distance is not None:
+            # Frames come in order: the chains of frame t are complete when t + 1 continues them.
             first, second = greedy_pairs(distance)
             starts[offsets[t + 1] + second] = starts[offsets[t] + first]
     return starts
@@ -48,15 +49,16 @@ def tubelet_numbers(starts: np.ndarray) -> np.ndarray:
         starts: (N,), from :func:`chain_starts`.
 
     Returns:
-        (N,), int64, the tubelet of every box; -1 for a box that was linked to none.
+        (N,), int64, the tubelet of every box; -1 for a box without links.
     """
+    # Indexed by first box: the length of its chain (0 where no chain starts), then its number.
     lengths = np.bincount(starts, minlength=len(starts))
     numbers = np.where(lengths > 1, np.cumsum(lengths > 1) - 1, -1)
     return numbers[starts]
 
 
 def greedy_pairs(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One-to-one pairs in order of the smallest distance; of equal ones the first.
+    """Pair rows and columns one to one, smallest distance first; ties in row-major order.
 
     Args:
         distances: (n, m); pairs at an infinite distance are never made.
@@ -81,25 +83,10 @@ def greedy_pairs(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, second
 
 
-def members(tubelets: np.ndarray) -> Iterator[np.ndarray]:
-    """The boxes of one tubelet after the other, in temporal order; those of none are left out.
-
-    Args:
-        tubelets: (N,), tubelet of every box of a video, -1 for none.
-
-    Yields:
-        (L,), int64, numbers of the boxes of a tubelet.
-    """
-    order = np.argsort(tubelets, kind='stable')
-    order = order[np.searchsorted(tubelets[order], 0):]
-    cuts = np.flatnonzero(np.diff(tubelets[order])) + 1
-    yield from np.split(order, cuts) if len(order) else ()
-
-
 def joined_so_far(frame_ids: np.ndarray) -> np.ndarray:
-    """Whether each frame follows the one before without a gap, judged without later frames.
+    """Whether each frame follows the one before without a gap, without using later frames.
 
-    The smallest step up to there counts as the step of the video.
+    The smallest step so far counts as the step of the video.
 
     Args:
         frame_ids: (T,), ascending.

@@ -1,4 +1,4 @@
-"""Best paths through the boxes of a video: the Viterbi algorithm, and its greedy online form."""
+"""Best paths through the boxes of a video: Viterbi, and a greedy online form."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .greedy_tubelets import greedy_pairs
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -14,7 +16,7 @@ class Paths:
 
     Attributes:
         boxes: (P, T), int64, the box of each path in each frame, -1 for none.
-        sums: (P,), float64, the sum of each path's edges.
+        sums: (P,), float64, sum of each path's edges.
     """
 
     boxes: np.ndarray
@@ -27,7 +29,7 @@ def optimal_path(edges: Sequence[np.ndarray],
 
     Args:
         edges: T - 1 arrays, entry t is (n_t, n_t+1): from box i of frame t to box j of the next.
-        unary: T arrays (n_t,), what each box adds; None adds nothing.
+        unary: T arrays (n_t,), value of each box itself; None for 0.
 
     Returns:
         The box of each frame, (T,), int64, and the sum.
@@ -39,6 +41,8 @@ def optimal_path(edges: Sequence[np.ndarray],
     if not sizes or min(sizes) == 0:
         raise ValueError(f'optimal_path needs a box in every frame, got frames with {sizes} boxes')
     values = np.zeros(sizes[0]) if unary is None else np.asarray(unary[0], dtype=np.float64)
+    # values[j] is the sum of the best path that ends in box j of the frame, parents[t][j] the box
+    # before j on that path.
     parents = []
     for t, edge in enumerate(edges, start=1):
         totals = values[:, None] + edge
@@ -46,6 +50,7 @@ def optimal_path(edges: Sequence[np.ndarray],
         values = totals.max(axis=0)
         if unary is not None:
             values = values + unary[t]
+    # Back from the best end.
     path = [int(values.argmax())]
     for parent in reversed(parents):
         path.append(int(parent[path[-1]]))
@@ -53,12 +58,13 @@ def optimal_path(edges: Sequence[np.ndarray],
 
 
 def k_paths(edges: Sequence[np.ndarray], sizes: Sequence[int]) -> Paths:
-    """Find the best path, take its boxes out, and again, until some frame is empty.
+    """Find the best path and remove its boxes, repeatedly until some frame is empty.
 
     Args:
         edges: T - 1 arrays (n_t, n_t+1).
         sizes: T numbers of boxes.
     """
+    # A removed box gets the unary value -inf, which no path chooses while the frame has others.
     left = [np.zeros(size) for size in sizes]
     count = min(sizes, default=0)
     boxes, sums = np.zeros((count, len(sizes)), dtype=np.int64), np.zeros(count)
@@ -70,24 +76,26 @@ def k_paths(edges: Sequence[np.ndarray], sizes: Sequence[int]) -> Paths:
 
 
 def online_paths(edges: Sequence[np.ndarray], sizes: Sequence[int]) -> Paths:
-    """Prolong paths frame by frame without knowing the frames to come.
+    """Extend paths frame by frame without using later frames.
 
-    In every frame the pair of a path and a box with the largest sum so far comes first, then the
-    next one, each path and each box once. A path without a box ends, a box without a path
-    starts one. No box of a frame depends on a later frame.
+    In every frame pairs of a path and a box are made greedily by the largest sum so far, one to
+    one. A path without a box ends, a box without a path starts a new one.
 
     Args:
         edges: As those of :func:`k_paths`.
         sizes: T numbers of boxes.
     """
+    # A path is a list of (frame, box); ``ending`` has the number of the path of every box of the
+    # last frame.
     paths = [[(0, box)] for box in range(sizes[0])] if sizes else []
     sums = [0.0] * len(paths)
     ending = list(range(len(paths)))
     for t, edge in enumerate(edges, start=1):
         starting = [-1] * sizes[t]
-        for i, j, total in _greedy_pairs(np.array([sums[p] for p in ending])[:, None] + edge):
+        totals = np.array([sums[path] for path in ending])[:, None] + edge
+        for i, j in zip(*greedy_pairs(-totals), strict=True):
             starting[j] = ending[i]
-            sums[ending[i]] = total
+            sums[ending[i]] = float(totals[i, j])
         for box, number in enumerate(starting):
             if number < 0:
                 starting[box] = number = len(paths)
@@ -100,16 +108,6 @@ def online_paths(edges: Sequence[np.ndarray], sizes: Sequence[int]) -> Paths:
         frames, members = zip(*path, strict=True)
         boxes[number, frames] = members
     return Paths(boxes, np.array(sums))
-
-
-def _greedy_pairs(totals: np.ndarray) -> list[tuple[int, int, float]]:
-    """Pairs in order of falling value, each row and column once; of equal ones the first."""
-    totals, pairs = totals.copy(), []
-    for _ in range(min(totals.shape)):
-        i, j = divmod(int(totals.argmax()), totals.shape[1])
-        pairs.append((i, j, float(totals[i, j])))
-        totals[i], totals[:, j] = -np.inf, -np.inf
-    return pairs
 
 
 def _sizes(edges: Sequence[np.ndarray], unary: Sequence[np.ndarray] | None) -> list[int]:

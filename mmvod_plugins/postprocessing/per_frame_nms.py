@@ -1,4 +1,4 @@
-"""Plain non-maximum suppression, frame by frame: the baseline of everything that links."""
+"""Non-maximum suppression frame by frame, and a check whether it was applied before."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from mmdet.registry import TASK_UTILS
 from mmvod_plugins.structures import VideoDetections
 
 from .base import PostProcessor
-from .class_groups import class_groups
-from .overlapping_pairs import overlapping_pairs
+from .overlapping_pairs import class_groups, iter_overlapping_pairs, overlapping_pairs
 from .path_rescoring import best_per_frame
 from .scored_boxes import distinct_boxes, group_boxes
+
+#: Smallest IoU of two boxes of one class in one frame that count as touching.
+TOUCHING_IOU = 0.1
+#: Suppression at the usual thresholds (0.3 to 0.7) leaves no pair above this.
+HIGHEST_IOU_LEFT = 0.7
+#: So many touching pairs, none with a larger IoU, are not taken for a coincidence.
+ENOUGH_PAIRS = 100
 
 
 @TASK_UTILS.register_module()
 class PerFrameNMS(PostProcessor):
-    """Score threshold, suppression, and a cap per frame, as mmdet's test does it.
+    """Score threshold, suppression and a cap per frame, as in mmdet's test.
 
-    Per class, as every detector does, or with ``class_agnostic`` once for all: then a box counts
-    with its best score, and the detections of all classes of a box that stays stay. So boxes keep
-    their score vectors, which is what REPP and Seq-Bbox Matching link.
+    Suppression is per class, or with ``class_agnostic`` over all classes: then a box counts with
+    its best score, and the detections of all classes of a surviving box survive. Boxes thus keep
+    their score vectors, which REPP and Seq-Bbox Matching link.
     """
 
     def __init__(self, *, iou: float = 0.5, pixel_offset: float = 0.0,
@@ -29,10 +35,11 @@ class PerFrameNMS(PostProcessor):
         """Set the options.
 
         Args:
-            iou: Of two boxes of a class with an IoU above this the one with the lower score goes.
+            iou: Of two boxes of a class with an IoU above this the one with the lower score is
+                removed.
             pixel_offset: Added to the sides of boxes: 1 where coordinates name the last pixel.
-            max_per_frame: So many boxes of all classes together stay in a frame, None for all.
-            score_threshold: Boxes stay if their score is above this.
+            max_per_frame: Largest number of boxes of all classes in a frame; None for no limit.
+            score_threshold: Boxes with a score above this are used.
             class_agnostic: Whether boxes of different classes suppress each other.
         """
         if not 0 <= iou <= 1:
@@ -44,7 +51,7 @@ class PerFrameNMS(PostProcessor):
         self.class_agnostic = class_agnostic
 
     def process(self, video: VideoDetections) -> VideoDetections:
-        """The detections that stay, as they are."""
+        """Select the detections that survive, unchanged."""
         video = video.select(video.scores > self.score_threshold)
         suppress = kept_boxes_by_nms if self.class_agnostic else kept_by_nms
         rows = np.flatnonzero(suppress(video, self.iou, self.pixel_offset))
@@ -53,14 +60,15 @@ class PerFrameNMS(PostProcessor):
 
 
 def kept_by_nms(video: VideoDetections, iou: float, pixel_offset: float = 0.0) -> np.ndarray:
-    """Which detections stay, (N,), bool; of equal scores the earlier row does.
+    """Mask of the detections that survive, (N,), bool; of equal scores the earlier row does.
 
     Args:
         video: The detections.
-        iou: The larger one of an overlap *above* this suppresses the other.
+        iou: The box with the better score suppresses those with an IoU *above* this.
         pixel_offset: In pixels.
     """
     groups = class_groups(video)
+    # overlapping_pairs takes equality in: the next larger number makes it "above".
     pairs = overlapping_pairs(video.boxes[groups.rows], groups.groups, groups.groups,
                               np.nextafter(iou, 2.0), pixel_offset)
     pairs = groups.rows[pairs]
@@ -70,10 +78,10 @@ def kept_by_nms(video: VideoDetections, iou: float, pixel_offset: float = 0.0) -
 
 
 def kept_boxes_by_nms(video: VideoDetections, iou: float, pixel_offset: float = 0.0) -> np.ndarray:
-    """Which detections stay where whole boxes are suppressed, (N,), bool.
+    """Mask of the detections that survive where whole boxes are suppressed, (N,), bool.
 
     Args:
-        video: The detections; those with the same box in the same frame stay or go together.
+        video: The detections; those with the same box in the same frame share one fate.
         iou: As for :func:`kept_by_nms`.
         pixel_offset: In pixels.
     """
@@ -84,9 +92,10 @@ def kept_boxes_by_nms(video: VideoDetections, iou: float, pixel_offset: float = 
 
 
 def _suppressed(pairs: np.ndarray, count: int) -> np.ndarray:
-    """What is suppressed, (N,), bool, where pairs (P, 2) are a better box and a worse one.
+    """Mask of the suppressed rows, (N,), bool, from pairs (P, 2) of a better and a worse box.
 
-    A round decides in all frames at once: what no box that is left beats stays, and suppresses.
+    A round decides in all frames at once: a box that no remaining box beats survives and
+    suppresses those that it beats. Pairs of suppressed boxes are dropped, as they suppress nothing.
     """
     gone = np.zeros(count, dtype=bool)
     while len(pairs):
@@ -95,3 +104,39 @@ def _suppressed(pairs: np.ndarray, count: int) -> np.ndarray:
         gone[pairs[~beaten[pairs[:, 0]], 1]] = True
         pairs = pairs[~gone[pairs].any(axis=1)]
     return gone
+
+
+def looks_suppressed(video: VideoDetections) -> bool:
+    """Whether many pairs of boxes of one class and frame touch, but none overlaps much.
+
+    False also if there are too few pairs to tell.
+    """
+    found = class_groups(video)
+    touching = 0
+    for pairs, iou in iter_overlapping_pairs(video.boxes[found.rows], found.groups, found.groups,
+                                             TOUCHING_IOU):
+        iou = iou[pairs[:, 0] < pairs[:, 1]]
+        if np.any(iou > HIGHEST_IOU_LEFT):
+            return False
+        touching += len(iou)
+    return touching >= ENOUGH_PAIRS
+
+
+def check_not_suppressed(video: VideoDetections, name: str) -> None:
+    """Raise if the boxes of a video were suppressed per frame.
+
+    Args:
+        video: Detections; ``video.suppressed`` decides, or the boxes themselves if it is None.
+        name: Name of the post-processor, for the message.
+
+    Raises:
+        ValueError: With the remedy.
+    """
+    if video.suppressed is False or (video.suppressed is None and not looks_suppressed(video)):
+        return
+    found = ('is marked as suppressed by per-frame NMS' if video.suppressed else
+             f'has over {ENOUGH_PAIRS} pairs of boxes that touch, none with an IoU above '
+             f'{HIGHEST_IOU_LEFT}: it seems that per-frame NMS was applied')
+    raise ValueError(
+        f'video {video.video_id!r} {found}. {name} replaces per-frame NMS and needs the boxes '
+        'from before it: test with model.detections.nms=False, or set force=True to use these')

@@ -14,7 +14,7 @@ from .base import PostProcessor
 from .greedy_tubelets import chain_starts, joined_so_far, tubelet_numbers
 from .link_model import LinkModel
 from .scored_boxes import ScoredBoxes, detections_of, scored_boxes
-from .tubelet_averages import running_tubelet_means, smooth_tubelets, tubelet_means
+from .tubelets import running_tubelet_means, smooth_tubelets, tubelet_means
 
 
 @TASK_UTILS.register_module()
@@ -24,23 +24,22 @@ class REPP(PostProcessor):
     Two boxes of neighbouring frames are at the distance ``1 - (s_a . s_b) * P(match)``, or
     infinitely far apart where ``P(match) < match_threshold``. Pairs are made greedily, one to
     one; chains of pairs are tubelets. Every box gets the mean score vector of its tubelet, and
-    every class above ``min_score`` becomes a detection. Boxes linked to none are dropped.
-    :func:`.scored_boxes.scored_boxes` says what is one box and what are its scores.
+    every class above ``min_score`` becomes a detection. Boxes without links are dropped.
+    :func:`.scored_boxes.scored_boxes` defines a box and its score vector.
 
-    It belongs after the suppression in single frames, and wants its weak boxes too. Since
-    boxes with other scores and places may again overlap, a second suppression is possible.
-    ``track_ids`` are the numbers of the tubelets. Frames between which others are missing are
-    not linked.
+    Apply it after per-frame suppression with a low score threshold, as it needs weak boxes too.
+    Boxes with new scores and places may overlap again; a second suppression can follow.
+    ``track_ids`` are the numbers of the tubelets. Frames are not linked across missing ones.
 
-    Of the published program (``REPP.py``) are the distance, the matching, the averages and the
-    window of the smoothing. How it normalises its features was not at hand: here they are those
-    of :mod:`.pair_features`, with which ``fit_repp.py`` also fits, so published coefficients
-    cannot be used. It has no appearance feature.
+    Distance, matching, averages and the window of the smoothing are those of the published
+    program (``REPP.py``). Its normalisation of features was not available: ours is that of
+    :mod:`.link_model`, also used by ``fit_repp.py``, so published coefficients do not apply. There
+    is no appearance feature.
 
     Args:
         link_model: Numbers of the :class:`LinkModel`: ``features``, ``coefficients`` and
             ``intercept``, as printed by ``tools/analysis_tools/fit_repp.py``. There is no
-            default: they belong to a data set and to its frame rate.
+            default, as they depend on the data set and its frame rate.
         match_threshold: Smallest P(match) of a link (``clf_thr``): 0.8 published for FGFA and
             SELSA, 0.7 for YOLOv3.
         smooth_std: Standard deviation of the smoothing in frames, None for none. The published
@@ -48,24 +47,24 @@ class REPP(PostProcessor):
             1.0 and 1.5 frames.
         min_score: Every class of a box whose score is above this is a detection of its own
             (``min_pred_score``).
-        add_unmatched: Whether boxes that are in no tubelet stay, unchanged.
-        causal: Whether a frame's detections depend on no later frame. Means are then taken up to
-            the frame itself; boxes are not smoothed, as an average of the past lags behind a
-            moving object; the first box of a tubelet counts as linked to none; every box that is
-            linked to none has a number of its own.
+        add_unmatched: Whether boxes in no tubelet are kept, unchanged.
+        causal: Whether detections of a frame must not depend on later frames. Means then run up
+            to the frame itself; boxes are not smoothed, as an average of the past lags behind a
+            moving object; the first box of a tubelet counts as unlinked; every unlinked box has
+            a number of its own.
 
     Raises:
-        ValueError: If an argument is out of its range or the link model is incomplete.
+        ValueError: If an argument is out of range or the link model is incomplete.
     """
 
     def __init__(self, link_model: LinkModel | dict[str, object], match_threshold: float = 0.8,
                  smooth_std: float | None = 1.0, min_score: float = 0.001, *,
                  add_unmatched: bool = False, causal: bool = False) -> None:
         if not 0 <= match_threshold <= 1:
-            raise ValueError(f'match_threshold is a probability, got {match_threshold}')
+            raise ValueError(f'match_threshold must be in [0, 1], got {match_threshold}')
         if smooth_std is not None and not smooth_std > 0:
             raise ValueError(f'smooth_std must be above 0 frames, got {smooth_std}; None turns '
-                             'the smoothing off')
+                             'smoothing off')
         self.link_model = LinkModel.from_config(link_model)
         self.match_threshold = match_threshold
         self.smooth_std = smooth_std
@@ -80,6 +79,7 @@ class REPP(PostProcessor):
         starts = chain_starts(found.num_boxes,
                               found.distances(partial(self._distance, video.img_shape), joined))
         if self.causal:
+            # Numbered by first box, single ones included: later links must not change a number.
             tubelets = np.unique(starts, return_inverse=True)[1]
             linked = starts != np.arange(len(starts))
         else:
@@ -97,7 +97,7 @@ class REPP(PostProcessor):
         return repp_distance(probability, first.vectors, second.vectors, self.match_threshold)
 
     def _average(self, found: ScoredBoxes, tubelets: np.ndarray) -> ScoredBoxes:
-        """The boxes with the scores, and unless causal the places, of their tubelets."""
+        """Boxes with the mean scores of their tubelets, and unless causal with smoothed places."""
         if self.causal:
             return replace(found, vectors=running_tubelet_means(found.vectors, tubelets))
         boxes = found.boxes
@@ -110,9 +110,9 @@ def repp_distance(probability: np.ndarray, vectors_a: np.ndarray, vectors_b: np.
                   match_threshold: float) -> np.ndarray:
     """``1 - (s_a . s_b) * P(match)`` of every pair, (n, m); infinite below the threshold.
 
-    It is infinite, too, where no class has a score in both boxes. That never happens to whole
-    score vectors, which the published program has; boxes of one class each would else be
-    linked across classes at the same distance of 1, in any order.
+    It is also infinite where no class has a score in both boxes. This never happens with full
+    score vectors, as in the published program; boxes with one class each would otherwise be
+    linked across classes at a distance of 1, in arbitrary order.
 
     Args:
         probability: (n, m), P(match).

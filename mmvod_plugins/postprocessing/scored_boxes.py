@@ -1,4 +1,4 @@
-"""Boxes that carry the scores of all classes: what REPP and Seq-Bbox Matching link."""
+"""Boxes with score vectors over all classes, as REPP and Seq-Bbox Matching link them."""
 
 from __future__ import annotations
 
@@ -54,20 +54,21 @@ class ScoredBoxes:
 
 
 def scored_boxes(video: VideoDetections) -> ScoredBoxes:
-    """Put the detections together that have the same box in the same frame.
+    """Merge detections that have the same box in the same frame.
 
-    The scores of a box are those of its detections. Where ``class_scores`` holds the scores of
-    further classes, they count, except in two cases, in which they would bring back what is
-    another box's or nobody's: suppression was applied to the detections (``suppressed``), or
-    the object has several boxes in its frame, one per class.
+    The scores of a box are those of its detections; ``class_scores`` supplies the other classes.
+    In two cases it does not, as it would revive scores that were suppressed or that belong to
+    another box: suppression was applied to the detections (``suppressed``), or the proposal has
+    several boxes in its frame, one per class.
 
     Args:
-        video: Detections; its ``scores`` go before its ``class_scores``.
+        video: Detections; ``scores`` take precedence over ``class_scores``.
     """
     group, rows = group_boxes(video)
     num_classes = int(video.labels.max(initial=-1)) + 1
     if video.class_scores is not None:
         num_classes = max(num_classes, video.class_scores.shape[1])
+    # Flat index of (box, class); of several detections of both the best counts.
     scores = np.zeros(len(rows) * num_classes)
     np.maximum.at(scores, group * num_classes + video.labels, video.scores)
     vectors = scores.reshape(len(rows), num_classes)
@@ -88,8 +89,9 @@ def group_boxes(video: VideoDetections) -> tuple[np.ndarray, np.ndarray]:
     places = np.column_stack([video.frame_index, video.boxes])[order]
     is_new = np.ones(len(order), dtype=bool)
     is_new[1:] = np.any(places[1:] != places[:-1], axis=1)
-    # lexsort is stable: the first of equal detections is the one that comes first.
+    # lexsort is stable: of equal boxes the first detection comes first.
     rows = order[is_new]
+    # Boxes are in the order of the sort; ``rank`` renumbers them by their first detection.
     rank = np.argsort(np.argsort(rows))
     group = np.empty(len(order), dtype=np.int64)
     group[order] = rank[np.cumsum(is_new) - 1]
@@ -97,7 +99,7 @@ def group_boxes(video: VideoDetections) -> tuple[np.ndarray, np.ndarray]:
 
 
 def distinct_boxes(video: VideoDetections) -> VideoDetections:
-    """The boxes of a video, each once with its best score and the label of its first row."""
+    """Every box of a video once, with its best score and the label of its first detection."""
     group, first = group_boxes(video)
     best = np.zeros(len(first), dtype=video.scores.dtype)
     np.maximum.at(best, group, video.scores)
@@ -106,13 +108,15 @@ def distinct_boxes(video: VideoDetections) -> VideoDetections:
 
 def _with_other_classes(video: VideoDetections, vectors: np.ndarray, group: np.ndarray,
                         rows: np.ndarray) -> np.ndarray:
-    """Take the scores of classes without a detection from ``class_scores``, (M, K)."""
+    """Fill in the scores of undetected classes from ``class_scores``, (M, K)."""
     detected = np.zeros(vectors.shape, dtype=bool)
     detected[group, video.labels] = True
-    if video.objects is not None:
-        places = np.column_stack([video.frame_index, video.objects])[rows]
+    if video.proposal_ids is not None:
+        # Proposals with several boxes keep their detected scores only.
+        places = np.column_stack([video.frame_index, video.proposal_ids])[rows]
         _, same, count = np.unique(places, axis=0, return_inverse=True, return_counts=True)
         detected[count[same.reshape(-1)] > 1] = True
+    # Best of each class over the detections of a box, which a sort by box makes adjacent.
     order = np.argsort(group, kind='stable')
     first = np.searchsorted(group[order], np.arange(len(rows)))
     known = np.maximum.reduceat(video.class_scores[order], first)
@@ -123,11 +127,11 @@ def _with_other_classes(video: VideoDetections, vectors: np.ndarray, group: np.n
 
 def detections_of(video: VideoDetections, found: ScoredBoxes, track_ids: np.ndarray,
                   kept: np.ndarray) -> VideoDetections:
-    """One detection per box and class, as REPP writes them; every frame stays.
+    """Convert boxes to one detection per box and class; every frame is kept.
 
     Args:
         video: The detections that ``found`` was made of.
-        found: Boxes, which may have new coordinates and scores.
+        found: Boxes, possibly with new coordinates and scores.
         track_ids: (N,), tubelet of every box, -1 for none.
         kept: (N, K), bool, the scores to write.
     """
@@ -140,5 +144,5 @@ def detections_of(video: VideoDetections, found: ScoredBoxes, track_ids: np.ndar
         scores=scores[box, labels],
         labels=labels.astype(np.int64),
         class_scores=None if video.class_scores is None else scores[box],
-        objects=None if video.objects is None else video.objects[rows],
+        proposal_ids=None if video.proposal_ids is None else video.proposal_ids[rows],
         track_ids=track_ids[box])

@@ -1,4 +1,4 @@
-"""Seq-Bbox Matching: boxes linked by overlap and class share their scores."""
+"""Seq-Bbox Matching: linking by overlap and class, and mean scores."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 from mmdet.registry import TASK_UTILS
 
 from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.structures.boxes import pairwise_iou
 
 from .base import PostProcessor
 from .greedy_tubelets import chain_starts, greedy_tubelets, joined_so_far
-from .overlaps import pairwise_iou
 from .scored_boxes import ScoredBoxes, detections_of, scored_boxes
-from .tubelet_averages import running_tubelet_means, tubelet_means
+from .tubelets import running_tubelet_means, tubelet_means
 
 
 def seq_bbox_distance(boxes_a: np.ndarray, boxes_b: np.ndarray, vectors_a: np.ndarray,
@@ -35,15 +35,14 @@ class SeqBboxMatching(PostProcessor):
     """Links boxes of neighbouring frames and gives every box the mean scores of its tubelet.
 
     The baseline of REPP: frames are linked greedily by :func:`seq_bbox_distance`; boxes are not
-    moved, and those that were linked to none keep their scores. ``track_ids`` are the numbers
-    of the tubelets. It belongs after the suppression in single frames. Frames between which
-    others are missing are not linked; the published re-detection of missing boxes is not part
-    of it.
+    moved, and unlinked ones keep their scores. ``track_ids`` are the numbers of the tubelets.
+    Apply it after per-frame suppression. Frames are not linked across missing ones; the published
+    re-detection of missing boxes is not implemented.
 
     Args:
         min_score: Every class of a box whose score is above this is a detection of its own.
-        causal: Whether a frame's detections depend on no later frame: means are then taken up to
-            the frame itself, and every box that is linked to none has a number of its own.
+        causal: Whether detections of a frame must not depend on later frames: means then run up to
+            the frame itself, and every unlinked box has a number of its own.
     """
 
     def __init__(self, min_score: float = 0.001, *, causal: bool = False) -> None:

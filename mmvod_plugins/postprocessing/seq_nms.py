@@ -9,27 +9,27 @@ import numpy as np
 from mmdet.registry import TASK_UTILS
 
 from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.structures.boxes import box_areas
 
 from .base import PostProcessor
-from .class_groups import ClassGroups, class_groups
-from .overlaps import box_areas
+from .overlapping_pairs import ClassGroups, class_groups
+from .per_frame_nms import check_not_suppressed
 from .sequence_search import Boxes, Rule, find_sequences
-from .suppression_check import check_not_suppressed
 
-#: How the new score of a sequence comes from its old ones.
+#: New score of a sequence from its old ones.
 Rescore = Literal['avg', 'max']
 
 
 @dataclass(frozen=True)
 class SeqNMSResult:
-    """What Seq-NMS says about every detection, suppressed ones included.
+    """Result of Seq-NMS for every detection, suppressed ones included.
 
     Attributes:
-        scores: (N,), float64; a box that no sequence took keeps its score.
-        sequences: (N,), int64, the number of the sequence that took the box, else -1. Sequences
-            are counted as they are found, classes in ascending order.
-        suppressed: (N,), bool: what a sequence suppressed. Boxes left over when a class stopped
-            early are neither suppressed nor in a sequence.
+        scores: (N,), float64; a box in no sequence keeps its score.
+        sequences: (N,), int64, number of the box's sequence, -1 for none. Sequences are counted
+            as they are found, classes in ascending order.
+        suppressed: (N,), bool. Boxes that remain when a class stops early are neither suppressed
+            nor in a sequence.
     """
 
     scores: np.ndarray
@@ -42,12 +42,12 @@ class SeqNMS(PostProcessor):
     """Links boxes over time, rescores the best sequences, suppresses what overlaps them.
 
     Per class, until no box is left: take the sequence of linked boxes in neighbouring frames
-    with the largest sum of scores (a single box is one), give its boxes one new score, and
-    suppress the boxes of its frames that overlap it. It wants what the detector says before
-    non-maximum suppression, and takes the place of that.
+    with the largest sum of scores (a single box is a sequence), give its boxes one new score, and
+    suppress the boxes of its frames that overlap it. It replaces non-maximum suppression and
+    needs the detections from before it.
 
-    Of equal sums the sequence whose last box comes first counts, in frames, then in rows. Frames
-    that are missing from the video end every sequence, as frames without detections do.
+    Of equal sums the sequence with the earliest last box is taken, by frame, then by row.
+    Sequences end at frames that are missing from the video or have no detections.
 
     The paper links above 0.5; all public programs link, and suppress, at equality too.
     """
@@ -59,16 +59,16 @@ class SeqNMS(PostProcessor):
         """Set the options.
 
         Args:
-            link_iou: Boxes of neighbouring frames are linked from this IoU on.
-            suppress_iou: Boxes are suppressed from this IoU with their frame's box of a sequence
-                on.
-            rescore: A sequence's new score: the ``avg`` or ``max`` of its scores.
+            link_iou: Smallest IoU of a link between neighbouring frames.
+            suppress_iou: Smallest IoU with a box of the sequence at which a box of the same frame
+                is suppressed.
+            rescore: New score of a sequence: the ``avg`` or ``max`` of its scores.
             pixel_offset: Added to the sides of boxes: 1 where coordinates name the last pixel.
-            min_sum: A class is done when its best sum is below this; None goes on until no box
-                is left. Boxes that are left then stay as they are.
-            stop_without_links: Whether a class is also done when none of its links is left; a
-                link to a sequence whose scores are all 0 is none.
-            force: Whether to take detections to which per-frame suppression was applied.
+            min_sum: The search of a class stops when its best sum is below this, and the remaining
+                boxes are unchanged; None to continue until no box is left.
+            stop_without_links: Whether the search also stops when the class has no links left; a
+                link to a sequence whose scores are all 0 does not count.
+            force: Whether to accept detections after per-frame suppression.
         """
         for name, value in (('link_iou', link_iou), ('suppress_iou', suppress_iou)):
             if not 0 < value <= 1:
@@ -85,10 +85,10 @@ class SeqNMS(PostProcessor):
         self.refuses_suppressed = not force
 
     def process(self, video: VideoDetections) -> VideoDetections:
-        """Rescore and suppress; ``track_ids`` are the sequences' numbers, -1 for boxes left over.
+        """Rescore and suppress; ``track_ids`` are the numbers of the sequences, -1 for none.
 
         Raises:
-            ValueError: If per-frame suppression was applied, or seems to have been.
+            ValueError: If per-frame suppression was applied, or seems to have been applied.
         """
         if not self.force:
             check_not_suppressed(video, type(self).__name__)
@@ -98,8 +98,9 @@ class SeqNMS(PostProcessor):
         return rescored.select(~result.suppressed)
 
     def search(self, video: VideoDetections) -> SeqNMSResult:
-        """Find the sequences, and say what becomes of every detection."""
+        """Find the sequences; nothing is removed yet."""
         found = class_groups(video)
+        # Until the end all arrays are in the sorted order of ``found.rows``.
         boxes = _sorted_boxes(video, found, self.pixel_offset)
         rule = Rule(float(self.link_iou), float(self.suppress_iou), float(self.pixel_offset),
                     -np.inf if self.min_sum is None else float(self.min_sum),
@@ -127,22 +128,24 @@ class SeqNMS(PostProcessor):
 class FGFASeqNMS(SeqNMS):
     """Seq-NMS as FGFA's program runs it (``lib/nms/seq_nms.py``).
 
-    Inclusive pixels, and a class is done when its best sum is below 0.01 or no link is left: what
-    is left then keeps its scores, and is not suppressed.
+    Inclusive pixels, and the search of a class stops when its best sum is below 0.01 or no link is
+    left: remaining boxes keep their scores and are not suppressed.
     """
 
     def __init__(self, *, pixel_offset: float = 1.0, min_sum: float | None = 0.01,
                  stop_without_links: bool = True, link_iou: float = 0.5,
                  suppress_iou: float = 0.3, rescore: Rescore = 'avg',
                  force: bool = False) -> None:
-        """Set the options, which are those of :class:`SeqNMS`."""
+        """Set the options, see :class:`SeqNMS`."""
         super().__init__(link_iou=link_iou, suppress_iou=suppress_iou, rescore=rescore,
                          pixel_offset=pixel_offset, min_sum=min_sum,
                          stop_without_links=stop_without_links, force=force)
 
 
 def _sorted_boxes(video: VideoDetections, found: ClassGroups, pixel_offset: float) -> Boxes:
-    """The boxes as the search wants them."""
+    """Boxes in the order and form of the search."""
+    # A group is joined with the one before it if that is the previous frame of the same class,
+    # and no frame is missing between them.
     joined = (np.diff(found.labels) == 0) & (np.diff(found.frames) == 1)
     joined[joined] = video.consecutive[found.frames[:-1][joined]]
     before = np.zeros_like(found.groups)

@@ -1,7 +1,7 @@
-"""The search of Seq-NMS: the best sequences of linked boxes, one after the other.
+"""Search of Seq-NMS for the best sequences of linked boxes, one after the other.
 
-Compiled with numba on the first call, and from its cache from then on. docs/dependencies.md has
-the measurement that called for it.
+numba compiles it on the first call and caches the result on disk. docs/dependencies.md has the
+measurement that justifies numba.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from numba import njit
 
 
 class Boxes(NamedTuple):
-    """The boxes of a video, sorted by class, then by frame.
+    """Boxes of a video, sorted by class, then by frame.
 
     Attributes:
         corners: (N, 4), float64, ``(x1, y1, x2, y2)`` in pixels.
         areas: (N,), float64, square pixels, with the pixel offset.
         scores: (N,), float64.
-        same: (N, 2), int64, for each box the first and the row after the last box of its class
-            and frame.
-        before: (N, 2), int64, the same of the frame before; an empty range if there is none.
+        same: (N, 2), int64, start and stop of the rows of the box's class and frame.
+        before: (N, 2), int64, start and stop of those of the previous frame; empty if there is
+            none.
     """
 
     corners: np.ndarray
@@ -33,7 +33,7 @@ class Boxes(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """When boxes are linked and suppressed, and when a class is done: options of ``SeqNMS``."""
+    """Conditions of linking, suppression and stopping: the options of ``SeqNMS``."""
 
     link_iou: float
     suppress_iou: float
@@ -43,15 +43,15 @@ class Rule(NamedTuple):
 
 
 class Forest(NamedTuple):
-    """The boxes that are left, each with the best sequence that ends in it.
+    """Remaining boxes, each with the best sequence that ends in it.
 
-    The best sequences form a forest: the parent of a box is the box before it. Taking boxes out
-    changes only what stands below them in the forest, so nothing else is computed anew; sums and
-    sequences are those that a computation from scratch would give.
+    The best sequences form a forest: the parent of a box is its predecessor. Removing boxes changes
+    only their descendants, so nothing else is recomputed; sums and sequences are exactly those of
+    a computation from scratch.
 
     Attributes:
         left: (N,), bool.
-        sums: (N,), float64, scores of the best sequence that ends here; 0 if the box is gone.
+        sums: (N,), float64, sum of the best sequence that ends here; 0 if the box was removed.
         parents: (N,), int64, -1 for none.
         first_child: (N,), int64, -1 for none; the children are chained by ``next_child``.
         next_child: (N,), int64.
@@ -66,16 +66,16 @@ class Forest(NamedTuple):
 
 def find_sequences(boxes: Boxes, classes: np.ndarray,
                    rule: Rule) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Take the best sequence of each class, and again, until the class is done.
+    """Take the best sequence of each class repeatedly until its search stops.
 
     Args:
         boxes: The boxes.
-        classes: (C, 2), int64, the first row of each class and the row after its last.
+        classes: (C, 2), int64, start and stop of each class.
         rule: The options.
 
     Returns:
-        The number of each box's sequence, (N,), int64, -1 for none; whether a box is left
-        over, (N,), bool; the sum of scores of each sequence, (S,), float64.
+        Number of each box's sequence, (N,), int64, -1 for none; whether a box remains, (N,), bool;
+        sum of scores of each sequence, (S,), float64.
     """
     count = len(boxes.scores)
     forest = Forest(np.ones(count, dtype=np.bool_), np.zeros(count),
@@ -88,17 +88,20 @@ def find_sequences(boxes: Boxes, classes: np.ndarray,
 @njit(cache=True, error_model='numpy')
 def _search(boxes: Boxes, forest: Forest, rule: Rule, classes: np.ndarray,
             sequences: np.ndarray, totals: np.ndarray) -> int:
-    """Search all classes, fill in ``sequences`` and ``totals``; the number of sequences."""
+    """Search all classes and fill ``sequences`` and ``totals``; return the number of sequences."""
+    # Buffers for rows, as lists would be slow in compiled code.
     gone, below = np.empty_like(sequences), np.empty_like(sequences)
     found = 0
     for start, end in classes:
         linked = _evaluate(boxes, forest, rule, np.arange(start, end))
+        # A heap of (-sum, box): the best sum first, of equal ones the first row. Sums only fall; a
+        # changed box is pushed again and its old entry is skipped when it comes up.
         queue = [(-forest.sums[box], box) for box in range(start, end)]
         heapq.heapify(queue)
         while queue and (linked or not rule.stop_without_links):
             negative, box = heapq.heappop(queue)
             if not forest.left[box] or forest.sums[box] != -negative:
-                # The box is gone, or waits with its new sum further back.
+                # Outdated entry: the box was removed, or is further back with its new sum.
                 continue
             if -negative < rule.min_sum:
                 break
@@ -115,12 +118,12 @@ def _search(boxes: Boxes, forest: Forest, rule: Rule, classes: np.ndarray,
 
 @njit(cache=True, error_model='numpy')
 def _evaluate(boxes: Boxes, forest: Forest, rule: Rule, rows: np.ndarray) -> int:
-    """Find the parents of boxes, frame after frame; how many have one."""
+    """Find the best parents of rows, given in frame order; return how many have one."""
     linked = 0
     for box in rows:
         best, parent = 0.0, -1
         for other in range(boxes.before[box, 0], boxes.before[box, 1]):
-            # What is gone has the sum 0. The overlap of the others is rarely asked for.
+            # Removed boxes have the sum 0. Comparing sums first saves most computations of IoU.
             if (forest.sums[other] > best
                     and _iou(boxes, other, box, rule.pixel_offset) >= rule.link_iou):
                 best, parent = forest.sums[other], other
@@ -136,9 +139,9 @@ def _evaluate(boxes: Boxes, forest: Forest, rule: Rule, rows: np.ndarray) -> int
 @njit(cache=True, error_model='numpy')
 def _take(boxes: Boxes, forest: Forest, rule: Rule, last: int, sequences: np.ndarray,
           number: int, gone: np.ndarray) -> int:
-    """Take out the sequence that ends in a box, and what it suppresses.
+    """Remove the sequence that ends in ``last`` and the boxes that it suppresses.
 
-    ``gone`` receives the boxes; how many they are is returned.
+    ``gone`` receives the removed boxes; their number is returned.
     """
     count = 0
     box = last
@@ -158,13 +161,15 @@ def _take(boxes: Boxes, forest: Forest, rule: Rule, last: int, sequences: np.nda
 
 @njit(cache=True, error_model='numpy')
 def _cut_below(forest: Forest, gone: np.ndarray, below: np.ndarray) -> int:
-    """Find the boxes left that stand below some in the forest; all these lose their children.
+    """Find the remaining descendants of removed boxes and detach them.
 
-    ``below`` receives them, ascending; how many they are is returned.
+    ``below`` receives them, ascending; their number is returned.
     """
     count = 0
     for box in gone:
         count = _cut_children(forest, box, below, count)
+    # Breadth first: ``below`` is the queue. Ascending rows are in frame order, so that parents are
+    # evaluated before their children.
     visited = 0
     while visited < count:
         count = _cut_children(forest, below[visited], below, count)
@@ -176,7 +181,7 @@ def _cut_below(forest: Forest, gone: np.ndarray, below: np.ndarray) -> int:
 
 @njit(cache=True, error_model='numpy')
 def _count_linked(forest: Forest, rows: np.ndarray) -> int:
-    """How many boxes have a parent."""
+    """Number of rows that have a parent."""
     linked = 0
     for box in rows:
         linked += forest.parents[box] >= 0

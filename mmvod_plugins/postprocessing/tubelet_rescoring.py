@@ -10,14 +10,13 @@ import numpy as np
 from mmdet.registry import TASK_UTILS
 
 from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.structures.boxes import pairwise_iou
 
-from .overlaps import pairwise_iou
-from .path_rescoring import PathRescoring
-from .rescoring import add_top_mean
+from .path_rescoring import PathRescoring, add_top_mean
 
-#: A tracked pair covers a detection from this IoU on (the paper: above).
+#: Smallest IoU at which a tracked pair covers a detection (the paper: above it).
 TRACK_IOU = 0.5
-#: Scores above which detections stand in for tracks, in the program of STMN.
+#: Score above which a detection serves as a track, in the program of STMN.
 STILL_SCORE = 0.01
 
 
@@ -27,8 +26,8 @@ class TubeletRescoring(PathRescoring):
 
     The edge between two boxes is ``s_i + s_j + psi`` (eq. 5), psi = 1 where one tracked pair of
     boxes covers both (eq. 6); a tube is the path with the largest mean (eq. 7), which at equal
-    length is that with the largest sum. D&T go in with NMS at 0.4, box voting and 25 boxes per
-    class and frame. See :class:`PathRescoring` for paths, track ids and ``causal``.
+    length is that with the largest sum. D&T apply NMS at 0.4, box voting and a limit of 25 boxes
+    per class and frame before. See :class:`PathRescoring` for paths, track ids and ``causal``.
 
     ``factor=2`` and ``tracks='still'`` are the program of STMN.
     """
@@ -40,11 +39,11 @@ class TubeletRescoring(PathRescoring):
 
         Args:
             tracks: ``none``: psi is 0. ``still``: the tracked pairs are the boxes of the earlier
-                frame with a score above 0.01, standing still.
+                frame with a score above 0.01, assumed not to move.
             alpha: Share of a tube's scores that counts as its best, in (0, 1].
-            factor: Of the mean that is added.
-            max_per_frame: The best so many boxes of a class and frame are linked; None for all.
-            causal: Whether later frames must not count.
+            factor: Factor of the mean that is added.
+            max_per_frame: Number of best boxes of a class and frame that are linked; None for all.
+            causal: Whether later frames must not be used.
         """
         if tracks not in ('none', 'still'):
             raise ValueError(f"TubeletRescoring: tracks must be 'none' or 'still', got {tracks!r}; "
@@ -56,7 +55,7 @@ class TubeletRescoring(PathRescoring):
         self.tracks = tracks
 
     def edges(self, video: VideoDetections, t: int, u: int) -> np.ndarray:
-        """``s_i + s_j``, and psi of the pairs that the options name; (n_t, n_u)."""
+        """``s_i + s_j``, plus psi for ``tracks='still'``, (n_t, n_u)."""
         if self.tracks == 'none':
             return score_sums(video, t, u)
         boxes = video.boxes[video.rows(t)][video.scores[video.rows(t)] > STILL_SCORE]
@@ -64,12 +63,12 @@ class TubeletRescoring(PathRescoring):
 
     def process_with_tracks(self, video: VideoDetections,
                             tracks: Sequence[np.ndarray]) -> VideoDetections:
-        """Link and rescore with tracked pairs, for instance of a tracking branch.
+        """Link and rescore with tracked pairs, for instance from a tracking branch.
 
         Args:
             video: The detections.
             tracks: T - 1 arrays (P, 2, 4): the boxes of tracked pairs in frame number t and in
-                the frame after it. They count for all classes, and not across left out frames.
+                the frame after it. They apply to all classes, but not across skipped frames.
 
         Raises:
             ValueError: If there is not one entry per pair of neighbouring frames.

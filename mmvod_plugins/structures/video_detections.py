@@ -1,4 +1,4 @@
-"""Detections of a whole video: what evaluation, files and post-processing share."""
+"""Detections of a whole video, shared by evaluation, files and post-processing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
-#: Attributes with one row per detection; those after the third may be None.
-ROW_FIELDS = ('boxes', 'scores', 'labels', 'class_scores', 'objects', 'track_ids')
+#: Attributes with one row per detection; those after the third are optional.
+ROW_FIELDS = ('boxes', 'scores', 'labels', 'class_scores', 'proposal_ids', 'track_ids')
 
 
 @dataclass
@@ -20,20 +20,21 @@ class VideoDetections:
 
     Attributes:
         video_id: Id of the video in its annotation file.
-        frame_ids: (T,), int64, ascending: the frames that were detected, empty ones included.
+        frame_ids: (T,), int64, ascending: processed frames, including those without detections.
         num_boxes: (T,), int64, detections of each frame.
         boxes: (N, 4), ``(x1, y1, x2, y2)`` in pixels of the original image.
         scores: (N,).
-        labels: (N,), int64, index of the class.
+        labels: (N,), int64, class indices.
         class_scores: (N, K), the scores of the detected box for every class, or None.
-        objects: (N,), int64: which object (proposal) of its frame a detection comes from, or None.
+        proposal_ids: (N,), int64, number of the detection's proposal in its frame, or None. With
+            a dense or query head these are its points or queries.
         track_ids: (N,), int64, -1 for none, or None.
-        relations: T - 1 arrays or None: entry t is (P, R), the relation weights from the objects
-            of frame t, which ``objects`` counts, to those of the frame after it. An object
-            beyond an array's rows or columns has the weight 0.
+        relations: T - 1 arrays or None: entry t is (P, R), the relation weights from the
+            proposals of frame t, in the order of ``proposal_ids``, to those of the next frame.
+            Proposals beyond an array's rows or columns have the weight 0.
         image_ids: (T,), int64, ids of the frames in the annotation file, or None.
         img_shape: (height, width) of the original images, or None.
-        suppressed: Whether non-maximum suppression was applied; None where that is not known.
+        suppressed: Whether non-maximum suppression was applied; None if unknown.
     """
 
     video_id: Hashable
@@ -43,7 +44,7 @@ class VideoDetections:
     scores: np.ndarray
     labels: np.ndarray
     class_scores: np.ndarray | None = None
-    objects: np.ndarray | None = None
+    proposal_ids: np.ndarray | None = None
     track_ids: np.ndarray | None = None
     relations: list[np.ndarray] | None = field(default=None, repr=False)
     image_ids: np.ndarray | None = None
@@ -63,11 +64,11 @@ class VideoDetections:
             raise ValueError(f'video {self.video_id!r}: boxes must be (N, 4), got '
                              f'{self.boxes.shape}')
         if np.any(np.diff(self.frame_ids) <= 0):
-            raise ValueError(f'video {self.video_id!r}: frame_ids must ascend, each frame once')
+            raise ValueError(f'video {self.video_id!r}: frame_ids must be strictly ascending')
         if self.relations is not None and len(self.relations) != max(self.num_frames - 1, 0):
             raise ValueError(f'video {self.video_id!r} has {self.num_frames} frames and '
-                             f'{len(self.relations)} relations: there is one per pair of '
-                             'neighbours')
+                             f'{len(self.relations)} relations: expected one per pair of '
+                             'neighbouring frames')
 
     def __len__(self) -> int:
         """Number of detections."""
@@ -80,7 +81,7 @@ class VideoDetections:
 
     @property
     def offsets(self) -> np.ndarray:
-        """First row of every frame, and the end: (T + 1,), int64."""
+        """First row of every frame and the total: (T + 1,), int64."""
         return np.concatenate([[0], np.cumsum(self.num_boxes)]).astype(np.int64)
 
     @property
@@ -90,7 +91,7 @@ class VideoDetections:
 
     @property
     def consecutive(self) -> np.ndarray:
-        """(T - 1,), bool: whether a frame follows the one before it without a gap.
+        """Whether each frame follows the previous one without a gap: (T - 1,), bool.
 
         The smallest step between two frames counts as the step of the video, so detections of
         every tenth frame have no gaps.
@@ -99,16 +100,15 @@ class VideoDetections:
         return steps == steps.min(initial=np.iinfo(np.int64).max)
 
     def rows(self, t: int) -> slice:
-        """The rows of frame number t."""
+        """Rows of frame number t."""
         start = int(np.sum(self.num_boxes[:t]))
         return slice(start, start + int(self.num_boxes[t]))
 
     def select(self, rows: np.ndarray) -> VideoDetections:
-        """Some detections in the order they have here; every frame stays.
+        """Subset of the detections in their order; every frame is kept.
 
         Args:
-            rows: Mask (N,), or row numbers, which may repeat and come in any order: repeated ones
-                are repeated.
+            rows: Mask (N,), or row numbers in any order; repeated rows are repeated.
         """
         rows = np.asarray(rows)
         rows = np.flatnonzero(rows) if rows.dtype == bool else np.sort(rows)
@@ -118,11 +118,11 @@ class VideoDetections:
         return replace(self, num_boxes=counts.astype(np.int64), **changes)
 
     def with_arrays(self, **arrays: np.ndarray | bool | None) -> VideoDetections:
-        """The same detections with other values, for instance ``scores`` or ``track_ids``."""
+        """Copy with other values of some attributes, for instance ``scores`` or ``track_ids``."""
         return replace(self, **arrays)
 
     def frames_between(self, start: int, stop: int) -> VideoDetections:
-        """Frames number ``start`` to ``stop - 1``."""
+        """Part of the video: frames number ``start`` to ``stop - 1``."""
         rows = slice(self.offsets[start], self.offsets[stop])
         changes = {name: value[rows] for name in ROW_FIELDS
                    if (value := getattr(self, name)) is not None}
@@ -134,16 +134,16 @@ class VideoDetections:
                        num_boxes=self.num_boxes[start:stop], **changes)
 
     def relation_weights(self, t: int) -> np.ndarray:
-        """Weights from the detections of frame number t to those of the next, (n_t, n_t+1).
+        """Relation weights from the detections of frame number t to the next, (n_t, n_t+1).
 
         Raises:
-            ValueError: If the relations or the objects they belong to are not known.
+            ValueError: If relations or proposal ids are not known.
         """
-        if self.relations is None or self.objects is None:
+        if self.relations is None or self.proposal_ids is None:
             raise ValueError(f'video {self.video_id!r} has no relation weights: test with '
                              'model.detections.relations=True')
         table = self.relations[t]
-        query, reference = self.objects[self.rows(t)], self.objects[self.rows(t + 1)]
+        query, reference = self.proposal_ids[self.rows(t)], self.proposal_ids[self.rows(t + 1)]
         known = (query < table.shape[0])[:, None] & (reference < table.shape[1])[None]
         weights = np.zeros(known.shape, dtype=np.float64)
         i, j = np.nonzero(known)
@@ -154,13 +154,13 @@ class VideoDetections:
     def from_frames(video_id: Hashable, frame_ids: Sequence[int],
                     frames: Iterable[dict[str, np.ndarray]],
                     **video_fields: object) -> VideoDetections:
-        """Put the detections of frames together.
+        """Join the detections of frames.
 
         Args:
             video_id: Id of the video.
             frame_ids: Numbers of the frames, ascending.
-            frames: For every frame ``boxes``, ``scores``, ``labels`` and further row attributes;
-                all frames the same ones.
+            frames: For every frame ``boxes``, ``scores``, ``labels`` and optional row attributes,
+                the same ones in all frames.
             **video_fields: Attributes of the whole video.
         """
         frames = list(frames)
@@ -174,7 +174,7 @@ class VideoDetections:
                                **video_fields)
 
     def equals(self, other: VideoDetections) -> bool:
-        """Whether every attribute is the same."""
+        """Whether all attributes are equal."""
         return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
 
 

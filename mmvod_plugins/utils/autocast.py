@@ -1,4 +1,4 @@
-"""Steps without graph in the middle of a training step with mixed precision."""
+"""Gradient-free steps within a training step with mixed precision."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 
 @contextmanager
 def without_graph() -> Iterator[None]:
-    """``torch.no_grad()`` after which weights still get their gradient under autocast.
+    """``torch.no_grad()`` that clears autocast's cache, so that weights get gradients later.
 
-    Autocast keeps the half precision copy of a weight until it ends. Older versions of torch keep
-    one that was made without graph too, and what uses it later gives the weight no gradient.
+    Autocast caches the half precision copy of a weight until it ends. Older versions of torch also
+    cache copies made under ``no_grad``; a later step that uses one gives the weight no gradient.
     """
     with torch.no_grad():
         yield

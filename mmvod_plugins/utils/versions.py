@@ -1,7 +1,7 @@
-"""Which mmengine, mmcv and mmdet are there, and do they fit?
+"""Check of the installed mmengine, mmcv and mmdet.
 
 Two distributions provide each import name: the official one and the maintained ``onedl-`` fork.
-Only import names and version numbers are looked at, so either will do.
+Only import names and version numbers are checked, so that either works.
 """
 
 import re
@@ -18,14 +18,14 @@ BUILD_MMCV = ('pip install --force-reinstall --no-deps --no-cache-dir --no-build
 
 @dataclass(frozen=True)
 class Dependency:
-    """One import name and the versions of it that fit.
+    """An import name and its supported versions.
 
     Attributes:
         name: Import name.
         official: Distribution by OpenMMLab.
         fork: Maintained distribution with the same import name.
         minimum: Lowest version that works.
-        tested: Highest ``major.minor`` that the tests have run with.
+        tested: Highest ``major.minor`` that was tested.
     """
 
     name: str
@@ -43,7 +43,7 @@ DEPENDENCIES = (
 
 
 def release(version: str) -> tuple[int, ...]:
-    """The numbers of a version: ``2.13.0+cpu`` gives ``(2, 13, 0)``, ``3.5.1rc2`` ``(3, 5, 1)``."""
+    """Numbers of a version: ``2.13.0+cpu`` gives ``(2, 13, 0)``, ``3.5.1rc2`` ``(3, 5, 1)``."""
     match = re.match(r'\d+(\.\d+)*', version)
     if match is None:
         raise ValueError(f'a version starts with a number, got {version!r}')
@@ -51,10 +51,10 @@ def release(version: str) -> tuple[int, ...]:
 
 
 def check_installation(dependencies: Sequence[Dependency] = DEPENDENCIES) -> None:
-    """Check every dependency, and that mmcv has its compiled operators.
+    """Check every dependency and the compiled operators of mmcv.
 
     Raises:
-        ImportError: Something is missing, too old or incomplete.
+        ImportError: If something is missing, too old or incomplete.
     """
     _warn_about_both_distributions(dependencies)
     for dependency in dependencies:
@@ -68,7 +68,7 @@ def installed_version(dependency: Dependency) -> str:
     """Import a dependency and return its version.
 
     Raises:
-        ImportError: It is missing, or refuses the others that are installed.
+        ImportError: If it is missing, or rejects other installed packages.
     """
     try:
         return import_module(dependency.name).__version__
@@ -81,12 +81,12 @@ def installed_version(dependency: Dependency) -> str:
             f'{dependency.fork} ({ONEDL_COMMAND}).') from error
     except AssertionError as error:  # mmdet 3.3 asserts the versions of mmcv and mmengine
         raise ImportError(
-            f'{dependency.name} refuses another package: {error} Install one complete stack: '
+            f'{dependency.name} rejects another package: {error} Install one complete stack: '
             f'{OPENMMLAB_COMMAND} or {ONEDL_COMMAND}.') from error
 
 
 def check_version(dependency: Dependency, version: str) -> None:
-    """Refuse a version that is too old, warn about one that nobody has tried."""
+    """Raise for a version that is too old; warn of one that is newer than tested."""
     found = release(version)
     if found < release(dependency.minimum):
         raise ImportError(
@@ -100,10 +100,10 @@ def check_version(dependency: Dependency, version: str) -> None:
 
 
 def check_operators(dependency: Dependency, version: str) -> None:
-    """Refuse an mmcv whose compiled operators are missing or were built for another torch.
+    """Check that mmcv has operators compiled for the installed torch.
 
     Raises:
-        ImportError: With the command that builds them.
+        ImportError: If not, with the command that builds them.
     """
     try:
         import_module(f'{dependency.name}._ext')
@@ -112,7 +112,7 @@ def check_operators(dependency: Dependency, version: str) -> None:
                     dependency.fork)
         raise ImportError(
             f'mmcv {version} has no usable compiled operators ({error}). mmcv-lite has none, and '
-            'mmcv built in an isolated environment silently goes without. Build them against the '
+            'mmcv built in an isolated environment silently lacks them. Build them against the '
             'installed torch: pip install setuptools wheel ninja; '
             f'{BUILD_MMCV.format(name=name, version=version)}') from error
 

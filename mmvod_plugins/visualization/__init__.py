@@ -1,4 +1,4 @@
-"""Reading videos; drawing detections, saliency maps, contact sheets and video files."""
+"""Reading and writing of videos; drawing of detections, saliency maps and contact sheets."""
 
 from .drawing import contact_sheet, draw_detections, title_cell
 from .reading import count_frames, frames_per_second, read_frames

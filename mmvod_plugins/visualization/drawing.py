@@ -1,4 +1,4 @@
-"""Boxes with names and scores on a frame; many frames on one sheet."""
+"""Drawing of labelled boxes on frames, and of contact sheets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ WHITE: Colour = (255, 255, 255)
 
 
 def class_colour(label: int) -> Colour:
-    """A bright colour (BGR) for a class; neighbouring labels differ clearly."""
+    """Bright colour (BGR) of a class; neighbouring labels differ clearly."""
+    # Steps of the golden ratio spread the hues evenly for any number of classes.
     red, green, blue = colorsys.hsv_to_rgb(label * 0.618034 % 1.0, 0.75, 0.95)
     return int(255 * blue), int(255 * green), int(255 * red)
 
@@ -34,9 +35,9 @@ def draw_detections(image: np.ndarray,
         image: (H, W, 3) uint8, BGR.
         boxes: (N, 4) as (x1, y1, x2, y2) in pixels of ``image``.
         labels: (N,) class indices.
-        scores: (N,) in [0, 1]; None: names only.
-        class_names: Name of each class index; without it the index is written.
-        colour: One colour (BGR) for all; None: one for each class.
+        scores: (N,) in [0, 1]; None for names only.
+        class_names: Name of each class index; None to write the index.
+        colour: One colour (BGR) for all; None for a colour per class.
 
     Returns:
         The new frame, (H, W, 3) uint8.
@@ -50,7 +51,8 @@ def draw_detections(image: np.ndarray,
     scores = None if scores is None else to_numpy(scores)
     if len(labels) != len(boxes) or (scores is not None and len(scores) != len(boxes)):
         raise ValueError(f'{len(boxes)} boxes, {len(labels)} labels and '
-                         f'{"no" if scores is None else len(scores)} scores do not fit together')
+                         f'{"no" if scores is None else len(scores)} scores: expected equally '
+                         'many')
     canvas = np.ascontiguousarray(image, dtype=np.uint8).copy()
     order = range(len(boxes)) if scores is None else np.argsort(scores, kind='stable')
     for i in order:
@@ -80,11 +82,11 @@ def draw_box(canvas: np.ndarray, box: np.ndarray, text: str, colour: Colour) -> 
 
 
 def contact_sheet(images: Sequence[np.ndarray], columns: int, gap: int = 4) -> np.ndarray:
-    """Images side by side, row by row; smaller ones are centred in their cell.
+    """Arrange images in rows; smaller ones are centred in their cell.
 
     Args:
         images: (H, W, 3) uint8 each.
-        columns: Images in a row.
+        columns: Images per row.
         gap: White pixels between images.
 
     Returns:
@@ -109,7 +111,7 @@ def contact_sheet(images: Sequence[np.ndarray], columns: int, gap: int = 4) -> n
 
 
 def title_cell(text: str, height: int, width: int = 130) -> np.ndarray:
-    """A white cell with a line of text, (height, width, 3) uint8."""
+    """White cell with a line of text, (height, width, 3) uint8."""
     cell = np.full((height, width, 3), 255, np.uint8)
     cv2.putText(cell, text, (4, height // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1,
                 cv2.LINE_AA)
@@ -117,7 +119,7 @@ def title_cell(text: str, height: int, width: int = 130) -> np.ndarray:
 
 
 def to_numpy(values: ArrayLike) -> np.ndarray:
-    """An array on the host, whatever the input is."""
+    """Convert tensors (on any device) and sequences to arrays."""
     if isinstance(values, torch.Tensor):
         return values.detach().cpu().numpy()
     return np.asarray(values)

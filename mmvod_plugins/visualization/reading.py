@@ -1,4 +1,4 @@
-"""Reading the frames of a video file, or of a folder of images."""
+"""Reading of frames from a video file or a folder of images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-#: Names of images end so, in capitals or not.
+#: Suffixes of images, in any case.
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp')
 
 
@@ -16,7 +16,7 @@ def read_frames(path: str | Path) -> Iterator[np.ndarray]:
     """Decode a video frame by frame, (H, W, 3) uint8 BGR.
 
     Args:
-        path: A video file, or a folder whose images, in the order of their names, are the frames.
+        path: A video file, or a folder whose images, sorted by name, are the frames.
 
     Raises:
         OSError: If an image of a folder cannot be read.
@@ -26,28 +26,29 @@ def read_frames(path: str | Path) -> Iterator[np.ndarray]:
 
 
 def count_frames(path: str | Path) -> int:
-    """How many frames can be decoded: containers are often wrong about it.
+    """Count the frames by decoding them, as the number in the container is often wrong.
 
     Raises:
-        FileNotFoundError: If the file or folder is missing.
-        ValueError: If it holds no frame.
+        FileNotFoundError: If the file or folder does not exist.
+        ValueError: If it contains no frame.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f'{path} does not exist')
     if path.is_dir():
         if not _images(path):
-            raise ValueError(f'{path} holds no image: names must end with one of {IMAGE_SUFFIXES}')
+            raise ValueError(f'{path} contains no image: names must end with one of '
+                             f'{IMAGE_SUFFIXES}')
         return len(_images(path))
     count = sum(1 for _ in _read_file(path))
     if not count:
-        raise ValueError(f'{path} holds no frame that OpenCV can decode; convert it, for instance '
-                         'to H.264 in an mp4 file')
+        raise ValueError(f'{path} contains no frame that OpenCV can decode; convert it, for '
+                         'instance to H.264 in an mp4 file')
     return count
 
 
 def frames_per_second(path: str | Path) -> float:
-    """Rate that the file names; 25 if it names none, and for folders."""
+    """Frame rate of a file; 25 if it does not give one, and for folders."""
     capture = cv2.VideoCapture() if Path(path).is_dir() else cv2.VideoCapture(str(path))
     rate = capture.get(cv2.CAP_PROP_FPS)
     capture.release()

@@ -1,4 +1,4 @@
-"""Where a map has large values, as a picture (STMN, figure 4)."""
+"""Saliency of feature maps as pictures (STMN, figure 4)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from .drawing import to_numpy
 
 
 def saliency(maps: Tensor) -> np.ndarray:
-    """The L2 norm over the channels of maps (N, C, H, W): (N, H, W), in single precision."""
+    """L2 norm over the channels of maps (N, C, H, W): (N, H, W), float32."""
     return to_numpy(maps.float().norm(dim=1))
 
 
 def draw_saliency(values: np.ndarray, shape: tuple[int, int], low: float,
                   high: float) -> np.ndarray:
-    """A map as a picture of the size of its frame: dark where it is low, bright where it is high.
+    """Draw a map at the size of its frame, dark for low and bright for high values.
 
     Args:
         values: (H, W).
-        shape: (height, width) of the picture. Cells stay visible, as squares.
-        low: What is drawn darkest; smaller values, too.
-        high: What is drawn brightest; larger values, too.
+        shape: (height, width) of the picture; cells stay visible as squares.
+        low: This value and smaller ones are drawn darkest.
+        high: This value and larger ones are drawn brightest.
 
     Returns:
         (height, width, 3) uint8, BGR.

@@ -1,4 +1,4 @@
-"""Writing frames to an mp4 file."""
+"""Writing of frames to an mp4 file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class VideoWriter:
-    """An mp4 file (codec ``mp4v``) that takes frame after frame; opened by the first one.
+    """Writer of an mp4 file (codec ``mp4v``), which the first frame opens.
 
     Args:
         path: The file; its folder is created.
@@ -35,7 +35,7 @@ class VideoWriter:
         """Append a frame, (H, W, 3) uint8, BGR.
 
         Raises:
-            ValueError: If it is no such image or not of the size of the frames before.
+            ValueError: If it is not such an image or differs in size from earlier frames.
             OSError: If the file cannot be written.
         """
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
@@ -44,7 +44,7 @@ class VideoWriter:
             self._open(frame.shape)
         if frame.shape != self._shape:
             raise ValueError(f'{self.path}: frame {self.num_frames} is {frame.shape[:2]} '
-                             f'(height, width), the frames before it are {self._shape[:2]}')
+                             f'(height, width), earlier frames are {self._shape[:2]}')
         self._writer.write(np.ascontiguousarray(frame))
         self.num_frames += 1
 

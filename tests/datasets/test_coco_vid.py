@@ -27,7 +27,7 @@ def test_classes_come_from_the_json_in_its_order(edit):
 
 def test_labels_follow_the_asked_classes_and_warn_about_the_metric(tiny_json):
     plain = build(tiny_json)
-    with pytest.warns(UserWarning, match='leave its ann_file away'):
+    with pytest.warns(UserWarning, match='omit its ann_file'):
         turned = build(tiny_json, metainfo=dict(classes=CLASSES[::-1]))
     for first, second in zip(frames_of(plain), frames_of(turned), strict=True):
         for a, b in zip(first['instances'], second['instances'], strict=True):
@@ -118,14 +118,14 @@ def test_a_video_without_sizes_loads(edit):
 def test_an_empty_file_is_named(tmp_path, content):
     path = tmp_path / 'empty.json'
     path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r'empty\.json names no images'):
+    with pytest.raises(ValueError, match=r'empty\.json lists no images'):
         build(path)
 
 
 def test_broken_json_is_named(tmp_path):
     path = tmp_path / 'broken.json'
     path.write_text('{"images": [')
-    with pytest.raises(ValueError, match=r'broken\.json is no valid json'):
+    with pytest.raises(ValueError, match=r'broken\.json is not a valid json'):
         build(path)
 
 
@@ -232,7 +232,7 @@ def test_small_frames_are_no_key_frames(tiny_json):
 
 
 def test_wrong_settings_are_refused(tiny_json):
-    with pytest.raises(ValueError, match='filter_cfg knows'):
+    with pytest.raises(ValueError, match='filter_cfg has unknown keys'):
         build(tiny_json, filter_cfg=dict(minimum=3))
     with pytest.raises(ValueError, match='key_frames must be'):
         build(tiny_json, key_frames='some')

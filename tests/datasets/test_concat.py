@@ -63,7 +63,7 @@ def test_different_classes_are_refused(tiny_json):
 
 
 def test_training_and_testing_do_not_mix(tiny_json):
-    with pytest.raises(ValueError, match='cannot be mixed'):
+    with pytest.raises(ValueError, match='cannot be concatenated'):
         ConcatVideoDataset([build(tiny_json), build(tiny_json, test_mode=True)])
 
 

@@ -79,8 +79,8 @@ def rewrite(path, **arrays):
     (dict(boxes=np.zeros((2, 4))), 'boxes .2, 4.'),
     (dict(file_names=np.array(['a', 'a', 'b'])), "names 'a' more than once"),
     (dict(boxes=np.array([[0, 0, 1, 1], [0, 0, 1, 1], [5, 0, 4, 1.0]])),
-     "1 proposals are no boxes.*'c'"),
-    (dict(scores=np.array([0, np.nan, 0])), "1 proposals are no boxes.*'b'"),
+     "1 proposals are not valid boxes.*'c'"),
+    (dict(scores=np.array([0, np.nan, 0])), "1 proposals are not valid boxes.*'b'"),
 ])
 def test_faulty_files_are_refused(tmp_path, arrays, message):
     path = tmp_path / 'p.npz'
@@ -93,7 +93,7 @@ def test_faulty_files_are_refused(tmp_path, arrays, message):
 
 
 def test_other_files_are_refused(tmp_path, tiny_json):
-    with pytest.raises(ValueError, match='is no proposal file'):
+    with pytest.raises(ValueError, match='is not a file of proposals'):
         ProposalFile(str(tiny_json))
     with pytest.raises(FileNotFoundError):
         ProposalFile(str(tmp_path / 'none.npz'))
@@ -216,7 +216,7 @@ def test_loading_without_a_file_and_a_file_without_loading_are_named(tiny_json, 
 def test_the_stock_broadcaster_is_refused():
     """It would flip some frames of a clip and not the others."""
     flip = dict(type='ProposalBroadcaster', transforms=[dict(type='RandomFlip', prob=1.0)])
-    with pytest.raises(ValueError, match='put its transforms in its place'):
+    with pytest.raises(ValueError, match='Replace it by the transforms inside it'):
         TRANSFORMS.build(dict(type='ClipTransform', transforms=[LOAD, flip]))
 
 

@@ -27,7 +27,7 @@ def frame(video_id: int, frame_id: int, video_length: int, number: int = 2,
 
 
 def track(*frames: DetDataSample) -> dict[str, Any]:
-    """What an evaluator hands to its metrics of a video detector's sample."""
+    """A video detector's sample in the form that an evaluator passes to its metrics."""
     sample = TrackDataSample()
     sample.video_data_samples = list(frames)
     return sample.to_dict()

@@ -53,7 +53,7 @@ def test_tracks_are_kept(source):
 
 
 @pytest.mark.parametrize(('change', 'word'), [
-    (dict(image_id=77), "image_id 77 .1 such., which is not in"),
+    (dict(image_id=77), "image_id 77 .1 unknown., which is not in"),
     (dict(category_id=9), 'category_id 9'),
 ])
 def test_results_of_another_annotation_file_are_refused(source, change, word):
@@ -71,14 +71,14 @@ def test_files_by_their_names(source, tmp_path):
 
 
 def test_results_need_the_annotation_file(tmp_path):
-    with pytest.raises(ValueError, match='give the annotation file'):
+    with pytest.raises(ValueError, match='pass the annotation file'):
         read_predictions(tmp_path / 'p.json')
 
 
 @pytest.mark.parametrize('content', [dict(images=[]), [1, 2], [dict(image_id=1)]])
 def test_other_json_is_refused(source, tmp_path, content):
     (tmp_path / 'p.json').write_text(json.dumps(content))
-    with pytest.raises(ValueError, match='holds no COCO results'):
+    with pytest.raises(ValueError, match='is not COCO results'):
         read_predictions(tmp_path / 'p.json', source)
 
 

@@ -42,7 +42,7 @@ def test_details_are_kept():
     for t in range(2):
         sample = frame(0, t, 2, suppressed=False)
         sample.pred_instances.class_scores = torch.rand(2, 3)
-        sample.pred_instances.objects = torch.tensor([3, 1])
+        sample.pred_instances.proposal_ids = torch.tensor([3, 1])
         sample.relations = torch.rand(9, 4)
         samples.append(track(sample))
     found, = group_by_video(collect(*samples))
@@ -58,9 +58,9 @@ def test_samples_of_images_find_their_video():
     sample = sample.to_dict()
     found, = collect(sample, places={0: FramePlace('clip', 3, 9)})
     assert found.place == FramePlace('clip', 3, 9)
-    with pytest.raises(ValueError, match='give the metric the ann_file'):
+    with pytest.raises(ValueError, match='pass ann_file to the metric'):
         collect(sample)
-    with pytest.raises(ValueError, match='does not name it'):
+    with pytest.raises(ValueError, match='does not list it'):
         collect(sample, places={5: FramePlace('clip', 3, 9)})
 
 

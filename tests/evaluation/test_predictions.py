@@ -22,7 +22,7 @@ def full(video_id):
     tables = [np.eye(2, 2), np.zeros((0, 3))]
     return video(
         video_id=video_id, boxes=single(plain.boxes), scores=single(plain.scores),
-        class_scores=np.float16([[0.5, 0.25, 0.125]] * 5), objects=np.arange(5),
+        class_scores=np.float16([[0.5, 0.25, 0.125]] * 5), proposal_ids=np.arange(5),
         track_ids=np.array([0, -1, 0, 1, -1]), image_ids=np.arange(3),
         relations=[table.astype(np.float16) for table in tables], img_shape=(48, 64),
         suppressed=False)
@@ -36,6 +36,15 @@ def test_what_is_written_is_read(tmp_path):
     assert found.info == dict(checkpoint='w')
     assert all(a.equals(b) for a, b in zip(videos, found.videos, strict=True))
     assert [p.name for p in (tmp_path / 'deep').iterdir()] == ['p.npz']
+
+
+def test_the_names_of_the_arrays_are_those_of_the_documented_format(tmp_path):
+    save_predictions(tmp_path / 'p.npz', Predictions([full(3)], CLASSES))
+    with np.load(tmp_path / 'p.npz') as data:
+        assert set(data) == {
+            'meta', 'frame_ids', 'num_boxes', 'image_ids', 'boxes', 'scores', 'labels',
+            'class_scores', 'objects', 'track_ids', 'relation_shapes', 'relations'}
+        assert data['objects'].tolist() == list(range(5))
 
 
 def test_videos_without_details_and_without_boxes(tmp_path):
@@ -75,7 +84,7 @@ def test_a_folder_of_files_is_read_as_one(tmp_path):
 
 
 def test_a_folder_without_files_or_of_different_classes(tmp_path):
-    with pytest.raises(FileNotFoundError, match='no predictions'):
+    with pytest.raises(FileNotFoundError, match=r'contains no \.npz file'):
         load_predictions(tmp_path)
     save_predictions(tmp_path / 'a.npz', Predictions([full(0)], CLASSES))
     save_predictions(tmp_path / 'b.npz', Predictions([full(1)], ('x', 'y', 'z')))
@@ -99,14 +108,14 @@ def test_labels_beyond_the_classes_are_refused():
 def test_other_files_are_refused(tmp_path, content):
     path = tmp_path / 'p.npz'
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r'p\.npz is no predictions file'):
+    with pytest.raises(ValueError, match=r'p\.npz is not a file of predictions'):
         load_predictions(path)
 
 
 def test_other_arrays_newer_versions_and_incomplete_files_are_refused(tmp_path):
     path = tmp_path / 'p.npz'
     np.savez(path, boxes=np.zeros(3))
-    with pytest.raises(ValueError, match='is no predictions file'):
+    with pytest.raises(ValueError, match='is not a file of predictions'):
         load_predictions(path)
     meta = dict(format='mmvod_predictions', version=99, classes=[], videos=[], info={})
     np.savez(path, meta=np.array(json.dumps(meta)))
@@ -120,7 +129,7 @@ def test_other_arrays_newer_versions_and_incomplete_files_are_refused(tmp_path):
 def test_a_pickle_is_not_loaded(tmp_path):
     path = tmp_path / 'p.npz'
     np.savez(path, meta=np.array([dict(a=1)], dtype=object))
-    with pytest.raises(ValueError, match='is no predictions file'):
+    with pytest.raises(ValueError, match='is not a file of predictions'):
         load_predictions(path)
 
 

@@ -1,4 +1,4 @@
-"""Finished videos of an interrupted test are skipped, and counted."""
+"""Finished videos of an interrupted test are skipped but evaluated."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,7 +27,7 @@ class CountFrames(BaseMetric):
 
 @pytest.fixture
 def runner(tmp_path):
-    """What the hook looks at of a runner: videos 1, 2, 3 of 4, 3 and 2 frames."""
+    """The parts of a runner that the hook uses: videos 1, 2, 3 of 4, 3 and 2 frames."""
     path = make_tiny_vid(tmp_path / 'videos', (4, 3, 2))
     dataset = CocoVIDDataset(ann_file=str(path), test_mode=True, pipeline=[])
     config = ConfigDict(model=dict(type='M'), load_from='w.pth',

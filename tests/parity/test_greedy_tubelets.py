@@ -5,7 +5,7 @@ import pytest
 
 from mmvod_plugins.postprocessing import SeqBboxMatching, greedy_tubelets
 from mmvod_plugins.postprocessing.seq_bbox_matching import seq_bbox_distance
-from mmvod_plugins.postprocessing.tubelet_averages import tubelet_means
+from mmvod_plugins.postprocessing.tubelets import tubelet_means
 from mmvod_plugins.structures import VideoDetections
 
 from . import golden

@@ -12,7 +12,7 @@ from mmvod_plugins.postprocessing import (
     k_paths,
     optimal_path,
 )
-from mmvod_plugins.postprocessing.rescoring import RESCORINGS
+from mmvod_plugins.postprocessing.path_rescoring import RESCORINGS
 from mmvod_plugins.structures import VideoDetections
 
 from . import golden
@@ -133,7 +133,7 @@ def test_tubelet_rescoring(path):
 def test_box_linking(path):
     data = golden.load(path)
     objects = np.broadcast_to(np.arange(data['scores'].shape[1]), held(data).shape)[held(data)]
-    video = video_of(data, objects=objects, relations=list(data['relations']))
+    video = video_of(data, proposal_ids=objects, relations=list(data['relations']))
     known = {name: dict(rescore=name) for name in RESCORINGS} | dict(gate=dict(gate=0.5))
     for variant, options in variants(data, known):
         processor = BoxLinkingWithRelations(edge='additive', skip_empty=False, **options)

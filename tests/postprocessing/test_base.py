@@ -1,4 +1,4 @@
-"""What every registered post-processor keeps to, and the chain that applies them."""
+"""Laws of every registered post-processor, and the chain that applies them."""
 
 import copy
 import warnings
@@ -12,7 +12,6 @@ from mmvod_plugins.postprocessing import (
     apply_post_processors,
     build_post_processors,
 )
-from mmvod_plugins.structures import VideoDetections
 
 from .score_videos import FULL_MODEL
 from .videos import content, random_video, video_of
@@ -61,33 +60,35 @@ def test_nothing_is_remembered_from_video_to_video(name):
 
 
 @pytest.mark.parametrize('name', SETTINGS)
-@pytest.mark.parametrize('frames', [[], [[]], [[], [], []]], ids=['no frames', 'one', 'three'])
-def test_nothing_in_nothing_out(name, frames):
-    given = video_of(frames, img_shape=(9, 9))
-    assert build(name)(given).equals(given)
+def test_nothing_in_nothing_out(name):
+    for frames in ([], [[]], [[], [], []]):
+        given = video_of(frames, img_shape=(9, 9))
+        assert build(name)(given).equals(given)
 
 
 @pytest.mark.parametrize('name', SETTINGS)
 def test_one_frame(name):
-    out = build(name)(random_video(0, relations=True).frames_between(0, 1)
-                      .with_arrays(img_shape=(100, 100)))
-    assert out.num_frames == 1
+    given = video().frames_between(0, 1)
+    out = build(name)(given)
+    assert out.frame_ids.tolist() == given.frame_ids.tolist()
+    assert set(map(tuple, out.boxes.tolist())) <= set(map(tuple, given.boxes.tolist()))
+    # REPP drops boxes without links, and one frame has no links.
+    assert (len(out) == 0) == (name == 'REPP')
 
 
 @pytest.mark.parametrize('name', SETTINGS)
-@pytest.mark.parametrize('spoil', [
-    dict(score=np.nan), dict(score=np.inf), dict(score=-0.1), dict(box=np.nan)
-], ids=['NaN score', 'infinite score', 'negative score', 'NaN box'])
-def test_numbers_that_are_not_finite_are_refused_with_their_frame(name, spoil):
-    given = video()
-    row = len(given) - 1
-    if 'box' in spoil:
-        given.boxes[row, 2] = spoil['box']
-    else:
-        given.scores[row] = spoil['score']
-    frame_id = given.frame_ids[given.frame_index[row]]
-    with pytest.raises(ValueError, match=f"video 'random 0', frame {frame_id}: a detection has"):
-        build(name)(given)
+def test_numbers_that_are_not_finite_are_refused_with_their_frame(name):
+    for spoil in (dict(score=np.nan), dict(score=np.inf), dict(score=-0.1), dict(box=np.nan)):
+        given = video()
+        row = len(given) - 1
+        if 'box' in spoil:
+            given.boxes[row, 2] = spoil['box']
+        else:
+            given.scores[row] = spoil['score']
+        frame_id = given.frame_ids[given.frame_index[row]]
+        said = f"video 'random 0', frame {frame_id}: a detection has"
+        with pytest.raises(ValueError, match=said):
+            build(name)(given)
 
 
 @pytest.mark.parametrize('name', SETTINGS)
@@ -127,4 +128,3 @@ def test_other_things_are_no_post_processors():
     with pytest.raises(TypeError, match='must be post-processors'):
         build_post_processors([dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.5)])
     assert build_post_processors(None) == []
-    assert isinstance(VideoDetections.from_frames('x', [], []), VideoDetections)

@@ -9,7 +9,6 @@ from mmvod_plugins.postprocessing.greedy_tubelets import (
     chain_starts,
     greedy_pairs,
     greedy_tubelets,
-    members,
 )
 
 INF = np.inf
@@ -38,18 +37,18 @@ def test_no_boxes_no_pairs(shape):
     assert len(rows) == len(columns) == 0
 
 
-@pytest.mark.parametrize('seed', range(20))
-def test_pairs_are_those_of_the_literal_loop(seed):
+def test_pairs_are_those_of_the_literal_loop():
     """Take the smallest distance, strike its row and its column out, again."""
-    rng = np.random.default_rng(seed)
-    distances = rng.integers(0, 12, size=rng.integers(1, 8, size=2)).astype(float)
-    distances[distances > 8] = INF
-    left, expected = distances.copy(), []
-    while np.isfinite(left).any():
-        row, column = np.unravel_index(np.argmin(left), left.shape)
-        expected.append((row, column))
-        left[row], left[:, column] = INF, INF
-    assert list(zip(*greedy_pairs(distances), strict=True)) == expected
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        distances = rng.integers(0, 12, size=rng.integers(1, 8, size=2)).astype(float)
+        distances[distances > 8] = INF
+        left, expected = distances.copy(), []
+        while np.isfinite(left).any():
+            row, column = np.unravel_index(np.argmin(left), left.shape)
+            expected.append((row, column))
+            left[row], left[:, column] = INF, INF
+        assert list(zip(*greedy_pairs(distances), strict=True)) == expected
 
 
 LINK = np.zeros((1, 1))
@@ -78,10 +77,3 @@ def test_chains_so_far_do_not_depend_on_later_frames():
     for length in range(1, 4):
         part = chain_starts(num_boxes[:length], distances[:length - 1])
         assert part.tolist() == whole[:len(part)].tolist()
-
-
-def test_members_leave_out_boxes_of_no_tubelet():
-    found = [rows.tolist() for rows in members(np.array([1, -1, 0, 1, -1, 0, 0]))]
-    assert found == [[2, 5, 6], [0, 3]]
-    assert list(members(np.array([-1, -1]))) == []
-    assert list(members(np.zeros(0, dtype=int))) == []

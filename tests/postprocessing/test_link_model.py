@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from mmvod_plugins.postprocessing import LinkModel
-from mmvod_plugins.postprocessing.link_model import sigmoid
-from mmvod_plugins.postprocessing.pair_features import PAIR_FEATURES, pair_features
+from mmvod_plugins.postprocessing.link_model import PAIR_FEATURES, pair_features, sigmoid
 
 NAMES = list(PAIR_FEATURES)
 BOX = [0, 0, 10, 20]
@@ -68,8 +67,8 @@ GOOD = dict(features=['iou'], coefficients=[1.0], intercept=0.0)
 
 
 @pytest.mark.parametrize(('config', 'words'), [
-    (dict(GOOD, features=['area']), "['area']; known are ['iou'"),
-    (dict(GOOD, features=[], coefficients=[]), 'none given; known are'),
+    (dict(GOOD, features=['area']), "['area']; expected some of ['iou'"),
+    (dict(GOOD, features=[], coefficients=[]), 'none given; expected some of'),
     (dict(GOOD, coefficients=[1.0, 2.0]), '2 coefficients for the 1 features'),
     (dict(GOOD, intercept=float('nan')), 'must be finite'),
     (dict(features=['iou'], coefficients=[1.0]), "expected are exactly ['coefficients'"),

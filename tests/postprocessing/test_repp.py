@@ -109,11 +109,11 @@ def test_a_video_without_detections_stays():
 
 def test_fields_of_a_detection_follow_its_box():
     given = video([[(0, 0, 0.9), (50, 1, 0.8)], [(50, 1, 0.8), (0, 0, 0.9)]]).with_arrays(
-        objects=np.array([3, 4, 5, 6]), image_ids=np.array([11, 12]),
+        proposal_ids=np.array([3, 4, 5, 6]), image_ids=np.array([11, 12]),
         class_scores=np.array([[0.9, 0.1], [0.2, 0.8], [0.2, 0.8], [0.9, 0.1]]))
     result = repp()(given)
     assert result.labels.tolist() == [0, 1] * 4
-    assert result.objects.tolist() == [3, 3, 4, 4, 5, 5, 6, 6]
+    assert result.proposal_ids.tolist() == [3, 3, 4, 4, 5, 5, 6, 6]
     assert result.track_ids.tolist() == [0, 0, 1, 1, 1, 1, 0, 0]
     np.testing.assert_allclose(result.class_scores[:4],
                                [[0.9, 0.1], [0.9, 0.1], [0.2, 0.8], [0.2, 0.8]])
@@ -194,8 +194,8 @@ def test_it_is_built_from_a_config():
 
 
 @pytest.mark.parametrize(('options', 'words'), [
-    (dict(match_threshold=1.5), 'match_threshold is a probability, got 1.5'),
-    (dict(smooth_std=0), 'None turns the smoothing off'),
+    (dict(match_threshold=1.5), r'match_threshold must be in \[0, 1\], got 1.5'),
+    (dict(smooth_std=0), 'None turns smoothing off'),
     (dict(smooth_std=float('nan')), 'must be above 0 frames'),
     (dict(link_model=dict(IOU_MODEL, coefficients=[])), '0 coefficients for the 1 features'),
 ], ids=['threshold', 'std', 'nan', 'model'])

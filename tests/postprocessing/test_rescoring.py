@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmvod_plugins.postprocessing.rescoring import RESCORINGS, add_top_mean, past_only
+from mmvod_plugins.postprocessing.path_rescoring import RESCORINGS, add_top_mean, past_only
 
 SCORES = np.array([0.2, 0.8, 0.5])
 TABLE = {

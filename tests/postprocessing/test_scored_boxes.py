@@ -1,4 +1,4 @@
-"""What is one box with a score vector, by hand-computed cases."""
+"""Merging of detections into boxes with score vectors, by hand-computed cases."""
 
 import numpy as np
 import pytest
@@ -51,14 +51,14 @@ def test_boxes_of_one_class_each_have_the_score_of_that_class():
     """Object 7 has a box per class; object 8, and 7 in the next frame, have one box."""
     frames = [[(0, 0, 0.6), (1, 1, 0.4), (30, 0, 0.3)], [(0, 0, 0.6)]]
     vectors = np.array([[0.6, 0.4], [0.6, 0.4], [0.3, 0.2], [0.6, 0.4]])
-    given = video(frames).with_arrays(class_scores=vectors, objects=np.array([7, 7, 8, 7]))
+    given = video(frames).with_arrays(class_scores=vectors, proposal_ids=np.array([7, 7, 8, 7]))
     np.testing.assert_allclose(scored_boxes(given).vectors,
                                [[0.6, 0], [0, 0.4], [0.3, 0.2], [0.6, 0.4]])
 
 
 def test_objects_with_the_same_box_are_one_box_with_the_higher_scores():
     given = video([[(0, 0, 0.6), (0, 0, 0.5)]]).with_arrays(
-        class_scores=np.array([[0.6, 0.1], [0.5, 0.2]]), objects=np.array([1, 2]))
+        class_scores=np.array([[0.6, 0.1], [0.5, 0.2]]), proposal_ids=np.array([1, 2]))
     np.testing.assert_allclose(scored_boxes(given).vectors, [[0.6, 0.2]])
 
 

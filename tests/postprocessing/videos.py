@@ -25,7 +25,8 @@ def random_video(seed, num_frames=12, num_boxes=8, num_classes=3, gaps=False, re
     total = int(counts.sum())
     corner = rng.uniform(0, 25, (total, 2))
     frame_ids = np.cumsum(rng.integers(1, 3, num_frames)) if gaps else np.arange(num_frames)
-    fields = dict(objects=np.concatenate([np.arange(0), *(rng.permutation(n) for n in counts)]),
+    proposal_ids = np.concatenate([np.arange(0), *(rng.permutation(n) for n in counts)])
+    fields = dict(proposal_ids=proposal_ids,
                   relations=[rng.random((num_boxes, num_boxes)) for _ in counts[1:]])
     return VideoDetections(
         f'random {seed}', frame_ids, counts,
@@ -40,7 +41,8 @@ def shuffled_in_frames(video, seed=0):
     order = np.concatenate([np.arange(0), *(
         rng.permutation(np.arange(start, end))
         for start, end in zip(video.offsets[:-1], video.offsets[1:], strict=True))])
-    arrays = {name: getattr(video, name)[order] for name in ('boxes', 'scores', 'labels', 'objects')
+    arrays = {name: getattr(video, name)[order]
+              for name in ('boxes', 'scores', 'labels', 'proposal_ids')
               if getattr(video, name) is not None}
     return video.with_arrays(**arrays), order
 

@@ -49,7 +49,7 @@ def test_a_row_can_be_repeated():
 
 def test_part_of_a_video():
     relations = [np.full((2, 2), 1.0), np.full((3, 1), 2.0)]
-    v = video(relations=relations, image_ids=np.array([10, 11, 12]), objects=np.arange(5))
+    v = video(relations=relations, image_ids=np.array([10, 11, 12]), proposal_ids=np.arange(5))
     part = v.frames_between(1, 3)
     assert part.frame_ids.tolist() == [1, 2]
     assert part.image_ids.tolist() == [11, 12]
@@ -60,7 +60,7 @@ def test_part_of_a_video():
 
 def test_relation_weights_of_detections():
     relations = [np.array([[0.1, 0.2], [0.3, 0.4]])]
-    v = video((3, 2), relations=relations, objects=np.array([1, 0, 2, 1, 5]))
+    v = video((3, 2), relations=relations, proposal_ids=np.array([1, 0, 2, 1, 5]))
     expected = [[0.4, 0], [0.2, 0], [0, 0]]  # objects 2 and 5 are no rows of the table
     assert v.relation_weights(0).tolist() == expected
 
@@ -73,9 +73,9 @@ def test_relation_weights_that_are_not_there():
 @pytest.mark.parametrize(('changes', 'word'), [
     (dict(scores=np.zeros(4)), 'must agree'),
     (dict(boxes=np.zeros((5, 5))), r'\(N, 4\)'),
-    (dict(frame_ids=np.array([0, 2, 1])), 'must ascend'),
+    (dict(frame_ids=np.array([0, 2, 1])), 'strictly ascending'),
     (dict(frame_ids=np.array([0, 1])), 'must agree'),
-    (dict(relations=[np.zeros((1, 1))]), 'one per pair of neighbours'),
+    (dict(relations=[np.zeros((1, 1))]), 'one per pair of neighbouring frames'),
 ])
 def test_what_does_not_fit_together_is_refused(changes, word):
     with pytest.raises(ValueError, match=word):

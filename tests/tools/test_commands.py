@@ -46,6 +46,13 @@ def metrics(folder, work_dir):
     return {key: value for key, value in json.loads(path.read_text()).items() if 'coco' in key}
 
 
+@pytest.fixture(scope='module')
+def measured(trained):
+    """Metrics of one process."""
+    run(trained, sys.executable, TEST, 'tiny_two.py', 'one/epoch_1.pth', '--work-dir', 'test_one')
+    return metrics(trained, 'test_one')
+
+
 def test_resume_goes_on_where_training_stopped(trained):
     assert (trained / 'one' / 'epoch_1.pth').is_file()
     done = run(trained, sys.executable, TRAIN, 'tiny.py', '--work-dir', 'one', '--resume',
@@ -60,14 +67,13 @@ def test_two_processes_train(trained):
 
 
 @pytest.mark.parametrize('script', [TEST, str(stock_script('test.py'))], ids=['ours', 'mmdet'])
-def test_two_processes_measure_what_one_does(trained, script, monkeypatch):
+def test_two_processes_measure_what_one_does(trained, measured, script, monkeypatch):
     monkeypatch.setenv(FORCE_LOAD, '1')  # mmengine 0.10.7 needs it where our tools are not used
-    run(trained, sys.executable, TEST, 'tiny_two.py', 'one/epoch_1.pth', '--work-dir', 'test_one')
     run(trained, sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2',
         '--master_port=29578', script, 'tiny_two.py', 'one/epoch_1.pth', '--launcher', 'pytorch',
         '--work-dir', 'test_two')
-    assert metrics(trained, 'test_one') == metrics(trained, 'test_two')
-    assert metrics(trained, 'test_one')
+    assert measured
+    assert metrics(trained, 'test_two') == measured
 
 
 def test_out_with_a_pickle_file_warns_before_the_run(trained):

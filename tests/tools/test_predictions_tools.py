@@ -16,7 +16,6 @@ import pytest
 from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile
 from mmvod_plugins.evaluation import load_predictions
 from mmvod_plugins.evaluation.coco_json import from_coco_results, write_predictions
-from mmvod_plugins.postprocessing.command_line import parse_post_processor
 from tests.datasets.tiny_vid import make_tiny_vid
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,16 +108,16 @@ def test_two_files_are_pooled(run, files):
 
 @pytest.mark.parametrize(('command', 'said'), [
     ((EVALUATE, 'none.npz', '{f}/tiny_vid.json'), 'none.npz'),
-    ((EVALUATE, '{f}/tiny_vid.json', '{f}/tiny_vid.json'), 'holds no COCO results'),
-    ((EVALUATE, '{f}/p.npz', '{f}/p.json'), 'p.json names no images'),
-    ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--videos', 'x'), "there is no video 'x'"),
+    ((EVALUATE, '{f}/tiny_vid.json', '{f}/tiny_vid.json'), 'is not COCO results'),
+    ((EVALUATE, '{f}/p.npz', '{f}/p.json'), 'p.json lists no images'),
+    ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--videos', 'x'), "video 'x' is not in"),
     ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--post-processors', 'NoSuchThing'),
      'NoSuchThing'),
     ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--post-processors', 'REPP(link_model="x.json")'),
      'x.json'),
     ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--post-processors', 'SeqNMS(rescore)'),
-     'names no post-processor'),
-    ((POSTPROCESS, '{f}/p.json', '--out', '{f}/x.npz'), 'give the annotation file'),
+     'is not a post-processor'),
+    ((POSTPROCESS, '{f}/p.json', '--out', '{f}/x.npz'), 'pass the annotation file'),
     ((POSTPROCESS, '{f}/p.npz', '--out', '{f}/x.pkl'), 'written as .npz or .json'),
 ], ids=['no file', 'no results', 'no annotations', 'no such video', 'no such post-processor',
         'no such model', 'no such option',
@@ -128,20 +127,6 @@ def test_errors_are_one_sentence(run, files, command, said):
     done = run(path, *(str(word).replace('{f}', str(files)) for word in words), code=1)
     assert said in done.stderr
     assert 'Traceback' not in done.stderr
-
-
-def test_post_processors_on_the_command_line(tmp_path):
-    (tmp_path / 'm.json').write_text('{"a": 1}')
-    assert parse_post_processor('SeqNMS') == dict(type='SeqNMS')
-    assert parse_post_processor(f"REPP(link_model='{tmp_path}/m.json', x=-0.5)") == dict(
-        type='REPP', link_model=dict(a=1), x=-0.5)
-
-
-@pytest.mark.parametrize('text', ['Seq-NMS', 'SeqNMS(0.5)', 'SeqNMS(x=open("f"))', 'a.b()', '',
-                                  'SeqNMS(**{})'])
-def test_what_is_no_post_processor(text):
-    with pytest.raises(ValueError, match='names no post-processor'):
-        parse_post_processor(text)
 
 
 def test_a_video_is_drawn_over_time(run, files):

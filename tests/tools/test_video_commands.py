@@ -70,7 +70,7 @@ def detections(folder, *command, options=()):
 
 @pytest.fixture(scope='module')
 def alone(trained):
-    """What one process without workers finds, frame by frame."""
+    """Boxes that one process without workers finds, frame by frame."""
     return detections(trained[0], TEST, 'tiny.py', 'work/iter_4.pth')
 
 
@@ -112,16 +112,6 @@ def test_mmdet_s_own_script_gives_the_same_detections(trained, alone):
 ], ids=['two workers', 'three frames per batch', 'natural order'])
 def test_detections_do_not_depend_on_the_loader(trained, alone, options):
     assert detections(trained[0], TEST, 'tiny.py', 'work/iter_4.pth', options=options) == alone
-
-
-@slow
-@pytest.mark.parametrize('processes', [2, 3], ids=['two', 'more than videos'])
-def test_detections_do_not_depend_on_the_processes(trained, alone, processes):
-    launcher = ['-m', 'torch.distributed.run', f'--nproc_per_node={processes}',
-                f'--master_port={29600 + processes}', TEST]
-    found = detections(trained[0], *launcher, 'tiny_two.py', 'work/iter_4.pth', '--launcher',
-                       'pytorch')
-    assert found == alone
 
 
 @slow
@@ -192,7 +182,7 @@ def test_a_killed_test_goes_on_with_the_videos_that_are_left(trained):
     assert not (folder / 'k.npz').exists()
     text = run(folder, TEST, 'tiny.py', 'work/iter_4.pth', '--work-dir', 'test', '--out', 'k.npz',
                *options)
-    assert '2 videos are taken from k.npz.parts' in text
+    assert '2 videos are read from k.npz.parts' in text
     assert 'Iter(test) [120/120]' in text
     whole = predictions(folder, 'whole.npz', *options)
     resumed = load_predictions(folder / 'k.npz')
@@ -201,37 +191,44 @@ def test_a_killed_test_goes_on_with_the_videos_that_are_left(trained):
     assert f"coco/bbox_mAP_50: {numbers[0]['coco/bbox_mAP_50']:.4f}" in text
 
 
-@slow
-def test_two_processes_write_the_same_file(trained):
+def results(folder, name, *launcher):
+    """Boxes, numbers and predictions file of a test by mmdet's metric and ours."""
+    prefix = folder / name
+    run(folder, *launcher, TEST, 'metrics.py', 'work/iter_4.pth', '--work-dir', name, '--out',
+        f'{name}.npz', *(['--launcher', 'pytorch'] if launcher else []), '--cfg-options',
+        f'test_evaluator.0.outfile_prefix={prefix}')
+    found = json.loads(Path(f'{prefix}.bbox.json').read_text())
+    path = max((folder / name).glob('*/*.json'), key=os.path.getmtime)
+    numbers = {key: value for key, value in json.loads(path.read_text()).items()
+               if key.startswith(('vid/', 'coco/'))}
+    boxes = sorted((d['image_id'], d['category_id'], d['score'], d['bbox']) for d in found)
+    return boxes, numbers, load_predictions(folder / f'{name}.npz').videos
+
+
+@pytest.fixture(scope='module')
+def by_all_metrics(trained):
     folder, _ = trained
-    expected = predictions(folder, 'one.npz')
-    run(folder, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29611', TEST,
-        'tiny_two.py', 'work/iter_4.pth', '--work-dir', 'test', '--out', 'two.npz', '--launcher',
-        'pytorch')
-    found = load_predictions(folder / 'two.npz')
-    assert all(a.equals(b) for a, b in zip(expected.videos, found.videos, strict=True))
+    evaluators = [Config.fromfile(folder / 'tiny.py').test_evaluator.to_dict(), dict(
+        type='ImageNetVIDMetric', stability_score=0.0, proposal_limits=[5],
+        ann_file=str(folder / 'videos/tiny_vid.json'))]
+    (folder / 'metrics.py').write_text(
+        f"_base_ = 'tiny_two.py'\ntest_evaluator = {evaluators!r}\n")
+    return results(folder, 'metrics_one')
 
 
 @slow
 @pytest.mark.parametrize('processes', [2, 3], ids=['two', 'more than videos'])
-def test_every_protocol_is_the_same_in_several_processes(trained, processes):
-    folder, _ = trained
-    evaluator = dict(_delete_=True, type='ImageNetVIDMetric', stability_score=0.0,
-                     ann_file=str(folder / 'videos/tiny_vid.json'), proposal_limits=[5])
-    (folder / 'metric.py').write_text(f"_base_ = 'tiny_two.py'\ntest_evaluator = {evaluator!r}\n")
-
-    def numbers(work_dir, *launcher):
-        run(folder, *launcher, TEST, 'metric.py', 'work/iter_4.pth', '--work-dir', work_dir,
-            *(['--launcher', 'pytorch'] if launcher else []))
-        path = max((folder / work_dir).glob('*/*.json'), key=os.path.getmtime)
-        return {key: value for key, value in json.loads(path.read_text()).items() if 'vid/' in key}
-    alone = numbers('metric_one')
-    together = numbers('metric_two', '-m', 'torch.distributed.run',
-                       f'--nproc_per_node={processes}', f'--master_port={29620 + processes}')
-    assert alone.keys() == together.keys()
-    assert alone['vid/recall_5'] > 0
-    for key, value in alone.items():
-        assert together[key] == pytest.approx(value, nan_ok=True), key
+def test_results_do_not_depend_on_the_processes(trained, alone, by_all_metrics, processes):
+    boxes, numbers, videos = results(
+        trained[0], f'metrics_{processes}', '-m', 'torch.distributed.run',
+        f'--nproc_per_node={processes}', f'--master_port={29600 + processes}')
+    expected_boxes, expected, expected_videos = by_all_metrics
+    assert boxes == expected_boxes == alone
+    assert all(a.equals(b) for a, b in zip(expected_videos, videos, strict=True))
+    assert expected.keys() == numbers.keys()
+    assert expected['vid/recall_5'] > 0
+    for key, value in expected.items():
+        assert numbers[key] == pytest.approx(value, nan_ok=True), key
 
 
 @slow
@@ -259,7 +256,7 @@ def test_different_policies_in_one_config_are_refused(trained):
 @slow
 @pytest.mark.skipif(not REAL.is_dir(), reason='MMTracking test images are not in shared/data')
 def test_real_frames_of_which_some_are_missing(tmp_path):
-    """Five of eight files do not exist: grey frames stand in, nothing is lost, all is said."""
+    """Five of eight files do not exist: grey frames replace them, with a warning each."""
     ann_file = REAL / 'demo_imagenetvid_data/ann_vid.json'
     settings = settings_of(ann_file, REAL, 2, scale=(128, 64))
     Config(settings).dump(tmp_path / 'real.py')
@@ -267,7 +264,7 @@ def test_real_frames_of_which_some_are_missing(tmp_path):
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'random.pth')
     text = run(tmp_path, TEST, 'real.py', 'random.pth', '--work-dir', 'work', '--show-dir', 'shown')
     for number in range(4, 9):
-        assert re.search(rf'image_{number}.jpg cannot be read.*a grey frame stands in for it', text)
+        assert re.search(rf'image_{number}.jpg cannot be read.*a grey frame is used instead', text)
     assert 'image_3.jpg cannot be read' not in text
     assert len(list(tmp_path.rglob('shown/*/*.jpg'))) == 8
     assert 'coco/bbox_mAP_50: ' in text

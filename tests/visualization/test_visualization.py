@@ -140,7 +140,7 @@ def test_a_folder_of_images_is_read_in_the_order_of_the_names(tmp_path):
 
 
 def test_what_holds_no_frames_is_refused(tmp_path):
-    with pytest.raises(ValueError, match='holds no image'):
+    with pytest.raises(ValueError, match='contains no image'):
         count_frames(tmp_path)
     (tmp_path / 'a.png').write_bytes(b'no image')
     with pytest.raises(OSError, match=r'a.png cannot be read'):

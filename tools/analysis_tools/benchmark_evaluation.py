@@ -1,4 +1,4 @@
-"""Time the evaluation of made-up detections, against a plain transcription of its rules.
+"""Time the evaluation of synthetic detections against a plain transcription of its rules.
 
 Both run on the same input in the same process, with the protocols voc, fgfa and mega and all
 motion groups; their results are compared. ``--full`` times the package alone at the size of
@@ -32,7 +32,7 @@ PROTOCOLS = ('voc', 'fgfa', 'mega')
 
 
 def make_truth(num_frames: int, rng: np.random.Generator) -> GroundTruth:
-    """Videos of some moving objects of up to three classes, as in ImageNet VID."""
+    """Ground truth of videos with moving objects of up to three classes, as in ImageNet VID."""
     tracks = []
     for first in range(0, num_frames, FRAMES_PER_VIDEO):
         length = min(FRAMES_PER_VIDEO, num_frames - first)
@@ -66,7 +66,7 @@ def make_track(first: int, length: int, instance: int, label: int, rng: np.rando
 
 
 def make_detections(truth: GroundTruth, per_frame: int, rng: np.random.Generator) -> Detections:
-    """One box in three near an object, some of these with another class; scores are random."""
+    """Random detections: one box in three near an object, some of these with another class."""
     num_frames = truth.num_frames
     frame = np.repeat(np.arange(num_frames, dtype=np.int32), per_frame)
     size = len(frame)
@@ -88,7 +88,7 @@ def make_detections(truth: GroundTruth, per_frame: int, rng: np.random.Generator
 
 def plain_frames(detections: Detections, truth: GroundTruth, values: np.ndarray) -> list[Frame]:
     """The same data, one object per frame."""
-    offsets = np.searchsorted(detections.frame, np.arange(truth.num_frames + 1))
+    offsets = np.searchsorted(detections.frame_index, np.arange(truth.num_frames + 1))
     frames = []
     for f in range(truth.num_frames):
         det, gt = slice(*offsets[f:f + 2]), slice(*truth.offsets[f:f + 2])

@@ -27,10 +27,10 @@ from mmvod_plugins.models.detector_steps import predict
 from torch import Tensor
 
 from mmvod_plugins.apis import init_video_detector
+from mmvod_plugins.engine.where import find_config
 from mmvod_plugins.models import DFFNeck, FGFANeck, VideoDetector
 from mmvod_plugins.models.necks.fgfa_neck import EMBEDDING, cosine
 from mmvod_plugins.structures import FrameRecord
-from mmvod_plugins.where import find_config
 
 #: What is timed, by its label; and ratios of the seconds of one repetition.
 Programs = dict[str, Callable[[], object]]
@@ -76,7 +76,7 @@ def network_input(model: VideoDetector, size: tuple[int, int],
 
 
 def single_frame(model: VideoDetector, frame: Tensor, sample: DetDataSample) -> object:
-    """What the stock detector does with a frame."""
+    """Detect with the stock detector on a frame."""
     return predict(model.detector, model.detector.extract_feat(frame), [sample], True,
                    model.detections)
 

@@ -1,4 +1,4 @@
-"""Time and memory per frame of methods, from their configs, on made-up frames.
+"""Time and memory per frame of methods, from their configs, on random frames.
 
     python tools/analysis_tools/benchmark_methods.py CONFIG [CONFIG ...] --size 500 300 --frames 8
 
@@ -15,17 +15,17 @@ import multiprocessing
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from mmengine.config import Config
 
 from mmvod_plugins.apis import detect_frames, init_video_detector
-from mmvod_plugins.where import find_config
+from mmvod_plugins.engine.where import find_config
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('configs', nargs='+', help='paths, or names of installed configs')
@@ -34,7 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--frames', type=int, default=8)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--threads', type=int, default=1, help='of torch, on a CPU')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def made_up(count: int, size: tuple[int, int]) -> Iterator[np.ndarray]:
@@ -55,7 +55,7 @@ def at_size(config: Config, size: tuple[int, int]) -> Config:
 
 
 def remove_pretrained(part: object) -> None:
-    """Take pretrained weights out of a model's config, in place."""
+    """Remove pretrained weights from a model config, in place."""
     if isinstance(part, dict):
         if (part.get('init_cfg') or {}).get('type') == 'Pretrained':
             part['init_cfg'] = None
@@ -89,9 +89,9 @@ def measure(name: str, args: argparse.Namespace) -> tuple[float, float, float]:
     return parameters / 1e6, 1000 * elapsed / args.frames, peak
 
 
-def main() -> int:
-    """Measure every config and print a row for each."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure every config and print a row for each; returns the exit code."""
+    args = parse_args(argv)
     print(f'{args.size[0]} x {args.size[1]} pixels, {args.frames} frames, {args.device}, '
           f'{args.threads} threads; memory above the loaded model')
     print(f'{"config":64s}{"M parameters":>14s}{"ms/frame":>10s}{"GiB":>7s}', flush=True)

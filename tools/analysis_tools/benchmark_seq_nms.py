@@ -63,7 +63,7 @@ def _scattered(num_frames: int, count: int, rng: np.random.Generator) -> np.ndar
 
 
 def seconds(call: Callable[[], Any], repeats: int) -> float:
-    """The least processor time of some runs: what else the machine does counts less."""
+    """Least processor time of several runs, which other programs disturb least."""
     times = []
     for _ in range(repeats):
         start = time.process_time()
@@ -81,7 +81,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--repeats', type=int, default=3,
                         help='runs of which the best counts, of both programs')
     parser.add_argument('--no-plain', action='store_true',
-                        help='leave out plain Python, which takes minutes for many boxes')
+                        help='omit plain Python, which takes minutes for many boxes')
     return parser.parse_args()
 
 

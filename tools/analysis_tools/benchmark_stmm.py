@@ -33,7 +33,7 @@ FLOW = dict(
 
 
 def seconds(step: Callable[[], object], repetitions: int, device: str) -> float:
-    """The median time of a step, after one that is not counted."""
+    """Median time of a step, after one warm-up."""
     clock = time.perf_counter if device.startswith('cuda') else time.process_time
     times = []
     for _ in range(repetitions + 1):

@@ -63,7 +63,7 @@ def window_of(args: argparse.Namespace, model: VideoDetector) -> range:
     """The numbers of the frames that are drawn.
 
     Raises:
-        ValueError: If the video has no such frames.
+        ValueError: If the video lacks one of the frames.
     """
     length = count_frames(args.input)
     stride = args.stride or getattr(model.policy, 'stride', 1)
@@ -132,7 +132,7 @@ def draw(args: argparse.Namespace) -> dict[str, list[np.ndarray]]:
 
     Raises:
         OSError: If the video is missing or cannot be read.
-        ValueError: If it has no such frames, or the model no such memory.
+        ValueError: If the video lacks one of the frames, or the model the memory.
         TypeError: If the config is not one of a video detector.
     """
     model = init_video_detector(args.config, args.checkpoint, args.device)

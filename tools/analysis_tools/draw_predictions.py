@@ -1,4 +1,4 @@
-"""Draw frames of a video over time: true boxes, and those of several predictions files.
+"""Draw frames of a video over time: annotated boxes and those of several predictions files.
 
     python tools/analysis_tools/draw_predictions.py VAL.json IMAGES a=a.npz b=b.npz --out s.png
 
@@ -92,7 +92,7 @@ class Strip:
         least = score_of_best(found.scores, len(self.truth.boxes))
         cells = []
         for number in numbers:
-            rows = np.flatnonzero((found.frame == number) & (found.scores >= least))
+            rows = np.flatnonzero((found.frame_index == number) & (found.scores >= least))
             cells.append(draw_detections(
                 self.frame(number), self.zoom * found.boxes[rows], found.labels[rows],
                 found.scores[rows], self.truth.classes))

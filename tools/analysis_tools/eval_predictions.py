@@ -21,7 +21,10 @@ from mmvod_plugins.evaluation.functional import PROTOCOLS, GroundTruth
 from mmvod_plugins.evaluation.metrics.imagenet_vid_metric import named_videos
 from mmvod_plugins.evaluation.report import Evaluation, Report, ReportOptions
 from mmvod_plugins.postprocessing import apply_post_processors, build_post_processors
-from mmvod_plugins.postprocessing.command_line import parse_post_processor
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'misc'))
+
+from post_processor_config import parse_post_processor
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -74,7 +77,7 @@ def evaluate_file(args: argparse.Namespace) -> Report:
 
 
 def without_nan(value: object) -> object:
-    """The same with null for numbers that are not defined, which json does not know."""
+    """Replace NaN, which json does not support, by None."""
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
     return None if isinstance(value, float) and math.isnan(value) else value
@@ -91,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
     print('\n'.join(report.lines))
     if args.json is not None:
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        numbers = dict(report.values, **({'videos': report.videos} if report.videos else {}))
+        numbers = dict(report.values, **({'videos': report.video_ap} if report.video_ap else {}))
         args.json.write_text(json.dumps(without_nan(numbers), indent=1, allow_nan=False))
     return 0
 

@@ -1,8 +1,8 @@
-"""Fit REPP's link model, which says whether two boxes of neighbouring frames are one object.
+"""Fit REPP's link model, which predicts whether two boxes show the same object.
 
     python tools/analysis_tools/fit_repp.py ANNOTATIONS.json --out link_model.json
 
-Same instances in neighbouring frames are matches, all other pairs of these frames are none; both
+Equal instances in neighbouring frames are matches, all other pairs of these frames are not; both
 kinds weigh the same, however many objects share a frame. Every fifth video is held out for the
 reported quality. The result is printed as a piece of config and written as json.
 """
@@ -23,10 +23,9 @@ from scipy.optimize import minimize
 
 from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile, image_size
 from mmvod_plugins.postprocessing import LinkModel
-from mmvod_plugins.postprocessing.link_model import sigmoid
-from mmvod_plugins.postprocessing.pair_features import PAIR_FEATURES, pair_features
+from mmvod_plugins.postprocessing.link_model import PAIR_FEATURES, pair_features, sigmoid
 
-#: Weight of the squared coefficients: keeps them finite where the kinds can be told apart.
+#: Weight of the squared coefficients: keeps them finite where the kinds are separable.
 L2 = 1e-4
 
 
@@ -38,7 +37,7 @@ class Pairs(NamedTuple):
 
 
 class Quality(NamedTuple):
-    """How a model does on pairs; both kinds weigh the same. Shares are NaN where none is."""
+    """Quality of a model on pairs; both kinds weigh the same. Shares of nothing are NaN."""
 
     matches: int
     others: int
@@ -79,7 +78,7 @@ def video_pairs(file: CocoVIDFile, images: Sequence[dict], names: Sequence[str],
 
 
 def read_pairs(path: Path, names: Sequence[str], jitter: float, seed: int) -> list[Pairs]:
-    """The pairs of every video that has some.
+    """Read the pairs of every video that has any.
 
     Raises:
         ValueError: If the annotations have no instance ids.
@@ -88,7 +87,7 @@ def read_pairs(path: Path, names: Sequence[str], jitter: float, seed: int) -> li
     unnamed = sum(item.get('instance_id') is None
                   for items in file.annotations.values() for item in items)
     if unnamed:
-        raise ValueError(f'{path}: {unnamed} annotations have no instance_id, which says what is '
+        raise ValueError(f'{path}: {unnamed} annotations have no instance_id, which links '
                          'the same object in two frames; convert the data set with instance ids')
     rng = np.random.default_rng(seed)
     videos = [video_pairs(file, video['images'], names, jitter, rng) for video in file.videos()]
@@ -96,7 +95,7 @@ def read_pairs(path: Path, names: Sequence[str], jitter: float, seed: int) -> li
 
 
 def joined(videos: Sequence[Pairs]) -> Pairs:
-    """The pairs of several videos."""
+    """Concatenate the pairs of several videos."""
     return Pairs(*(np.concatenate(parts) for parts in zip(*videos, strict=True)))
 
 
@@ -114,7 +113,7 @@ def split(videos: Sequence[Pairs], seed: int) -> tuple[Pairs, Pairs | None]:
         raise ValueError(f'{int(np.sum(fitted.matches))} of {len(fitted.matches)} pairs of boxes '
                          f'in neighbouring frames (of {len(rest)} videos) are the same object: '
                          'both kinds are needed, so some frames must hold several objects, and '
-                         'instance_id must go on from frame to frame')
+                         'instance_id must persist from frame to frame')
     return fitted, joined([videos[i] for i in held_out]) if num_held_out else None
 
 
@@ -147,11 +146,11 @@ def _short(value: float) -> float:
 
 
 def quality(model: LinkModel, pairs: Pairs, threshold: float) -> Quality:
-    """How well a model tells pairs apart.
+    """Measure how well a model separates the two kinds of pairs.
 
     Args:
         model: Its features are those of the pairs.
-        pairs: Pairs to judge.
+        pairs: Pairs to classify.
         threshold: ``match_threshold`` at which the linked shares are counted.
     """
     logits = pairs.features @ np.array(model.coefficients) + model.intercept
@@ -168,7 +167,7 @@ def _mean(values: np.ndarray) -> float:
 
 
 def describe(title: str, result: Quality, threshold: float) -> str:
-    """One line about the quality."""
+    """Describe the quality in one line."""
     return (f'{title}: {result.matches} matches, {result.others} other pairs; accuracy '
             f'{result.accuracy:.4f}, log loss {result.log_loss:.4f}; at match_threshold '
             f'{threshold:g} {result.linked_matches:.2%} of the matches and '
@@ -176,7 +175,7 @@ def describe(title: str, result: Quality, threshold: float) -> str:
 
 
 def config_text(model: LinkModel) -> str:
-    """The model as a piece of config."""
+    """Format the model as a piece of config."""
     return (f'link_model = dict(\n    features={model.features},\n'
             f'    coefficients={model.coefficients},\n    intercept={model.intercept})')
 

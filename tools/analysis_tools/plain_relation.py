@@ -1,4 +1,4 @@
-"""The relation module as the papers write it: the measure of the fast one."""
+"""Relation module as the papers write it, the reference of the fast one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seq-NMS word for word: every sequence is searched from scratch. The measure of the fast one."""
+"""Literal Seq-NMS, which searches every sequence from scratch: the reference of the fast one."""
 
 from dataclasses import dataclass
 
@@ -86,7 +86,7 @@ def best_sequence(frames: list[list[int]], links: dict[int, list[int]],
 
 def suppress(sequence: list[int], frames: list[list[int]], links: dict[int, list[int]],
              boxes: list[list[float]], suppress_iou: float, pixel_offset: float) -> list[int]:
-    """Take a sequence and what overlaps it out of frames and links; what was suppressed."""
+    """Remove a sequence and the boxes that overlap it; return the suppressed ones."""
     start = next(t for t, rows in enumerate(frames) if sequence[0] in rows)
     gone: set[int] = set()
     for t, row in enumerate(sequence, start):

@@ -14,11 +14,11 @@ from pycocotools.cocoeval import COCOeval
 
 
 class PredictionError(Exception):
-    """The files do not belong together; the message says what to do."""
+    """Error for files that do not belong together; the message has the remedy."""
 
 
 def frame_groups(images: Iterable[dict[str, Any]]) -> dict[str, list[int]]:
-    """Sort frames by what happens in them.
+    """Group frames by their degradations.
 
     Args:
         images: Entries of ``images`` of a ToyVID json.

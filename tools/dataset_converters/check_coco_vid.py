@@ -1,4 +1,4 @@
-"""Check a COCO-VID annotation file and say what to do about every problem."""
+"""Check a COCO-VID annotation file and print a remedy for every problem."""
 
 import argparse
 import json

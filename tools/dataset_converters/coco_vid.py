@@ -1,4 +1,4 @@
-"""Builds COCO-VID annotation files with the fields and the order of MMTracking's converters."""
+"""Builder of COCO-VID annotation files, with fields and order as in MMTracking's converters."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class VidObject:
-    """An object as the xml of ImageNet VID or DET describes it.
+    """An object in the xml of ImageNet VID or DET.
 
     Attributes:
         encode_name: Its wnid.
@@ -81,7 +81,7 @@ class CocoVidBuilder:
         return image
 
     def add_still(self, file_name: str, size: tuple[int, int], *, train: bool) -> dict[str, Any]:
-        """Add a still image; ``train`` says whether it is drawn in training."""
+        """Add a still image; ``train``: whether it is used in training."""
         image = dict(
             file_name=file_name, height=size[0], width=size[1], id=len(self.images) + 1,
             is_vid_train_frame=train)
@@ -119,7 +119,7 @@ class CocoVidBuilder:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; missing folders are made."""
+    """Write a file atomically; missing folders are created."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
     try:
@@ -135,5 +135,5 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:  # noqa: ANN401
-    """Write plain json without indentation, whole or not at all."""
+    """Write json without indentation, atomically."""
     write_text(path, json.dumps(content))

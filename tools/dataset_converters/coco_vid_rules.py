@@ -1,4 +1,4 @@
-"""Rules of COCO-VID annotation files; ``check_coco_vid`` finds what breaks them."""
+"""Rules of COCO-VID annotation files, applied by ``check_coco_vid``."""
 
 import math
 from collections import Counter, defaultdict
@@ -22,7 +22,7 @@ class _File:
         annotations: Entries of ``annotations`` that are usable.
         categories: Entries of ``categories`` that are usable.
         videos: Entries of ``videos`` that are usable.
-        has_videos: Whether the file describes videos at all.
+        has_videos: Whether the file has videos.
     """
 
     images: list[Entry] = field(default_factory=list)
@@ -47,7 +47,7 @@ class _File:
 
 def check_coco_vid(content: Any, img_root: Path | None = None  # noqa: ANN401
                    ) -> list[Problem]:
-    """Find what is wrong with the content of a COCO-VID file.
+    """Find the problems in the content of a COCO-VID file.
 
     Args:
         content: What ``json.load`` returned.
@@ -73,7 +73,7 @@ def check_coco_vid(content: Any, img_root: Path | None = None  # noqa: ANN401
 
 
 def _check_outline(content: Any) -> Iterator[Problem]:  # noqa: ANN401
-    """The lists that every file has."""
+    """Lists that every file needs."""
     if not isinstance(content, dict):
         yield Problem('outline', 'file', f'holds a {type(content).__name__}, expected an object',
                       'write {"categories", "videos", "images", "annotations"}')
@@ -86,7 +86,7 @@ def _check_outline(content: Any) -> Iterator[Problem]:  # noqa: ANN401
 
 
 def _usable(entries: list[Any], part: str) -> tuple[list[Entry], list[Problem]]:
-    """Entries with a unique whole-number id, and what is wrong with the others."""
+    """Entries with a unique integer id, and the problems of the others."""
     usable, problems, seen = [], [], set()
     for i, item in enumerate(entries):
         entry_id = item.get('id') if isinstance(item, dict) else None
@@ -288,7 +288,7 @@ def _positive(value: Any) -> bool:  # noqa: ANN401
 
 
 def _whole(value: Any) -> bool:  # noqa: ANN401
-    """Whether a value is a whole number from 0."""
+    """Whether a value is an integer of at least 0."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 

@@ -1,4 +1,4 @@
-"""ILSVRC2015 on disk: its classes, the list files of the field, and its xml."""
+"""Reader of ILSVRC2015: classes, published list files and xml."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -35,12 +35,12 @@ LIST_NAMES = dict(train=('VID_train_15frames', 'VID_train_every10frames'),
 
 
 class IlsvrcError(Exception):
-    """Something of the tree cannot be used; the message names it and says what to do."""
+    """Error in the tree; the message names the file and the remedy."""
 
 
 @dataclass(frozen=True)
 class VideoEntry:
-    """A video as a list file or the tree gives it.
+    """A video, from a list file or found in the tree.
 
     Attributes:
         name: Path below ``Data/VID``.
@@ -93,7 +93,7 @@ def read_video_list(path: Path) -> list[VideoEntry]:
     """Read a list of videos or of frames.
 
     Every line is ``video, anything, frame number, video length``; lines of one video make one
-    entry, which stands where the video appears first.
+    entry at the place where the video first appears.
     """
     lengths: dict[str, int] = {}
     numbers: dict[str, list[int]] = {}
@@ -175,7 +175,7 @@ def _object(item: ET.Element) -> VidObject:
 
 
 def _text(parent: ET.Element, path: str) -> str:
-    """Text of an element that must be there."""
+    """Text of a required element."""
     text = parent.findtext(path)
     if text is None:
         raise ValueError(f'<{parent.tag}> has no {path}')

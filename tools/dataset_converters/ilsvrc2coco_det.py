@@ -52,7 +52,7 @@ def convert_stills(root: Path, listed: list[str] | None,
 
 
 def convert_split(args: argparse.Namespace, split: str) -> dict[str, Any]:
-    """Convert the DET images as the options say."""
+    """Convert the DET images with the options of the command line."""
     path = args.list or find_list(args.root, split)
     categories = read_categories(args.categories) if args.categories else None
     content = convert_stills(args.root, read_image_list(path) if path else None, categories)

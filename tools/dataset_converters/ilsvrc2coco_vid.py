@@ -52,7 +52,7 @@ def convert_videos(root: Path, entries: Iterable[VideoEntry], rule: str | None,
 
 
 def convert_split(args: argparse.Namespace, split: str) -> dict[str, Any]:
-    """Convert ``'train'`` or ``'val'`` as the options say."""
+    """Convert ``'train'`` or ``'val'`` with the options of the command line."""
     entries = load_videos(args.root, split, getattr(args, f'{split}_list'))
     if not entries:
         raise IlsvrcError(f'{args.root} has no videos for {split}')

@@ -1,4 +1,4 @@
-"""Checks an ILSVRC2015 tree: what is missing, what is broken, whether the totals are right."""
+"""Check of an ILSVRC2015 tree for missing files, broken files and wrong totals."""
 
 import os
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def check_tree(root: Path, splits: tuple[str, ...], expected: dict[str, dict[str
                    if not (root / kind / part).is_dir()]
         for name in missing:
             result.problems.append(Problem(
-                'folder missing', str(root / name), 'there is no such folder',
+                'folder missing', str(root / name), 'folder does not exist',
                 'give the folder that holds Data and Annotations, or unpack the archive'))
         try:
             counts = {} if missing else (
@@ -69,11 +69,11 @@ def check_tree(root: Path, splits: tuple[str, ...], expected: dict[str, dict[str
 
 
 def _compare(split: str, counts: dict[str, int], expected: dict[str, int]) -> Iterator[Problem]:
-    """Totals that are not as expected."""
+    """Totals that differ from the expected ones."""
     for name, number in expected.items():
         if counts and counts[name] != number:
             yield Problem('totals', split, f'{counts[name]} {name}, expected {number}',
-                          'see the other lines for what is missing; pass --any-counts if this '
+                          'see the other lines for missing files; pass --any-counts if this '
                           'is not ImageNet VID')
 
 
@@ -99,7 +99,7 @@ def _check_lengths(root: Path, entry: VideoEntry) -> Iterator[Problem]:
     for kind, suffix in (('Data', '.JPEG'), ('Annotations', '.xml')):
         folder = root / kind / 'VID' / entry.name
         if not folder.is_dir():
-            yield Problem('video missing', str(folder), 'there is no such folder', _UNPACK)
+            yield Problem('video missing', str(folder), 'folder does not exist', _UNPACK)
             continue
         number = sum(path.suffix == suffix for path in folder.iterdir())
         if number != entry.length:
@@ -115,7 +115,7 @@ def _check_frame(root: Path, name: str) -> tuple[int, list[Problem]]:
         name: Path below ``Data`` and ``Annotations``, without suffix.
 
     Returns:
-        Number of boxes, and what is wrong.
+        Number of boxes, and problems.
     """
     problems = []
     broken = _broken_jpeg(root / 'Data' / f'{name}.JPEG')
@@ -123,7 +123,7 @@ def _check_frame(root: Path, name: str) -> tuple[int, list[Problem]]:
         problems.append(broken)
     path = root / 'Annotations' / f'{name}.xml'
     if not path.is_file():
-        problems.append(Problem('xml missing', str(path), 'there is no such file', _UNPACK))
+        problems.append(Problem('xml missing', str(path), 'file does not exist', _UNPACK))
         return 0, problems
     try:
         return len(read_xml(path).objects), problems
@@ -133,9 +133,9 @@ def _check_frame(root: Path, name: str) -> tuple[int, list[Problem]]:
 
 
 def _broken_jpeg(path: Path) -> Problem | None:
-    """Look at the first and the last bytes of an image only, so that a check stays quick."""
+    """Check the first and last bytes of an image only, to be quick."""
     if not path.is_file():
-        return Problem('image missing', str(path), 'there is no such file', _UNPACK)
+        return Problem('image missing', str(path), 'file does not exist', _UNPACK)
     with path.open('rb') as file:
         start = file.read(2)
         size = file.seek(0, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""What the command lines of the two ILSVRC converters share."""
+"""Command line shared by the two ILSVRC converters."""
 
 import argparse
 import json
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser, splits: tuple
 
 
 def run_check(root: Path, splits: tuple[str, ...], *, any_counts: bool) -> int:
-    """Print what is wrong with a tree; returns the exit code."""
+    """Print the problems of a tree; returns the exit code."""
     result = check_tree(root, splits, {} if any_counts else EXPECTED)
     for split, counts in result.counts.items():
         numbers = ', '.join(f'{number} {name}' for name, number in counts.items())

@@ -10,7 +10,7 @@ from toy_vid.tree import ToyVidError, write_tree
 
 
 def parse_level(text: str, default: Level) -> Level:
-    """Read ``WEIGHT[:LOW[:HIGH]]``; what is left out keeps its default."""
+    """Parse ``WEIGHT[:LOW[:HIGH]]``; omitted values keep their defaults."""
     try:
         values = [float(value) for value in text.split(':')]
     except ValueError:
@@ -23,10 +23,10 @@ def parse_level(text: str, default: Level) -> Level:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The options, with the defaults of the data classes."""
+    """Parser of the options, with the defaults of the data classes."""
     spec = ToyVidSpec()
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog='An interrupted run goes on where it stopped when it is '
+        description=__doc__, epilog='An interrupted run continues where it stopped when it is '
         'started again with the same options.')
     parser.add_argument('out', type=Path, help='folder to write')
     for name, text in (('train_videos', 'training videos'), ('val_videos', 'validation videos'),
@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f'error: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print('interrupted: start again with the same options to go on', file=sys.stderr)
+        print('interrupted: start again with the same options to continue', file=sys.stderr)
         return 130
     print(f'{args.out}: {spec.to_dict()["version"]}, {rendered} videos and still images '
           'rendered now')

@@ -1,4 +1,4 @@
-"""Make a proposal file from the predictions of any detector, an RPN for instance.
+"""Make a proposal file from the predictions of any detector, for instance an RPN.
 
     python tools/test.py CONFIG CHECKPOINT --out predictions.npz
     python tools/dataset_converters/proposals_from_predictions.py predictions.npz val.json out.npz
@@ -21,12 +21,12 @@ from mmvod_plugins.evaluation import Predictions, load_predictions
 
 def best_boxes(boxes: np.ndarray, scores: np.ndarray,
                limit: int) -> tuple[np.ndarray, np.ndarray]:
-    """The best boxes of a frame, best first; a box that several classes claim counts once.
+    """Best boxes of a frame, best first; a box detected as several classes counts once.
 
     Args:
         boxes: (N, 4).
         scores: (N,).
-        limit: How many are kept at most.
+        limit: Largest number of boxes.
     """
     order = np.argsort(-scores, kind='stable')
     _, first = np.unique(boxes[order], axis=0, return_index=True)
@@ -36,16 +36,16 @@ def best_boxes(boxes: np.ndarray, scores: np.ndarray,
 
 def to_proposals(predictions: Predictions, source: CocoVIDFile,
                  limit: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Boxes and scores by ``file_name``.
+    """Convert predictions to boxes and scores by ``file_name``.
 
     Args:
-        predictions: Of the frames of ``source``.
-        source: The annotation file, which knows the names.
-        limit: Boxes of a frame at most.
+        predictions: Predictions of the frames of ``source``.
+        source: The annotation file.
+        limit: Largest number of boxes of a frame.
 
     Raises:
-        ValueError: If the predictions do not say which images they belong to, or belong to images
-            that the annotation file does not have.
+        ValueError: If the predictions have no image ids, or ids that are not in the annotation
+            file.
     """
     names = {image['id']: image['file_name'] for image in source.images}
     frames = {}
@@ -57,7 +57,8 @@ def to_proposals(predictions: Predictions, source: CocoVIDFile,
         for image_id, part in zip(video.image_ids.tolist(), rows, strict=True):
             if image_id not in names:
                 raise ValueError(f'{source.path} has no image {image_id} (video '
-                                 f'{video.video_id!r}): the predictions are of another file')
+                                 f'{video.video_id!r}): the predictions belong to another '
+                                 'annotation file')
             frames[names[image_id]] = best_boxes(video.boxes[part], video.scores[part], limit)
     return frames
 

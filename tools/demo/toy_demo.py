@@ -2,7 +2,7 @@
 
     python tools/demo/toy_demo.py [--out demo_output]
 
-Every step that is finished is skipped when the program runs again; training goes on from its last
+Every finished step is skipped when the program runs again; training resumes from its last
 checkpoint. Ends with 1 if MEGA's AP50 is below 40, or not above that of the same model without
 references.
 """
@@ -41,7 +41,7 @@ def run(title: str, *command: str) -> None:
     done = subprocess.run([sys.executable, *command], cwd=ROOT, check=False)
     if done.returncode:
         raise SystemExit(f'{title}: failed with {done.returncode}; the lines above say why. Run '
-                         'the demo again to go on from here')
+                         'the demo again to continue from here')
     print(f'== {title}: {time.monotonic() - start:.0f} s', flush=True)
 
 
@@ -60,7 +60,7 @@ def data_options(folder: Path) -> list[str]:
 
 
 def train(title: str, config: str, work_dir: Path, options: list[str]) -> Path:
-    """Train, or go on with it; returns the last checkpoint."""
+    """Train or resume training; returns the last checkpoint."""
     iterations = Config.fromfile(ROOT / config).train_cfg.max_iters
     checkpoint = work_dir / f'iter_{iterations}.pth'
     if checkpoint.exists():

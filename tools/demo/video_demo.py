@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from mmvod_plugins.visualization import (
 )
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('config')
@@ -35,13 +35,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--output', type=Path, required=True)
     parser.add_argument('--score-thr', type=float, default=0.3, help='weakest box that is drawn')
     parser.add_argument('--device', default='cpu')
-    parser.add_argument('--fps', type=float, help='of the output; by default that of the input')
-    return parser.parse_args()
+    parser.add_argument('--fps', type=float,
+                        help='frame rate of the output; by default that of the input')
+    return parser.parse_args(argv)
 
 
-def main() -> int:
-    """Detect, draw, write."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Detect, draw, write; returns the exit code."""
+    args = parse_args(argv)
     try:
         length = count_frames(args.input)
     except (OSError, ValueError) as error:

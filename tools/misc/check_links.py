@@ -1,4 +1,4 @@
-"""Check that every relative link in the Markdown files of the repository leads somewhere."""
+"""Check that the target of every relative link in the Markdown files exists."""
 
 import re
 import sys
@@ -40,7 +40,7 @@ def broken_links(page: Path) -> list[str]:
 
 
 def pages(root: Path) -> list[Path]:
-    """The Markdown files below a folder, generated ones left out."""
+    """Markdown files below a folder, except generated ones."""
     return [page for page in sorted(root.rglob('*.md'))
             if not SKIPPED & set(page.relative_to(root).parts)]
 

@@ -23,7 +23,7 @@ from mmvod_plugins.checkpoints import FORMATS, Conversion, convert
 
 
 def read(source: str, trust: bool) -> dict[str, Any]:
-    """What a file or an address holds.
+    """Content of a file or an address.
 
     Raises:
         SystemExit: If it is not there, or holds more than tensors and is not trusted.
@@ -42,13 +42,13 @@ def read(source: str, trust: bool) -> dict[str, Any]:
 
 
 def _found(message: str) -> str:
-    """What torch met beside tensors, as far as it says so."""
+    """Objects other than tensors that torch found, as far as it reports them."""
     named = re.search(r'(?:GLOBAL|class|global:?)\s+((?:\w+\.)+\w+)', message)
     return named[1] if named else message.splitlines()[0]
 
 
 def write(conversion: Conversion, destination: Path) -> None:
-    """Write the weights; an interrupted run leaves no half of a file."""
+    """Write the weights atomically."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     unfinished = destination.with_name(f'{destination.name}.{os.getpid()}.part')
     try:

@@ -1,4 +1,4 @@
-"""Transforms that act on all frames of a clip alike."""
+"""Random transforms shared by all frames of a clip."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mmdet.registry import TRANSFORMS
 
 from .proposals import check_followed
 
-#: Transforms of mmdet that draw in a way that mmcv cannot share between frames.
+#: Transforms of mmdet whose random draws mmcv cannot share between frames.
 DRAW_PER_FRAME = ('Albu', 'CutOut', 'MinIoURandomCrop', 'RandomShift')
 
 
 class _SkipClip(Exception):
-    """A transform asked for another sample."""
+    """Raised when a transform asks for another sample."""
 
 
 @TRANSFORMS.register_module()
@@ -29,25 +29,26 @@ class ClipTransform(TransformBroadcaster):
         transforms: Transforms or their configs.
 
     Raises:
-        ValueError: If a transform draws for each frame anew, or makes others do so, or if
-            precomputed proposals are loaded that could not follow it.
+        ValueError: If a transform draws separately for each frame, or makes others do so, or if
+            precomputed proposals are loaded that it cannot move along.
     """
 
     def __init__(self, transforms: list[dict[str, Any] | Callable[[dict], dict]]) -> None:
         super().__init__(transforms, share_random_params=True)
         if 'ProposalBroadcaster' in transform_names(self.transforms):
-            raise ValueError('ProposalBroadcaster ends the sharing of draws between the frames of '
-                             'a clip. Leave it away and put its transforms in its place: '
-                             'proposals follow Resize, RandomFlip and RandomCrop by themselves '
-                             '(PackVideoInputs)')
+            raise ValueError('ProposalBroadcaster prevents sharing random draws between the frames '
+                             'of a clip. Replace it by the transforms inside it: PackVideoInputs '
+                             'moves proposals along with Resize, RandomFlip and RandomCrop')
         for name in sorted(set(transform_names(self.transforms)) & set(DRAW_PER_FRAME)):
-            raise ValueError(f'{name} draws anew for each frame of a clip, so that the frames '
-                             'would no longer fit together: take another transform (RandomCrop, '
-                             'Expand, RandomAffine, PhotoMetricDistortion, ... can be shared)')
+            raise ValueError(f'{name} draws separately for each frame of a clip, so that '
+                             'frames would no longer fit together: use another transform '
+                             '(RandomCrop, Expand, RandomAffine, PhotoMetricDistortion, ... can '
+                             'be shared)')
         check_followed(self.transforms)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
         """Transform every frame; None as soon as one transform returns None."""
+        # The base class cannot pass None through its loop over frames: an exception leaves it.
         try:
             return super().transform(results)
         except _SkipClip:
@@ -61,7 +62,7 @@ class ClipTransform(TransformBroadcaster):
 
 
 def transform_names(transforms: object) -> list[str]:
-    """Class names of transforms and of those inside them."""
+    """Class names of transforms, nested ones included."""
     names = [type(transforms).__name__]
     if isinstance(transforms, Iterable):
         names += [name for transform in transforms for name in transform_names(transform)]

@@ -1,4 +1,4 @@
-"""Reading frames, and what happens when one cannot be read."""
+"""Loading of frames, with a choice of reactions to unreadable files."""
 
 from __future__ import annotations
 
@@ -18,20 +18,19 @@ GREY = 114
 
 @TRANSFORMS.register_module()
 class LoadVideoFrame(LoadImageFromFile):
-    """Load a frame; a missing or corrupt file is an error, a skip or a grey frame.
+    """Load a frame; an unreadable file raises, skips the sample or gives a grey frame.
 
-    A frame whose decoded size is not the annotated one has boxes that do not fit: it is skipped
-    with ``'skip'`` and otherwise an error. ``unreadable`` says in the metainfo of each frame
-    whether it is a stand-in.
+    A decoded size other than the annotated one means that boxes do not fit: the frame is skipped
+    with ``'skip'`` and raises otherwise. ``unreadable`` in the metainfo marks grey frames.
 
     Args:
         unreadable: ``'raise'``: an error. ``'skip'``, for training within :class:`ClipTransform`:
-            a warning, and mmengine takes another sample. ``'blank'``, for testing: a warning, and
-            a grey frame of the annotated size, so that a long run is not lost.
+            a warning, and mmengine draws another sample. ``'blank'``, for testing: a warning, and
+            a grey frame of the annotated size, so that a long run survives.
         to_float32: As in mmcv.
         color_type: As in mmcv.
         imdecode_backend: As in mmcv.
-        backend_args: Where the files lie, see ``mmengine.fileio``.
+        backend_args: Storage backend of the files, see ``mmengine.fileio``.
     """
 
     def __init__(self,
@@ -54,13 +53,13 @@ class LoadVideoFrame(LoadImageFromFile):
         Raises:
             OSError: If the file cannot be read (``unreadable='raise'``, or ``'blank'`` without an
                 annotated size).
-            ValueError: If its size is not the annotated one.
+            ValueError: If its size differs from the annotated one.
         """
         path = results['img_path']
         annotated = results.get('height'), results.get('width')
         img, problem = self._read(path)
         if problem and self.unreadable == 'blank' and None not in annotated:
-            warnings.warn(f'{problem}; a grey frame stands in for it', stacklevel=2)
+            warnings.warn(f'{problem}; a grey frame is used instead', stacklevel=2)
             img = np.full((*annotated, 3), GREY, dtype=np.uint8)
         elif problem and self.unreadable != 'skip':
             raise OSError(
@@ -73,7 +72,7 @@ class LoadVideoFrame(LoadImageFromFile):
             if self.unreadable != 'skip':
                 raise ValueError(problem)
         if problem and self.unreadable == 'skip':
-            warnings.warn(f'{problem}; another sample is taken', stacklevel=2)
+            warnings.warn(f'{problem}; another sample is drawn', stacklevel=2)
             return None
         results['img'] = img.astype(np.float32) if self.to_float32 else img
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
@@ -81,7 +80,7 @@ class LoadVideoFrame(LoadImageFromFile):
         return results
 
     def _read(self, path: str) -> tuple[np.ndarray | None, str | None]:
-        """The decoded image, or None and what is wrong with it."""
+        """Read and decode an image: the image, or None and a description of the problem."""
         try:
             content = fileio.get(path, backend_args=self.backend_args)
         except READ_ERRORS as error:
@@ -93,7 +92,7 @@ class LoadVideoFrame(LoadImageFromFile):
         except READ_ERRORS as error:
             return None, f'{path} cannot be decoded ({type(error).__name__}: {error})'
         if img is None:
-            return None, f'{path} cannot be decoded: it is no image or is corrupt'
+            return None, f'{path} cannot be decoded: it is not an image or is corrupt'
         return img, None
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Precomputed proposals of a frame: loading them, and following the frame into the network."""
+"""Precomputed proposals of frames: loading, and moving along with the image."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mmdet.datasets.transforms import (
 from mmdet.registry import TRANSFORMS
 from mmengine.structures import InstanceData
 
-#: Transforms that record where they move an image, and those that move nothing.
+#: Transforms that record homography_matrix, and those that do not move the image.
 FOLLOWED = (Resize, FixShapeResize, RandomFlip, RandomCrop, GeomTransform)
 STILL = (LoadImageFromFile, LoadAnyAnnotations, LoadEmptyAnnotations, LoadProposals,
          FilterAnnotations, AnyPad, PhotoMetricDistortion, YOLOXHSVRandomAug, ColorTransform,
@@ -38,21 +38,22 @@ STILL = (LoadImageFromFile, LoadAnyAnnotations, LoadEmptyAnnotations, LoadPropos
 
 @TRANSFORMS.register_module()
 class LoadFrameProposals(LoadProposals):
-    """mmdet's ``LoadProposals``, best first, which names a frame that has none.
+    """mmdet's ``LoadProposals``, sorted by score, with an error that names the frame.
 
-    It stands anywhere in a :class:`ClipTransform`. Boxes stay in pixels of the original image;
-    :class:`PackVideoInputs` lets them follow Resize, RandomFlip and RandomCrop. Transforms that
-    they could not follow (Expand, RandomAffine) are refused by :func:`check_followed`.
+    It can be anywhere in a :class:`ClipTransform`. Boxes stay in pixels of the original image;
+    :class:`PackVideoInputs` moves them along with Resize, RandomFlip and RandomCrop.
+    :func:`check_followed` rejects transforms that do not record their movement (Expand,
+    RandomAffine).
 
     Args:
-        num_max_proposals: How many are kept, all by default.
+        num_max_proposals: Number of proposals to keep, all by default.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``proposals`` (N, 4) and ``proposals_scores`` (N,), float32.
 
         Raises:
-            KeyError: If the dataset has no proposals, or none for this frame; with its file.
+            KeyError: If the data set has no proposals, or no entry for this frame.
         """
         if results.get('proposals') is None:
             raise KeyError(
@@ -66,9 +67,9 @@ class LoadFrameProposals(LoadProposals):
 
 
 def check_followed(transforms: Iterable[Any]) -> None:
-    """Refuse transforms that move an image without recording where, if proposals are loaded.
+    """Reject transforms that move an image without recording it, if proposals are loaded.
 
-    A class of one's own that records ``homography_matrix``, or moves nothing, says so with an
+    A custom class that records ``homography_matrix``, or moves nothing, declares it with the
     attribute ``proposals_follow = True``.
 
     Args:
@@ -84,14 +85,14 @@ def check_followed(transforms: Iterable[Any]) -> None:
         if not (isinstance(leaf, FOLLOWED + STILL) or getattr(leaf, 'proposals_follow', False)):
             raise ValueError(
                 f'{type(leaf).__name__} is not known to record homography_matrix, so that '
-                'precomputed proposals could not follow it: take Resize, FixShapeResize, '
-                'RandomFlip or RandomCrop, or leave LoadFrameProposals away. A transform of your '
-                'own that records the matrix, or moves nothing, needs the class attribute '
+                'precomputed proposals could not follow it: use Resize, FixShapeResize, '
+                'RandomFlip or RandomCrop, or omit LoadFrameProposals. A custom transform that '
+                'records the matrix, or moves nothing, needs the class attribute '
                 'proposals_follow = True')
 
 
 def _leaves(transforms: Iterable[Any]) -> Iterable[Any]:
-    """Transforms that hold no others, and those inside the ones that do."""
+    """Iterate over the innermost transforms."""
     for transform in transforms:
         if isinstance(transform, RandomChoiceResize | RandomResize | ResizeShortestEdge):
             yield transform.resize
@@ -103,18 +104,19 @@ def _leaves(transforms: Iterable[Any]) -> Iterable[Any]:
 
 def follow_image(boxes: np.ndarray, matrix: np.ndarray | None,
                  img_shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Where boxes of the original image are in the network's input.
+    """Map boxes of the original image to the input of the network.
 
     Args:
         boxes: (N, 4), in pixels of the original image.
-        matrix: (3, 3), from there to the network's input: ``homography_matrix``, which mmdet's
-            geometric transforms record. None: nothing moved.
+        matrix: (3, 3), the ``homography_matrix`` from the original image to the input, which
+            mmdet's geometric transforms record; None if nothing moved.
         img_shape: (height, width) of the input.
 
     Returns:
-        Boxes (M, 4) around the moved corners, clipped to the image, and the rows (M,) that have
-        an area there.
+        Boxes (M, 4) around the moved corners, clipped to the image, and the rows (M,) of the
+        boxes that have an area there.
     """
+    # (N, 4, 2), all four corners: a rotation or shear moves each of them differently.
     corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
     if matrix is not None:
         moved = np.concatenate([corners, np.ones_like(corners[..., :1])], -1) @ matrix.T
@@ -126,14 +128,14 @@ def follow_image(boxes: np.ndarray, matrix: np.ndarray | None,
 
 
 def pack_proposals(results: dict[str, Any]) -> list[InstanceData]:
-    """Proposals of the frames of a clip in pixels of the network's input, best first.
+    """Convert the proposals of a clip to pixels of the network's input, best first.
 
     Args:
-        results: Lists over the frames: ``proposals``, ``proposals_scores``, ``img_shape`` and, if
-            a transform moved anything, ``homography_matrix``.
+        results: Lists over the frames: ``proposals``, ``proposals_scores``, ``img_shape`` and,
+            if a transform moved the image, ``homography_matrix``.
 
     Raises:
-        ValueError: If proposals were never loaded.
+        ValueError: If proposals were not loaded.
     """
     if 'proposals_scores' not in results:
         raise ValueError('the dataset has a proposal_file but the pipeline does not load it: add '

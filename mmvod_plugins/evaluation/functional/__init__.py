@@ -1,7 +1,7 @@
 """Evaluation as functions from arrays to numbers: no config, no data set, no GPU.
 
-``GroundTruth`` and ``Detections`` hold a whole data set; ``evaluate`` computes AP by several
-protocols and for several groups of objects in one pass.
+``GroundTruth`` and ``Detections`` hold a whole data set; ``evaluate`` computes AP for several
+protocols and several groups of objects in one pass.
 """
 
 from .detections import Detections, check_detections, to_detections

@@ -1,4 +1,4 @@
-"""COCO's AP: ten IoU thresholds, 101 recall values, pycocotools' rules for what is ignored."""
+"""COCO's AP: ten IoU thresholds, 101 recall values, pycocotools' rules of ignoring."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ RECALLS = np.linspace(0.0, 1.0, 101)
 
 
 def coco_query(truth: GroundTruth, protocol: CocoProtocol) -> Query:
-    """What pycocotools asks of the overlaps."""
+    """Overlap criterion of pycocotools, at the lowest threshold."""
     return Query(truth.boxes, 0, np.full(len(truth.boxes), protocol.iou_thresholds[0]),
                  crowd=truth.crowd if truth.crowd.any() else None)
 
 
 @dataclass(frozen=True)
 class _Level:
-    """The matching at one IoU threshold: P matches by rank.
+    """P matches at one IoU threshold, by rank.
 
     Attributes:
         places: (P,), ranks of the matched detections, ascending.
@@ -49,11 +49,10 @@ def coco_result(scene: Scene, protocol: CocoProtocol, candidates: Candidates,
                 ) -> list[GroupResult]:
     """AP for every group as pycocotools computes it.
 
-    Of a frame and class only the best detections are looked at. Objects that count are preferred
-    to ignored ones, crowds may be found repeatedly, and an unmatched detection is a false positive
-    unless the group is one of size and the detection itself is not of that size. Detections with
-    equal scores in different frames come in the order of the frames here, in pycocotools in that
-    of the image ids.
+    Only the best detections of a frame and class are used. Objects that count are preferred to
+    ignored ones, a crowd may be matched repeatedly, and an unmatched detection is a false positive
+    unless the group is a range of areas and the detection's own area is outside of it. Detections
+    with equal scores in different frames are ordered by frame here, by image id in pycocotools.
 
     Args:
         scene: Detections and ground truth.
@@ -67,6 +66,7 @@ def coco_result(scene: Scene, protocol: CocoProtocol, candidates: Candidates,
     candidates = candidates.select(kept[scene.rank[candidates.det]])
     levels: list[list[_Level]] = [[] for _ in groups]
     for threshold in protocol.iou_thresholds:
+        # The same guard as in pycocotools, for a threshold of 1.
         enough = candidates.select(candidates.iou >= min(threshold, 1 - 1e-10))
         crowd = scene.truth.crowd if scene.truth.crowd.any() else None
         for g, matches in enumerate(match_groups(enough, scene, ignored, crowd, 'coco')):
@@ -77,7 +77,7 @@ def coco_result(scene: Scene, protocol: CocoProtocol, candidates: Candidates,
 
 def coco_matches(scene: Scene, protocol: CocoProtocol, candidates: Candidates
                  ) -> tuple[np.ndarray, Matches]:
-    """Ranks that are looked at, (N,), and the matches at the lowest threshold, for all objects."""
+    """Ranks that are used, (N,), bool, and the matches at the lowest threshold, for all objects."""
     kept = _kept(scene, protocol.max_detections)
     candidates = candidates.select(kept[scene.rank[candidates.det]])
     crowd = scene.truth.crowd
@@ -85,13 +85,15 @@ def coco_matches(scene: Scene, protocol: CocoProtocol, candidates: Candidates
 
 
 def _kept(scene: Scene, limit: int) -> np.ndarray:
-    """Which ranks are among the ``limit`` best of their frame and class, (N,), bool."""
+    """Mask of the ranks among the ``limit`` best of their frame and class, (N,), bool."""
     kept = np.ones(len(scene.detections), dtype=bool)
     for label in range(scene.truth.num_classes):
         ranks = scene.ranks(label)
         frame = scene.frame_by_rank[ranks]
         counts = np.bincount(frame, minlength=1)
         if counts.max() > limit:
+            # Ranks are sorted by score, and the sort is stable: within a frame ``place`` counts
+            # the detections with a better score.
             order = np.argsort(frame, kind='stable')
             place = np.arange(len(frame)) - (np.cumsum(counts) - counts)[frame[order]]
             kept[ranks.start + order] = place < limit
@@ -120,7 +122,7 @@ def _group_result(scene: Scene, group: Group, levels: list[_Level], ignored: np.
 
 
 def _of_size(scene: Scene, group: Group, ranks: slice) -> np.ndarray:
-    """Which detections of a class would be false positives if unmatched, (n,), bool."""
+    """Mask of the detections of a class that count as false positives if unmatched, (n,), bool."""
     if group.area is None:
         return np.ones(ranks.stop - ranks.start, dtype=bool)
     boxes = scene.detections.boxes[scene.order[ranks]].astype(np.float64)
@@ -129,14 +131,14 @@ def _of_size(scene: Scene, group: Group, ranks: slice) -> np.ndarray:
 
 
 def _in_class(level: _Level, ranks: slice) -> tuple[np.ndarray, np.ndarray]:
-    """Places within the class of its matches, and which are hits."""
+    """Matches of a class: places within the class, (P,), and whether they are hits, (P,), bool."""
     rows = slice(*np.searchsorted(level.places, [ranks.start, ranks.stop]))
     return level.places[rows] - ranks.start, level.hits[rows]
 
 
 def _false_positives(level: _Level, ranks: slice, counts: np.ndarray, before: np.ndarray
                      ) -> np.ndarray:
-    """Number of false positives before every hit: who counts, less those who are matched."""
+    """Number of false positives before every hit: detections that count minus matched ones."""
     places, hits = _in_class(level, ranks)
     return (before[places] - np.cumsum(counts[places]))[hits]
 

@@ -8,63 +8,64 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.utils.arrays import concatenate_fields
 
 from .ground_truth import GroundTruth
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What a detector found in a data set.
+    """Detections in a data set.
 
-    Scores are at least 0 and may exceed 1, as after rescoring. Boxes may reach outside of the
-    image: they are evaluated as they are. For 20 million detections use float32 and int32.
+    Scores are at least 0 and may exceed 1, as after rescoring. Boxes may extend beyond the image;
+    they are not clipped. For 20 million detections use float32 and int32.
 
     Attributes:
-        frame: (N,), integer, frame number in the ground truth.
+        frame_index: (N,), integer, frame number in the ground truth.
         boxes: (N, 4), ``(x1, y1, x2, y2)`` in pixels of the original image.
         scores: (N,).
         labels: (N,), integer.
-        missing: Numbers of the frames of which nothing is known, not even that nothing was found;
-            (P,), int64. Their objects count as missed.
+        missing: (P,), int64, numbers of the frames without predictions, which differ from frames
+            with zero detections. Their objects count as missed.
     """
 
-    frame: np.ndarray
+    frame_index: np.ndarray
     boxes: np.ndarray
     scores: np.ndarray
     labels: np.ndarray
     missing: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
-        shapes = dict(frame=self.frame.shape, boxes=self.boxes.shape, scores=self.scores.shape,
-                      labels=self.labels.shape)
+        shapes = dict(frame_index=self.frame_index.shape, boxes=self.boxes.shape,
+                      scores=self.scores.shape, labels=self.labels.shape)
         rows = len(self.scores)
-        if shapes != dict(frame=(rows, ), boxes=(rows, 4), scores=(rows, ), labels=(rows, )):
+        if shapes != dict(frame_index=(rows, ), boxes=(rows, 4), scores=(rows, ), labels=(rows, )):
             raise ValueError(f'detections have the shapes {shapes}; expected (N,), boxes (N, 4)')
 
     def __len__(self) -> int:
-        """N."""
+        """Number of detections, N."""
         return len(self.scores)
 
     def select(self, rows: np.ndarray) -> Detections:
-        """Some detections, by mask or row numbers, in the order of these."""
-        return replace(self, frame=self.frame[rows], boxes=self.boxes[rows],
+        """Subset of the detections, by mask or row numbers, in their order."""
+        return replace(self, frame_index=self.frame_index[rows], boxes=self.boxes[rows],
                        scores=self.scores[rows], labels=self.labels[rows])
 
     def in_frame_order(self) -> Detections:
-        """The same detections frame after frame; those of a frame keep their order."""
-        if not np.any(self.frame[1:] < self.frame[:-1]):
+        """Sort by frame; detections of a frame keep their order."""
+        if not np.any(self.frame_index[1:] < self.frame_index[:-1]):
             return self
-        return self.select(np.argsort(self.frame, kind='stable'))
+        return self.select(np.argsort(self.frame_index, kind='stable'))
 
 
 def check_detections(detections: Detections, truth: GroundTruth) -> None:
-    """Refuse what cannot be evaluated.
+    """Raise for detections that cannot be evaluated.
 
     Raises:
         ValueError: If a score or box is not finite, a score negative, or a label or frame is not
             in the ground truth.
     """
-    frames, labels, scores = detections.frame, detections.labels, detections.scores
+    frames, labels, scores = detections.frame_index, detections.labels, detections.scores
     if not len(detections):
         return
     if frames.min() < 0 or frames.max() >= truth.num_frames:
@@ -87,55 +88,48 @@ def check_detections(detections: Detections, truth: GroundTruth) -> None:
 def _refuse(detections: Detections, truth: GroundTruth, wrong: np.ndarray, what: str,
             rule: str) -> None:
     row = int(np.flatnonzero(wrong)[0])
-    name = truth.frame_name(int(detections.frame[row]))
+    name = truth.frame_name(int(detections.frame_index[row]))
     raise ValueError(f'{name}: a detection has {what} {getattr(detections, what)[row]} '
-                     f'({int(wrong.sum())} such detections); {rule}')
+                     f'({int(wrong.sum())} detections like this); {rule}')
 
 
 def to_detections(videos: Iterable[VideoDetections], truth: GroundTruth) -> Detections:
-    """Put the detections of videos together and find their frames in the ground truth.
+    """Join the detections of videos and find their frames in the ground truth.
 
     Frames are found by image id, or by video and frame id where the detections have no image ids.
 
     Args:
-        videos: In any order; a video may come in parts.
-        truth: The ground truth; its frames that no video has are listed in ``missing``.
+        videos: In any order; a video may be split into parts.
+        truth: The ground truth; frames of it without predictions are listed in ``missing``.
 
     Raises:
-        ValueError: If a frame is not in the ground truth or comes twice, or a value cannot be
-            evaluated, see :func:`check_detections`.
+        ValueError: If a frame is not in the ground truth or occurs twice, or a value is not valid,
+            see :func:`check_detections`.
     """
     seen = np.zeros(truth.num_frames, dtype=bool)
-    parts = []
+    parts = [Detections(np.zeros(0, np.int32), np.zeros((0, 4), np.float32),
+                        np.zeros(0, np.float32), np.zeros(0, np.int16))]
     for video in videos:
         frames = _frame_numbers(video, truth)
         twice = np.flatnonzero(seen[frames] | (np.bincount(
             frames, minlength=truth.num_frames)[frames] > 1))
         if twice.size:
             raise ValueError(f'{truth.frame_name(int(frames[twice[0]]))} was predicted more than '
-                             f'once ({twice.size} such frames of video {video.video_id!r}); '
-                             'hand in each frame once')
+                             f'once ({twice.size} repeated frames of video {video.video_id!r}); '
+                             'pass each frame once')
         seen[frames] = True
         part = Detections(np.repeat(frames, video.num_boxes), video.boxes, video.scores,
                           _narrow(video.labels, truth.num_classes))
         check_detections(part, truth)
         parts.append(part)
     missing = np.flatnonzero(~seen)
-    return replace(_concatenate(parts).in_frame_order(), missing=missing)
+    return replace(concatenate_fields(parts).in_frame_order(), missing=missing)
 
 
 def _narrow(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Labels in two bytes if they fit: there may be 20 million."""
+    """Labels as int16 if they fit, to save memory for 20 million detections."""
     fits = not len(labels) or (labels.min() >= 0 and labels.max() < min(num_classes, 2**15))
     return labels.astype(np.int16) if fits else labels
-
-
-def _concatenate(parts: list[Detections]) -> Detections:
-    if not parts:
-        return Detections(np.zeros(0, np.int32), np.zeros((0, 4), np.float32),
-                          np.zeros(0, np.float32), np.zeros(0, np.int16))
-    return Detections(*(np.concatenate([getattr(part, name) for part in parts])
-                        for name in ('frame', 'boxes', 'scores', 'labels')))
 
 
 def _frame_numbers(video: VideoDetections, truth: GroundTruth) -> np.ndarray:
@@ -150,6 +144,6 @@ def _frame_numbers(video: VideoDetections, truth: GroundTruth) -> np.ndarray:
     if unknown:
         kind = '(video id, frame id)' if video.image_ids is None else 'image id'
         raise ValueError(f'video {video.video_id!r}: {kind} {unknown[0]!r} is not in the ground '
-                         f'truth ({len(unknown)} such frames); the detections belong to another '
+                         f'truth ({len(unknown)} unknown frames); the detections belong to another '
                          'annotation file or to a part of it that is not evaluated')
     return np.array([known[key] for key in keys], dtype=np.int32)

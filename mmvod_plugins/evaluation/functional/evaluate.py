@@ -1,4 +1,4 @@
-"""AP of a data set by several protocols and for several groups of objects."""
+"""AP of a data set for several protocols and several groups of objects."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def evaluate(detections: Detections, truth: GroundTruth,
              protocols: Iterable[str | Protocol | CocoProtocol] = (VOC, FGFA, MEGA),
              groups: Sequence[Group] = (ALL, ), motion: MotionIoU | None = None, *,
              curves: bool = False) -> dict[str, ProtocolResult]:
-    """Evaluate detections.
+    """Compute AP by protocol and group.
 
     The data are sorted and compared once for all protocols. Objects outside of a group are
-    ignored: they are no positives, and who finds them is neither right nor wrong. Unmatched
-    detections near them count by the protocol's rule, for groups of size as for those of motion.
-    Crowds are ignored in every group.
+    ignored: they are not positives, and a detection matched to one is neither a true nor a false
+    positive. Unmatched detections near them count by the protocol's rule, in groups of size as in
+    those of motion. Crowds are ignored in every group.
 
     Args:
-        detections: What was found, see :func:`to_detections`.
-        truth: What is there.
-        protocols: Names, or protocols.
+        detections: Detections, see :func:`to_detections`.
+        truth: Ground truth.
+        protocols: Protocols or their names.
         groups: Groups with different names.
         motion: Motion values of the objects, for motion groups.
         curves: Whether to return precision and recall of every class.
 
     Returns:
-        Results by name of the protocol.
+        Results by protocol name.
 
     Raises:
         ValueError: If detections cannot be evaluated, see :func:`check_detections`, a protocol is
@@ -48,7 +48,7 @@ def evaluate(detections: Detections, truth: GroundTruth,
     """
     names = [group.name for group in groups]
     if len(set(names)) < len(names):
-        raise ValueError(f'groups {names}: a name occurs twice; results are keyed by name')
+        raise ValueError(f'groups {names}: a name occurs twice; give each group its own')
     chosen = find_protocols(protocols)
     inside = np.array([group.contains(truth, motion) for group in groups], dtype=bool)
     ignored = ~inside.reshape(len(groups), len(truth.boxes)) | truth.crowd
@@ -72,13 +72,13 @@ def evaluate(detections: Detections, truth: GroundTruth,
 
 def protocol_query(scene: Scene, protocol: Protocol, ignored: np.ndarray,
                    shares: Sequence[float]) -> Query:
-    """What a protocol asks of the overlaps.
+    """Overlap criterion of a protocol.
 
     Args:
         scene: Detections and ground truth.
         protocol: The protocol.
         ignored: (G, M), bool.
-        shares: Share of all objects that lies in each of the G groups.
+        shares: Share of all objects in each of the G groups.
     """
     boxes = protocol.boxes(scene.truth)
     empty = np.array([protocol.empty_frame_weight(share) for share in shares])
@@ -88,7 +88,7 @@ def protocol_query(scene: Scene, protocol: Protocol, ignored: np.ndarray,
 
 
 def match_detections(scene: Scene, protocol: Protocol) -> Matches:
-    """Match detections and objects as a protocol does, all objects counting but crowds."""
+    """Match detections and objects by a protocol; all objects but crowds count."""
     boxes = protocol.boxes(scene.truth)
     found: Candidates = find_candidates(
         scene, [Query(boxes, protocol.offset, protocol.thresholds(boxes))])[0]
@@ -96,17 +96,18 @@ def match_detections(scene: Scene, protocol: Protocol) -> Matches:
 
 
 def ap_function(protocol: Protocol) -> Callable[[np.ndarray, int], float]:
-    """The function from precision at the hits and number of objects to AP."""
+    """Function from precision at the hits and the number of objects to AP."""
     return area_ap if protocol.ap_rule == 'area' else eleven_point_ap
 
 
 def _group_result(scene: Scene, protocol: Protocol, weights: FalsePositiveWeights,
                   group: tuple[int, np.ndarray], matches: Matches, *, curves: bool) -> GroupResult:
-    """Result for one group: its number, and which objects it ignores."""
+    """Result for one group, given as its number and its ignored objects (M,), bool."""
     number, ignored = group
     num_classes = scene.truth.num_classes
     num_gt = np.bincount(scene.truth.labels[~ignored], minlength=num_classes)
     weights.exempt(number, matches.det)
+    # Ranks of the true positives; those of class k are hits[bounds[k]:bounds[k + 1]].
     hits = np.sort(scene.rank[matches.det[~ignored[matches.gt]]])
     bounds = np.searchsorted(hits, scene.class_starts)
     found = np.diff(bounds)

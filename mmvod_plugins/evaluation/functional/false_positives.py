@@ -1,24 +1,24 @@
-"""How much a detection without an object counts when some objects are ignored."""
+"""Weights of false positives where some objects are ignored."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .overlaps import run_starts
+from mmvod_plugins.utils.arrays import run_starts
+
 from .scene import Scene
 
-#: What is known of a detection beyond its frame: nothing, it counts, it does not.
+#: How the weight of a detection is decided: by its frame, as 1, as 0.
 BY_FRAME, COUNTS, COUNTS_NOT = 0, 1, 2
 
 
 class FalsePositiveWeights:
     """Weights of unmatched detections, for G groups (mega.pytorch and FGFA).
 
-    A detection is compared with the objects of its frame, or of its class in its frame. If all of
-    these count, it is a false positive of weight 1; if all are ignored, of weight 0. Of a mixture
-    the object it overlaps most decides; if counting and ignored ones are equal, for instance
-    because it overlaps none, the weight is the ignored share. Objects that other detections have
-    taken are compared with, too.
+    A detection is compared with the objects of its frame, or of its class in its frame, including
+    objects matched to other detections. If all of them count, its weight is 1; if all are ignored,
+    0. In a mixture the kind with the larger overlap decides; if both overlap it equally, for
+    instance not at all, the weight is the share of ignored objects.
 
     Args:
         scene: Detections and ground truth.
@@ -34,10 +34,12 @@ class FalsePositiveWeights:
                  any_class: bool) -> None:
         truth = scene.truth
         self.scene, self.ignored, self.empty, self.any_class = scene, ignored, empty, any_class
-        unit = truth.frame if any_class else scene.cells
+        # Units are compared as a whole: a frame, or a class of a frame. U of them have objects.
+        unit = truth.frame_index if any_class else scene.cells
         _, first, self._unit, size = np.unique(unit, return_index=True, return_inverse=True,
                                                return_counts=True)
-        self._frame, self._label = truth.frame[first], truth.labels[first]
+        self._frame, self._label = truth.frame_index[first], truth.labels[first]
+        # (G, U): ignored objects of each unit, and the weight that follows from them alone.
         out = np.array([np.bincount(self._unit, weights=row, minlength=len(size))
                         for row in ignored]).reshape(len(ignored), len(size))
         self._mixed = (out > 0) & (out < size)
@@ -47,13 +49,14 @@ class FalsePositiveWeights:
         self._codes = np.zeros((len(ignored), len(scene.detections)), dtype=np.uint8)
 
     def add(self, det: np.ndarray, gt: np.ndarray, iou: np.ndarray) -> None:
-        """Take in the overlaps of some detections with all objects they are compared with.
+        """Record the overlaps of detections with all objects that they are compared with.
 
         Args:
-            det: (P,), row of the detection; all pairs of one are neighbours in one call.
+            det: (P,), row of the detection; all pairs of a detection are adjacent and in one call.
             gt: (P,), row of the object.
             iou: (P,).
         """
+        # Elsewhere the weight of the unit is already decided.
         rows = np.flatnonzero(self._mixed.any(axis=0)[self._unit[gt]])
         det, gt, iou = det[rows], gt[rows], iou[rows]
         starts = run_starts(det)
@@ -63,7 +66,8 @@ class FalsePositiveWeights:
         for codes, ignored, mixed in zip(self._codes, self.ignored, self._mixed, strict=True):
             if not mixed.any():
                 continue
-            # In a mixture both kinds exist, so "no such object" does not occur.
+            # Largest overlap with each kind per detection. -1 masks the other kind; it never wins,
+            # as both kinds exist in a mixture.
             counting = np.maximum.reduceat(np.where(ignored[gt], -1, iou), starts)
             ignorable = np.maximum.reduceat(np.where(ignored[gt], iou, -1), starts)
             code = np.where(counting > ignorable, COUNTS,
@@ -71,11 +75,11 @@ class FalsePositiveWeights:
             codes[rank[mixed[unit]]] = code[mixed[unit]]
 
     def exempt(self, group: int, det: np.ndarray) -> None:
-        """Detections with an object are no false positives."""
+        """Set the weight of matched detections to 0."""
         self._codes[group, self.scene.rank[det]] = COUNTS_NOT
 
     def of_class(self, group: int, label: int) -> np.ndarray:
-        """Weights of a class's detections by rank, float64; 0 for matched ones."""
+        """Weights of the detections of a class by rank, (n,), float64; 0 for matched ones."""
         units = slice(None) if self.any_class else self._label == label
         by_frame = np.full(self.scene.truth.num_frames, self.empty[group])
         by_frame[self._frame[units]] = self._weight[group, units]

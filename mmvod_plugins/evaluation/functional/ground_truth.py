@@ -19,23 +19,23 @@ FRAME_FIELDS = ('image_ids', 'video_ids', 'frame_ids', 'num_boxes', 'img_shapes'
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The objects of a data set, frame after frame; nothing here is changed by an evaluation.
+    """Objects of a data set, frame after frame.
 
     The boxes of frame number f (its position here) are rows ``offsets[f]:offsets[f + 1]``.
 
     Attributes:
-        image_ids: F ids, each of its own frame.
-        video_ids: F ids: the video of every frame.
+        image_ids: F different ids.
+        video_ids: F ids, the video of every frame.
         frame_ids: (F,), int64, position of the frame in its video, from 0.
         num_boxes: (F,), int64.
         boxes: (M, 4), float64, ``(x1, y1, x2, y2)`` in pixels with ``x2 = x + w`` as in the json.
             Files converted from ImageNet VID hold ``w = xmax - xmin``, so there x2 is ``xmax``.
         labels: (M,), int64, position of the class in ``classes``.
-        instance_ids: (M,), int64, the same number for the same object of a video; None where a
-            box of the file has none.
+        instance_ids: (M,), int64, equal for the same object of a video; None if any box of the file
+            has none.
         crowd: (M,), bool: boxes that are ignored by every protocol.
         areas: (M,), float64, in pixels, as annotated, else w * h.
-        img_shapes: (F, 2), int64, (height, width); 0 where the file does not say.
+        img_shapes: (F, 2), int64, (height, width); 0 where the file does not give it.
         classes: Names of the K classes.
     """
 
@@ -72,17 +72,17 @@ class GroundTruth:
 
     @property
     def num_frames(self) -> int:
-        """F."""
+        """Number of frames, F."""
         return len(self.num_boxes)
 
     @property
     def num_classes(self) -> int:
-        """K."""
+        """Number of classes, K."""
         return len(self.classes)
 
     @property
     def has_instances(self) -> bool:
-        """Whether objects can be followed: without, there are no motion groups."""
+        """Whether objects have instance ids, which motion and stability need."""
         return self.instance_ids is not None
 
     @cached_property
@@ -91,7 +91,7 @@ class GroundTruth:
         return np.concatenate([[0], np.cumsum(self.num_boxes)]).astype(np.int64)
 
     @cached_property
-    def frame(self) -> np.ndarray:
+    def frame_index(self) -> np.ndarray:
         """Frame number of every box, (M,), int64."""
         return np.repeat(np.arange(self.num_frames), self.num_boxes)
 
@@ -125,19 +125,19 @@ class GroundTruth:
             ValueError: If the annotation has no instance ids.
         """
         if self.instance_ids is None:
-            raise ValueError('the annotation has no instance_id: objects cannot be followed, so '
-                             'there is no motion and no stability; annotate instance_id for every '
-                             'box, or leave motion groups away')
-        keys = np.column_stack([self.video[self.frame], self.instance_ids])
+            raise ValueError('the annotation has no instance_id, so objects cannot be followed and '
+                             'motion and stability are not defined; annotate instance_id for every '
+                             'box, or omit motion groups')
+        keys = np.column_stack([self.video[self.frame_index], self.instance_ids])
         return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
 
     def frame_name(self, frame: int) -> str:
-        """A frame in words, for messages."""
+        """Description of a frame for messages."""
         return (f'image {self.image_ids[frame]!r} (frame {self.frame_ids[frame]} of video '
                 f'{self.video_ids[frame]!r})')
 
     def frames_of(self, video_ids: Collection[Hashable]) -> np.ndarray:
-        """Which frames belong to some videos, (F,), bool.
+        """Mask of the frames of some videos, (F,), bool.
 
         Raises:
             ValueError: If a video is not in the ground truth.
@@ -146,15 +146,15 @@ class GroundTruth:
         unknown = [video_id for video_id in video_ids if video_id not in known]
         if unknown:
             raise ValueError(f'video {unknown[0]!r} is not in the ground truth ({len(unknown)} '
-                             f'such); it has {len(self.videos)} videos, the first is '
+                             f'unknown); it has {len(self.videos)} videos, the first is '
                              f'{self.videos[0] if self.videos else None!r}')
         wanted = set(video_ids)
         return np.array([video_id in wanted for video_id in self.video_ids], dtype=bool)
 
     def subset(self, video_ids: Collection[Hashable]) -> GroundTruth:
-        """The ground truth of some videos, in the order it has here."""
+        """Ground truth of some videos, in the present order."""
         frames = self.frames_of(video_ids)
-        rows = frames[self.frame]
+        rows = frames[self.frame_index]
         changes: dict[str, Any] = {name: value[rows] for name in BOX_FIELDS
                                    if (value := getattr(self, name)) is not None}
         for name in FRAME_FIELDS:
@@ -169,13 +169,12 @@ class GroundTruth:
         """Read a COCO-VID json with the checks of the data set classes.
 
         Boxes that the data sets drop (``ignore``, smaller than a pixel, outside of the image) are
-        dropped here. Images without ``video_id`` are videos of one frame.
+        dropped here too. Images without ``video_id`` are videos of one frame.
 
         Args:
             source: Path of the json, or its content.
-            classes: Names of the classes; labels follow them. All of the file in its order, if
-                not given.
-            videos: Ids of the videos to keep, all if not given.
+            classes: Names of the classes, in the order of the labels; None for those of the file.
+            videos: Ids of the videos to keep; None for all.
         """
         file = CocoVIDFile(source if isinstance(source, dict) else str(source))
         names = tuple(file.classes if classes is None else classes)
@@ -207,7 +206,7 @@ def _box_arrays(rows: list[dict], labels: dict[Hashable, int]) -> dict[str, Any]
                      dtype=np.float64)
     boxes[:, 2:] += boxes[:, :2]
     ids = [row.get('instance_id') for row in rows]
-    # Ids may be texts; only which of them are equal counts.
+    # Ids may be strings; only their equality matters.
     number = {instance_id: n for n, instance_id in enumerate(dict.fromkeys(ids))}
     known = None not in number
     return dict(

@@ -1,4 +1,4 @@
-"""Groups of objects that are evaluated apart: by motion, by size."""
+"""Groups of objects that are evaluated separately: by motion, by size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Group:
-    """Objects within a range; those outside are ignored. Without a range it has all objects.
+    """Objects within a range; those outside are ignored. Without a range, all objects.
 
     Attributes:
         name: Key of the result.
@@ -32,7 +32,7 @@ class Group:
                              'two groups')
 
     def contains(self, truth: GroundTruth, motion: MotionIoU | None) -> np.ndarray:
-        """Which objects lie in the range, (M,), bool.
+        """Mask of the objects in the range, (M,), bool.
 
         Raises:
             ValueError: If the group needs motion values and there are none for these boxes.
@@ -46,7 +46,7 @@ class Group:
     def share(self, truth: GroundTruth, motion: MotionIoU | None) -> float:
         """Share of all objects that lie in the range.
 
-        Of motion groups the frames without objects count as objects of motion 0, as in the
+        For motion groups a frame without objects counts as an object of motion 0, as in the
         published evaluations.
         """
         inside = self.contains(truth, motion)
@@ -60,7 +60,7 @@ class Group:
         if motion is None or len(motion.values) != len(truth.boxes):
             found = 'none' if motion is None else f'{len(motion.values)} values'
             raise ValueError(f'group {self.name!r} needs the motion IoU of {len(truth.boxes)} '
-                             f'boxes, found {found}; hand in motion_iou(truth) or the values of '
+                             f'boxes, found {found}; pass motion_iou(truth) or the values of '
                              "FGFA's file")
         return motion
 
@@ -70,7 +70,7 @@ def _within(values: np.ndarray, limits: Range) -> np.ndarray:
 
 
 ALL = Group('all')
-#: FGFA's groups; all published code takes both borders in.
+#: FGFA's groups; all published code includes both ends.
 MOTION_GROUPS = (Group('slow', motion=(0.9, 1.0)), Group('medium', motion=(0.7, 0.9)),
                  Group('fast', motion=(0.0, 0.7)))
 #: COCO's groups of object size.

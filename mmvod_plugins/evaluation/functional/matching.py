@@ -1,9 +1,10 @@
 """Greedy matching of detections and objects, all frames at once.
 
-Going through the detections by descending score, each taking the free object it prefers, gives
-the one stable assignment in which every object has the best-scored detection that wants it. The
-same assignment comes out when all detections propose at once, objects keep the better-scored
-proposer, and the others go on to what they prefer next: a few rounds instead of a long loop.
+The published loops visit the detections by descending score, and each takes the free object that
+it prefers. As all objects rank detections alike, by score, the result is the unique stable
+matching, and deferred acceptance (Gale and Shapley) finds it too: all detections propose at once,
+objects hold the proposer with the best score, and rejected detections propose to their next choice.
+That takes a few vectorised rounds instead of a long loop.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Literal
 
 import numpy as np
 
+from mmvod_plugins.utils.arrays import run_starts
+
 from .candidates import Candidates
-from .overlaps import run_starts
 from .scene import Scene
 
 Preference = Literal['overlap', 'coco']
@@ -23,7 +25,7 @@ Preference = Literal['overlap', 'coco']
 
 @dataclass(frozen=True)
 class Matches:
-    """Who got whom.
+    """Matched pairs of detections and objects.
 
     Attributes:
         det: (P,), rows of the matched detections.
@@ -47,23 +49,30 @@ def match(candidates: Candidates, rank: np.ndarray, ignored: np.ndarray,
             ignored one (mega.pytorch's loop). ``coco``: an object that counts before an ignored
             one, then the larger IoU, then the later one (pycocotools' loop).
     """
+    # The D detections with candidates are numbered 0 .. D - 1; the wish list of number d is the
+    # rows first[d]:end[d] of ``pairs``, the preferred object first.
     pairs = candidates.select(_preference(candidates, ignored, prefer))
     first = run_starts(pairs.det)
     end = np.append(first, len(pairs))[1:]
     chooser_rank = rank[pairs.det[first]].astype(np.int64)
+    # Of every object: the rank of the best proposer so far, and its number.
     best = np.full(len(ignored), np.iinfo(np.int64).max)
     holder = np.full(len(ignored), -1)
+    # ``wish`` is the row to which a detection proposes; the active ones have none accepted yet.
     wish, active = first.copy(), np.arange(len(first))
     while active.size:
         wanted = pairs.gt[wish[active]]
+        # A crowd accepts everybody and is never held.
         shared = np.zeros(len(active), dtype=bool) if crowd is None else crowd[wanted]
         np.minimum.at(best, wanted[~shared], chooser_rank[active[~shared]])
         won = ~shared & (chooser_rank[active] == best[wanted])
+        # An earlier proposer whose object went to a better one becomes active again.
         displaced = holder[wanted[won]]
         holder[wanted[won]] = active[won]
         lost = np.concatenate([active[~won & ~shared], displaced[displaced >= 0]])
         wish[lost] += 1
         active = lost[wish[lost] < end[lost]]
+    # A wish beyond the end means that every candidate was refused.
     matched = wish[wish < end]
     return Matches(pairs.det[matched], pairs.gt[matched])
 
@@ -73,20 +82,21 @@ def match_groups(candidates: Candidates, scene: Scene, ignored: np.ndarray,
                  ) -> Iterator[Matches]:
     """Match for several groups, which ignore different objects.
 
-    What is ignored changes the matching only in a class of a frame with both kinds of objects
-    and, where the overlap decides, with two objects that a detection overlaps equally. Elsewhere
-    the matching without ignored objects is used again.
+    Ignoring objects changes the matching only within a cell (a class of a frame) that has both
+    kinds of objects; with the preference ``overlap`` only if, in addition, a detection overlaps
+    two objects equally. All other cells reuse the matching without ignored objects.
 
     Args:
         candidates: The possible pairs.
-        scene: Where they come from.
+        scene: Detections and ground truth of the pairs.
         ignored: (G, M), bool.
         crowd: See :func:`match`.
         prefer: See :func:`match`.
 
     Yields:
-        The matches of every group.
+        The matches of each group.
     """
+    # Cells whose matching depends at all on what is ignored.
     cell = scene.cells[candidates.gt]
     num_cells = int(scene.cells.max(initial=-1)) + 1
     sensitive = np.ones(num_cells, dtype=bool)
@@ -96,7 +106,8 @@ def match_groups(candidates: Candidates, scene: Scene, ignored: np.ndarray,
     size = np.bincount(scene.cells, minlength=num_cells)
     for row in ignored:
         out = np.bincount(scene.cells[row], minlength=num_cells)
-        # If all are ignored, ties go the other way than if none is, with the rule of "overlap".
+        # By "overlap" a tie goes to the first object if none is ignored, to the last if all are:
+        # a cell with all objects ignored differs too.
         same = out == 0 if prefer == 'overlap' else (out == 0) | (out == size)
         changed = sensitive & ~same
         if not changed.any():
@@ -110,14 +121,17 @@ def match_groups(candidates: Candidates, scene: Scene, ignored: np.ndarray,
 
 
 def _several(det: np.ndarray) -> np.ndarray:
-    """Pairs of detections with more than one candidate, (Q,)."""
+    """Row numbers of the pairs of detections with more than one candidate, (Q,)."""
     same = det[1:] == det[:-1]
     return np.flatnonzero(np.concatenate([[False], same]) | np.concatenate([same, [False]])
                           ) if len(det) else np.zeros(0, dtype=np.int64)
 
 
 def _ties(candidates: Candidates) -> np.ndarray:
-    """Pairs whose detection overlaps another object exactly as much, (Q,) row numbers."""
+    """Row numbers of pairs whose detection overlaps another object equally, (Q,).
+
+    Of every set of equal overlaps all rows but the last: enough to find their cells.
+    """
     rows = _several(candidates.det)
     rows = rows[np.lexsort((candidates.iou[rows], candidates.det[rows]))]
     det, iou = candidates.det[rows], candidates.iou[rows]
@@ -125,11 +139,13 @@ def _ties(candidates: Candidates) -> np.ndarray:
 
 
 def _preference(candidates: Candidates, ignored: np.ndarray, prefer: Preference) -> np.ndarray:
-    """Row numbers of the pairs such that every detection's come in the order of its choice."""
+    """Order of the pairs that sorts every detection's candidates by preference, (P,)."""
+    # Candidates are sorted by detection already: only those with a choice need sorting, few.
     order = np.arange(len(candidates))
     rows = _several(candidates.det)
     det, gt, iou = candidates.det[rows], candidates.gt[rows], candidates.iou[rows]
     out = ignored[gt]
+    # np.lexsort sorts by its last key first.
     if prefer == 'coco':
         keys = (-gt, -iou, out, det)
     else:

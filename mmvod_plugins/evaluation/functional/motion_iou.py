@@ -1,4 +1,4 @@
-"""Motion IoU: how much an object overlaps itself in the frames around."""
+"""Motion IoU: overlap of an object with itself in nearby frames."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
-from .ground_truth import GroundTruth
-from .overlaps import PairGeometry
+from mmvod_plugins.structures.boxes import PairGeometry
 
-#: What the published values were smoothed with: (sum + EPS) / (n + EPS).
+from .ground_truth import GroundTruth
+
+#: Smoothing of the published values: (sum + EPS) / (n + EPS).
 EPS = 1e-10
 
 
@@ -22,26 +23,26 @@ class MotionIoU:
 
     Attributes:
         values: (M,), in [0, 1], one per box of the ground truth.
-        num_empty: Frames without objects: the published file has an empty cell for each, which
-            the published evaluations read as 0 when they count the share of a motion group.
+        num_empty: Number of frames without objects. The published file has an empty cell for each,
+            which the published evaluations read as 0 in the share of a motion group.
     """
 
     values: np.ndarray
     num_empty: int = 0
 
     def subset(self, truth: GroundTruth, video_ids: Collection[Hashable]) -> MotionIoU:
-        """The values that belong to ``truth.subset(video_ids)``; ``truth`` is the whole."""
+        """Values of ``truth.subset(video_ids)``, where these are the values of ``truth``."""
         frames = truth.frames_of(video_ids)
         num_empty = int(np.sum(truth.num_boxes[frames] == 0)) if self.num_empty else 0
-        return MotionIoU(self.values[frames[truth.frame]], num_empty)
+        return MotionIoU(self.values[frames[truth.frame_index]], num_empty)
 
 
 def motion_iou(truth: GroundTruth, radius: int = 10, *, continuous: bool = False) -> MotionIoU:
-    """Mean IoU of every box with its object in the frames around (FGFA, section 5.1).
+    """Mean IoU of every box with the same object in nearby frames (FGFA, section 5.1).
 
     The mean is ``(sum + 1e-10) / (n + 1e-10)`` over the frames up to ``radius`` away in which the
-    object exists, the frame itself excluded: 1 for an object without such frames. The published
-    file obeys this formula; whether it counts inclusive pixels cannot be seen from it.
+    object exists, the frame itself excluded; it is 1 if there are no such frames. The published
+    file follows this formula; it does not reveal whether pixels are counted inclusively.
 
     Args:
         truth: Ground truth with instance ids.
@@ -51,16 +52,19 @@ def motion_iou(truth: GroundTruth, radius: int = 10, *, continuous: bool = False
     Raises:
         ValueError: If the annotation has no instance ids.
     """
-    frame_id, track = truth.frame_ids[truth.frame], truth.tracks
+    # By track, then by time: boxes of one object in nearby frames are few rows apart.
+    frame_id, track = truth.frame_ids[truth.frame_index], truth.tracks
     order = np.lexsort((frame_id, track))
     frame_id, track, boxes = frame_id[order], track[order], truth.boxes[order]
     total, count = np.zeros(len(order)), np.zeros(len(order))
-    # A track is sorted by time: those ``lag`` boxes later are near until, for a lag, none is.
+    # Each round compares every box with the one ``lag`` rows later. Distances grow with the lag,
+    # so the first lag without a pair within the radius is the end.
     for lag in range(1, len(order)):
         distance = frame_id[lag:] - frame_id[:-lag]
         first = np.flatnonzero((track[lag:] == track[:-lag]) & (distance <= radius))
         if not first.size:
             break
+        # Two boxes of one track in the same frame do not count.
         first = first[distance[first] > 0]
         iou = PairGeometry.of(boxes[first], boxes[first + lag]).iou(0 if continuous else 1)
         for rows in (first, first + lag):
@@ -87,25 +91,25 @@ def read_motion_mat(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
                          'vid_groundtruth_motion_iou.mat of FGFA')
     cells = [cell.reshape(-1) for cell in content['motion_iou'].reshape(-1)]
     counts = np.array([len(cell) for cell in cells], dtype=np.int64)
-    # Whole numbers are stored as uint8: 1 is frequent.
+    # Cells of whole numbers (1 is frequent) are stored as uint8.
     values = np.concatenate([cell.astype(np.float64) for cell in cells]) if cells else np.zeros(0)
     return values, counts
 
 
 def load_motion_iou(path: str | Path, truth: GroundTruth) -> MotionIoU:
-    """Motion values of FGFA's file for the ground truth it was made from.
+    """Read the motion values of FGFA's file, for the ground truth that it was made from.
 
-    The rows of the file are the frames in the order of ``VID_val_videos.txt``; those of the ground
-    truth must be the same, as they are in the json that the converters write.
+    The rows of the file are the frames in the order of ``VID_val_videos.txt``; the ground truth
+    must have the same order, as the json of our converter has.
 
     Raises:
-        ValueError: If the number of frames, or of boxes in a frame, is another one.
+        ValueError: If the number of frames, or of boxes in a frame, differs.
     """
     values, counts = read_motion_mat(path)
     if len(counts) != truth.num_frames:
         raise ValueError(f'{path} has {len(counts)} frames, the ground truth {truth.num_frames}; '
                          'it belongs to the whole validation set of ImageNet VID. For another set '
-                         'let the values be computed from instance ids')
+                         'omit the file: the values are then computed from instance ids')
     wrong = np.flatnonzero(counts != truth.num_boxes)
     if wrong.size:
         f = int(wrong[0])

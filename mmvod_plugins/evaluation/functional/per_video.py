@@ -1,4 +1,4 @@
-"""AP of every video apart."""
+"""AP of every single video."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PerVideoResult:
 
     Attributes:
         video_ids: Ids of the V videos.
-        ap: (V, K), NaN for classes without objects in the video. Of ``coco`` it is the AP at the
+        ap: (V, K), NaN for classes without objects in the video. For ``coco`` it is the AP at the
             lowest threshold, 0.5.
     """
 
@@ -41,17 +41,17 @@ class PerVideoResult:
 def evaluate_per_video(detections: Detections, truth: GroundTruth,
                        protocols: Iterable[str | Protocol | CocoProtocol] = (VOC, FGFA, MEGA)
                        ) -> dict[str, PerVideoResult]:
-    """AP of every video, all its objects counting: what :func:`evaluate` gives for it alone.
+    """Compute the AP that :func:`evaluate` gives for each video alone, over all its objects.
 
-    Matching does not depend on other frames, so the data are matched once, not once per video.
+    Matching does not depend on other frames, so that the data are matched once, not per video.
 
     Args:
-        detections: What was found.
-        truth: What is there.
-        protocols: Names, or protocols.
+        detections: Detections.
+        truth: Ground truth.
+        protocols: Protocols or their names.
 
     Returns:
-        Results by name of the protocol.
+        Results by protocol name.
 
     Raises:
         ValueError: See :func:`evaluate`.
@@ -77,7 +77,7 @@ def _of_protocol(scene: Scene, protocol: Protocol | CocoProtocol, query: Query,
         query.weights.exempt(0, matches.det)
         weights = None
     is_hit = _hits(scene, matches)
-    box_videos = truth.video[truth.frame]
+    box_videos = truth.video[truth.frame_index]
     ap = np.full((len(truth.videos), truth.num_classes), np.nan)
     for label in range(truth.num_classes):
         objects = box_videos[(truth.labels == label) & ~truth.crowd]
@@ -89,7 +89,7 @@ def _of_protocol(scene: Scene, protocol: Protocol | CocoProtocol, query: Query,
 
 
 def _hits(scene: Scene, matches: Matches) -> np.ndarray:
-    """Which ranks found an object that counts, (N,), bool."""
+    """Mask of the ranks matched to an object that counts, (N,), bool."""
     is_hit = np.zeros(len(scene.detections), dtype=bool)
     is_hit[scene.rank[matches.det[~scene.truth.crowd[matches.gt]]]] = True
     return is_hit

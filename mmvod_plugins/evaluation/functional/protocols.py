@@ -1,7 +1,7 @@
 """The evaluation protocols of video object detection, as data.
 
-Four families of code report "AP50" on ImageNet VID; their numbers cannot be compared. What they
-differ in are the attributes of :class:`Protocol`; COCO's rules are in ``coco_ap.py``.
+Four families of code report an "AP50" on ImageNet VID, and their numbers are not comparable. The
+attributes of :class:`Protocol` are their differences; COCO's rules are in ``coco_ap.py``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .ground_truth import GroundTruth
 
 #: Added to both sides of a box when the ImageNet devkit computes the threshold, in pixels.
 PIXEL_TOLERANCE = 10
-#: What the threshold is in all published tables of ImageNet VID.
+#: Threshold of all published tables of ImageNet VID.
 IOU_THRESHOLD = 0.5
 
 
@@ -24,9 +24,9 @@ IOU_THRESHOLD = 0.5
 class Protocol:
     """Rules for matching, false positives and AP.
 
-    Common to all: in a frame the detections of a class choose by descending score, in input order
-    for equal scores. Each takes the free object of its class with the largest IoU of at least the
-    threshold; of equal ones the first, unless that is ignored and a later one is not.
+    Common to all: the detections of a class in a frame choose by descending score, those with equal
+    scores in input order. Each takes the free object of its class with the largest IoU that
+    reaches the threshold; of equal ones the first, unless it is ignored and a later one is not.
 
     Attributes:
         name: Key of the result.
@@ -61,10 +61,10 @@ class Protocol:
                                  f'expected one of {allowed}')
 
     def boxes(self, truth: GroundTruth) -> np.ndarray:
-        """Ground-truth boxes as this protocol sees them, (M, 4); ``truth.boxes`` if unchanged."""
+        """Ground-truth boxes after clipping, (M, 4); ``truth.boxes`` itself if nothing changes."""
         if not self.clip_truth:
             return truth.boxes
-        height, width = truth.img_shapes[truth.frame].T
+        height, width = truth.img_shapes[truth.frame_index].T
         limits = np.column_stack([width, height, width, height]).astype(np.float64) - 1
         clipped = np.clip(truth.boxes, 0, np.where(limits < 0, np.inf, limits))
         return truth.boxes if np.array_equal(clipped, truth.boxes) else clipped
@@ -111,7 +111,7 @@ PROTOCOLS: dict[str, Protocol | CocoProtocol] = {p.name: p for p in (VOC, FGFA, 
 
 def find_protocols(protocols: Iterable[str | Protocol | CocoProtocol]
                    ) -> list[Protocol | CocoProtocol]:
-    """Protocols by name or as they are, each once.
+    """Look up protocols by name; protocols are passed through.
 
     Raises:
         ValueError: If a name is unknown or occurs twice.
@@ -119,9 +119,9 @@ def find_protocols(protocols: Iterable[str | Protocol | CocoProtocol]
     found = []
     for protocol in protocols:
         if isinstance(protocol, str) and protocol not in PROTOCOLS:
-            raise ValueError(f'unknown protocol {protocol!r}; there are {sorted(PROTOCOLS)}')
+            raise ValueError(f'unknown protocol {protocol!r}; known are {sorted(PROTOCOLS)}')
         found.append(PROTOCOLS[protocol] if isinstance(protocol, str) else protocol)
     names = [protocol.name for protocol in found]
     if len(set(names)) < len(names):
-        raise ValueError(f'protocols {names}: a name occurs twice; results are keyed by name')
+        raise ValueError(f'protocols {names}: a name occurs twice; give each protocol its own')
     return found

@@ -1,4 +1,4 @@
-"""What an evaluation returns."""
+"""Results of an evaluation."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class GroupResult:
     Attributes:
         ap: (K,), float64; NaN for classes without objects, 0 for those without a hit.
         num_gt: (K,), int64, objects that count.
-        recall: (K,), share of these that was found by any detection; NaN without objects.
+        recall: (K,), share of these matched to any detection; NaN without objects.
         ap_by_iou: (T, K), AP at each IoU threshold, for the protocol ``coco``; else None.
-        curves: Precision and recall after every detection by descending score, for every class,
-            if they were asked for. Those of ``coco`` are at its first IoU threshold.
+        curves: Precision and recall after every detection by descending score, by label; empty
+            if not asked for. Those of ``coco`` are at its first IoU threshold.
     """
 
     ap: np.ndarray
@@ -52,6 +52,6 @@ class ProtocolResult:
 
 
 def mean_of_defined(values: np.ndarray) -> float:
-    """Mean of what is not NaN; NaN if there is nothing."""
+    """Mean of the values that are not NaN; NaN if there are none."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if defined.size else float('nan')

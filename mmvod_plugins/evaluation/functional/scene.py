@@ -1,4 +1,4 @@
-"""Detections and objects of a data set, sorted once for everything that is computed from them."""
+"""Detections and objects of a data set, sorted once for all protocols."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .ground_truth import GroundTruth
 class Scene:
     """Checked detections with their ground truth.
 
-    A *rank* is the place of a detection when all are sorted by class, then by descending score,
-    then by frame and input order: it says who chooses first, and every class is one range of ranks.
+    The *rank* of a detection is its place when all are sorted by class, then by descending score,
+    then by frame and input order. Lower ranks choose first, and each class is a range of ranks.
 
     Args:
-        detections: Any order; here they are frame after frame.
+        detections: In any order; stored frame after frame.
         truth: The ground truth.
 
     Raises:
@@ -32,7 +32,7 @@ class Scene:
     @cached_property
     def det_offsets(self) -> np.ndarray:
         """First detection of every frame, and the end: (F + 1,), int64."""
-        counts = np.bincount(self.detections.frame, minlength=self.truth.num_frames)
+        counts = np.bincount(self.detections.frame_index, minlength=self.truth.num_frames)
         return np.concatenate([[0], np.cumsum(counts)])
 
     @cached_property
@@ -46,7 +46,7 @@ class Scene:
         """Detection of every rank, (N,)."""
         scores, labels = self.detections.scores, self.detections.labels
         if self.truth.num_classes <= 2**15:
-            # Sorting two bytes is a radix sort.
+            # numpy sorts 16 bit integers by radix, in linear time.
             labels = labels.astype(np.int16)
         order = _small_ints(np.argsort(labels, kind='stable'), len(labels))
         for label in range(self.truth.num_classes):
@@ -64,12 +64,12 @@ class Scene:
     @cached_property
     def frame_by_rank(self) -> np.ndarray:
         """Frame of the detection of every rank, (N,)."""
-        return self.detections.frame[self.order]
+        return self.detections.frame_index[self.order]
 
     @cached_property
     def cells(self) -> np.ndarray:
-        """Number of every object's cell, its class in its frame: (M,), int64, from 0."""
-        keys = self.truth.frame * self.truth.num_classes + self.truth.labels
+        """Cell of every object, the number of its (frame, class) pair: (M,), int64, from 0."""
+        keys = self.truth.frame_index * self.truth.num_classes + self.truth.labels
         return np.unique(keys, return_inverse=True)[1].reshape(-1)
 
     def ranks(self, label: int) -> slice:
@@ -81,8 +81,8 @@ def descending(scores: np.ndarray) -> np.ndarray:
     """Stable order of descending scores, (N,); scores are finite and at least 0."""
     if scores.dtype != np.float32 or len(scores) >= 2**32:
         return np.argsort(-scores.astype(np.float64), kind='stable')
-    # The bits of non-negative floats sort as the floats do. With the position below them all keys
-    # differ, so numpy's fast, unstable sort can be used. (abs: -0 has the bits of a large number.)
+    # Non-negative floats sort as their bits do. Score bits above, position below: all keys differ,
+    # so that numpy's fast, unstable sort gives the stable order. abs, as the bits of -0 are large.
     bits = np.abs(scores).view(np.uint32).astype(np.uint64)
     keys = (np.uint64(2**32 - 1) - bits) << np.uint64(32)
     keys |= np.arange(len(scores), dtype=np.uint64)

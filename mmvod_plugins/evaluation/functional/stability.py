@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmvod_plugins.utils.arrays import run_starts
+
 from .detections import Detections, check_detections
 from .evaluate import match_detections
 from .ground_truth import GroundTruth
-from .overlaps import run_starts
 from .protocols import VOC, Protocol
 from .results import mean_of_defined
 from .scene import Scene
@@ -17,7 +18,7 @@ from .scene import Scene
 
 @dataclass(frozen=True)
 class Stability:
-    """Errors of P ground-truth tracks; smaller is steadier, NaN where a track has none.
+    """Errors of P ground-truth tracks; smaller is steadier, NaN where not defined.
 
     Attributes:
         labels: (P,), class of the track, that of its first box.
@@ -55,7 +56,7 @@ class Stability:
 
 def temporal_stability(detections: Detections, truth: GroundTruth, score_threshold: float = 0.5,
                        protocol: Protocol = VOC) -> Stability:
-    """Stability of the detections that are matched to each ground-truth track.
+    """Compute the stability of the detections matched to each ground-truth track.
 
     For a track k of t_k frames, found in some of them by boxes p with true boxes g, w and h being
     width and height:
@@ -65,22 +66,23 @@ def temporal_stability(detections: Detections, truth: GroundTruth, score_thresho
     * centre error: ``std((x_p - x_g) / w_g) + std((y_p - y_g) / h_g)`` of the box centres;
     * scale and ratio error: ``std(sqrt(w_p h_p / (w_g h_g))) + std((w_p / h_p) / (w_g / h_g))``.
 
-    The deviations are those of the whole population (divided by n). A track found less than twice
-    has no spread and is left out of E_C and E_R, one of a single frame out of E_F: the paper does
-    not say. Crowds are no tracks.
+    Deviations are those of a population (divided by n). The paper does not define tracks found less
+    than twice, which we exclude from E_C and E_R, nor tracks of one frame, which we exclude from
+    E_F. Crowds are not tracks.
 
     Args:
-        detections: What was found.
+        detections: Detections.
         truth: Ground truth with instance ids.
         score_threshold: Detections with at least this score are used.
-        protocol: Says which detection belongs to which object.
+        protocol: Rules of matching.
 
     Raises:
         ValueError: If the annotation has no instance ids, or detections cannot be evaluated.
     """
-    # Before low scores are left out: NaN is not low.
+    # Before the threshold, which would silently drop NaN.
     check_detections(detections, truth)
-    order = np.lexsort((truth.frame_ids[truth.frame], truth.tracks))
+    # Objects by track, then by time.
+    order = np.lexsort((truth.frame_ids[truth.frame_index], truth.tracks))
     order = order[~truth.crowd[order]]
     scene = Scene(detections.select(detections.scores >= score_threshold), truth)
     matches = match_detections(scene, protocol)
@@ -114,7 +116,7 @@ def _relative_errors(boxes: np.ndarray, truth: np.ndarray) -> list[np.ndarray]:
 
 
 def _deviation(values: np.ndarray, track: np.ndarray, num_tracks: int) -> np.ndarray:
-    """Standard deviation within every track, (P,); NaN for less than two values."""
+    """Standard deviation within each track, (P,); NaN for fewer than two values."""
     count = np.bincount(track, minlength=num_tracks)
     mean = np.bincount(track, values, num_tracks) / np.maximum(count, 1)
     square = np.bincount(track, (values - mean[track])**2, num_tracks) / np.maximum(count, 1)

@@ -1,4 +1,4 @@
-"""Writing all predictions of a test run, video by video."""
+"""Metric that writes all predictions of a test run, video by video."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class DumpVideoPredictions(VideoPredictionMetric):
     """Writes the predictions of every frame as a file or a folder.
 
     A video is written as soon as its last frame was detected, so memory does not grow with the
-    data set and an interrupted run can go on (:class:`ResumePredictionsHook`). With several
-    processes all need the same file system.
+    data set and an interrupted run can be resumed (:class:`ResumePredictionsHook`). Several
+    processes need a shared file system.
 
     Args:
-        out: ``<name>.npz`` for one file, which is put together at the end out of the folder
-            ``<name>.npz.parts``; any other name is a folder with a file per video, for what is too
-            large for memory. Both are read by :func:`load_predictions`.
-        info: Facts of the run to keep in the file.
+        out: ``<name>.npz`` for one file, merged at the end from the folder ``<name>.npz.parts``;
+            any other name is a folder with a file per video, for predictions that do not fit into
+            memory. :func:`load_predictions` reads both.
+        info: Facts of the run to store in the file.
         **kwargs: As :class:`VideoPredictionMetric`.
     """
 
@@ -65,7 +65,7 @@ class DumpVideoPredictions(VideoPredictionMetric):
         self._open: dict[Hashable, dict[int, FramePrediction]] = {}
         self._done: set[Hashable] = set()
         self._repeated = 0
-        # Listed now: when the first frame comes, other processes may have written.
+        # Listed now: by the first frame other processes may already have written files.
         self._left_by_others = list(self.folder.glob('video_*.npz'))
 
     @property
@@ -73,12 +73,12 @@ class DumpVideoPredictions(VideoPredictionMetric):
         return self.folder / 'run.json'
 
     def resume(self, run: dict[str, Any]) -> list[PartFile]:
-        """Videos that an interrupted run of the same model on the same data finished.
+        """Claim the folder for a run; return the videos that it finished before an interruption.
 
-        Call it in the main process before testing. It also says what the folder belongs to.
+        Call it in the main process before testing.
 
         Args:
-            run: What distinguishes the run: model, checkpoint, data.
+            run: Identity of the run: model, checkpoint, data.
 
         Raises:
             ValueError: If the folder holds the results of another run.
@@ -93,7 +93,7 @@ class DumpVideoPredictions(VideoPredictionMetric):
                 for path in sorted(self.folder.glob('video_*.npz'))]
 
     def _check_run(self, run: dict[str, Any]) -> None:
-        """Refuse to go on with what another run left."""
+        """Raise if the folder was left by another run."""
         try:
             found = json.loads(self._run_file.read_text())
         except (FileNotFoundError, json.JSONDecodeError):
@@ -101,14 +101,14 @@ class DumpVideoPredictions(VideoPredictionMetric):
         if found == run:
             return
         if found is None:
-            why = 'predictions of a run that is not known'
+            why = 'predictions of an unknown run'
         elif found.pop('finished', False) and found == run:
             why = 'the predictions of a finished run'
         else:
             changed = sorted(key for key in run.keys() | found if run.get(key) != found.get(key))
             why = f'the results of an interrupted run that differs in {changed}'
-        raise ValueError(f'{self.folder} holds {why}: delete the folder to start anew, or write to '
-                         f'another place than {self.out}')
+        raise ValueError(f'{self.folder} holds {why}: delete the folder to start from scratch, or '
+                         f'write to a path other than {self.out}')
 
     def _write_run(self, run: dict[str, Any]) -> None:
         part = self._run_file.with_suffix('.part')
@@ -121,10 +121,10 @@ class DumpVideoPredictions(VideoPredictionMetric):
 
     def process(self, data_batch: dict[str, Any] | None,
                 data_samples: Sequence[dict[str, Any]]) -> None:
-        """Keep the detections of a batch, and write the videos that it completes.
+        """Collect the detections of a batch and write the videos that it completes.
 
         Args:
-            data_batch: Not used.
+            data_batch: Unused.
             data_samples: Samples with ``pred_instances``.
 
         Raises:
@@ -132,8 +132,8 @@ class DumpVideoPredictions(VideoPredictionMetric):
         """
         if self._left_by_others:
             raise ValueError(
-                f'{self.folder} holds predictions of another run: delete the folder, write to '
-                f'another place than {self.out}, or go on with it by ResumePredictionsHook')
+                f'{self.folder} holds predictions of another run: delete the folder, write to a '
+                f'path other than {self.out}, or resume that run with ResumePredictionsHook')
         for sample in data_samples:
             for frame in frame_predictions(sample, self.places_for(sample)):
                 self._add(frame)
@@ -152,10 +152,10 @@ class DumpVideoPredictions(VideoPredictionMetric):
             del self._open[video_id]
 
     def evaluate(self, size: int = 1) -> dict[str, float]:
-        """Write what is left and put the file together.
+        """Write incomplete videos and merge the file.
 
         Args:
-            size: Not used.
+            size: Unused.
         """
         self.results += [frame for frames in self._open.values() for frame in frames.values()]
         self._open.clear()
@@ -165,7 +165,7 @@ class DumpVideoPredictions(VideoPredictionMetric):
         return super().evaluate(size)
 
     def compute_metrics(self, results: list[PartFile | FramePrediction]) -> dict[str, float]:
-        """Write the file; there are no numbers.
+        """Write the file; return no numbers.
 
         Args:
             results: Finished videos, and frames of others, of all processes.
@@ -178,8 +178,8 @@ class DumpVideoPredictions(VideoPredictionMetric):
         missing = [part.name for part in parts.values() if not (self.folder / part.name).is_file()]
         if missing:
             warnings.warn(f'{self.folder} lacks {len(missing)} videos that other processes wrote '
-                          f'({missing[0]}): all processes need the same file system. What is '
-                          'there is kept', stacklevel=2)
+                          f'({missing[0]}): all processes need a shared file system. The '
+                          'files that exist are kept', stacklevel=2)
             return {}
         if self.merge:
             videos = sorted(map(self.read, parts.values()), key=first_image)
@@ -191,7 +191,7 @@ class DumpVideoPredictions(VideoPredictionMetric):
         return {}
 
     def _write(self, video: VideoDetections) -> PartFile:
-        """Write one video; the number after its id keeps names of odd ids apart."""
+        """Write one video; a checksum keeps apart ids that give the same readable name."""
         readable = re.sub(r'\W+', '_', str(video.video_id))[:60]
         name = f'video_{readable}_{zlib.crc32(repr(video.video_id).encode()):08x}.npz'
         save_predictions(self.folder / name, Predictions([video], self.classes, self.info))

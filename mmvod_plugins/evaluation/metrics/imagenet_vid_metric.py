@@ -26,18 +26,18 @@ class ImageNetVIDMetric(VideoPredictionMetric):
     """Evaluates detections of videos by the protocols of ImageNet VID.
 
     Numbers are named after their protocol: ``vid/fgfa_AP50``, ``vid/mega_AP50_fast``. Any COCO-VID
-    annotations will do, of any classes. ``docs/evaluation.md`` says how the protocols differ.
+    annotations and classes are accepted. ``docs/evaluation.md`` compares the protocols.
 
     Args:
         ann_file: COCO-VID json with the ground truth.
         post_processors: Configs of post-processors, applied in order before evaluation.
         videos: Ids or names of the videos to evaluate; ``'predicted'`` for those that have
             predictions; None for all.
-        outfile_prefix: Where to write the evaluated detections as COCO results,
-            ``<prefix>.bbox.json``.
-        backend_args: Where the json lies, see ``mmengine.fileio``.
+        outfile_prefix: The evaluated detections are written as COCO results to
+            ``<prefix>.bbox.json``; None to write nothing.
+        backend_args: Storage backend of the json, see ``mmengine.fileio``.
         collect_device: As in mmengine's ``BaseMetric``.
-        prefix: Of the names, ``'vid'`` by default.
+        prefix: Prefix of the names, ``'vid'`` by default.
         **options: Attributes of :class:`ReportOptions`.
     """
 
@@ -57,7 +57,7 @@ class ImageNetVIDMetric(VideoPredictionMetric):
         if isinstance(videos, str) and videos != 'predicted':
             raise ValueError(f"videos must be a list, 'predicted' or None, got {videos!r}")
         if not exists(ann_file, backend_args):
-            raise FileNotFoundError(f'there is no ann_file {ann_file}')
+            raise FileNotFoundError(f'ann_file {ann_file} does not exist')
         self.options = ReportOptions(**options)
         self.post_processors = build_post_processors(post_processors)
         self.videos = videos
@@ -72,14 +72,14 @@ class ImageNetVIDMetric(VideoPredictionMetric):
 
     def process(self, data_batch: dict[str, Any] | None,
                 data_samples: Sequence[dict[str, Any]]) -> None:
-        """Keep of the detections of a batch what the evaluation will use.
+        """Collect from a batch what the evaluation will use.
 
         Args:
-            data_batch: Not used.
+            data_batch: Unused.
             data_samples: Samples with ``pred_instances``.
 
         Raises:
-            ValueError: If a post-processor wants boxes before NMS and they went through it.
+            ValueError: If a post-processor needs boxes from before NMS and NMS was applied.
         """
         start = len(self.results)
         super().process(data_batch, data_samples)
@@ -87,9 +87,9 @@ class ImageNetVIDMetric(VideoPredictionMetric):
             for processor in self.post_processors:
                 if processor.refuses_suppressed and frame.suppressed:
                     raise ValueError(
-                        f'{type(processor).__name__} takes the place of NMS, but the detector '
-                        'applied it: test with model.detections.nms=False, or give the '
-                        'post-processor force=True')
+                        f'{type(processor).__name__} replaces NMS, but the detector already '
+                        'applied it: test with model.detections.nms=False, or set force=True in '
+                        'the post-processor')
             if not self.post_processors:
                 frame.rows = {name: frame.rows[name] for name in REQUIRED}
                 frame.relations = None
@@ -119,14 +119,14 @@ class ImageNetVIDMetric(VideoPredictionMetric):
 
 
 def named_videos(infos: Sequence[dict[str, Any]], asked: Sequence[Hashable]) -> list[Hashable]:
-    """Ids of videos that are named by name or by id (an id may be written as a text).
+    """Look up videos by name or by id (also an id written as text).
 
     Args:
         infos: Videos with ``video_id`` and ``video_name``.
         asked: Ids or names.
 
     Raises:
-        ValueError: If there is no such video.
+        ValueError: If a video is not known.
     """
     known = {**{str(info['video_id']): info['video_id'] for info in infos},
              **{info['video_id']: info['video_id'] for info in infos},
@@ -134,6 +134,6 @@ def named_videos(infos: Sequence[dict[str, Any]], asked: Sequence[Hashable]) -> 
     unknown = [name for name in asked if name not in known]
     if unknown:
         names = [info['video_name'] for info in infos]
-        raise ValueError(f'there is no video {unknown[0]!r} ({len(unknown)} such); the annotations '
-                         f'have {len(names)} videos, for instance {names[:3]}')
+        raise ValueError(f'video {unknown[0]!r} is not in the annotations ({len(unknown)} '
+                         f'unknown), which have {len(names)} videos, for instance {names[:3]}')
     return [known[name] for name in asked]

@@ -1,4 +1,4 @@
-"""What metrics over whole videos share: they collect frames, from whatever model, compactly."""
+"""Base class of metrics that need the detections of whole videos."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mmvod_plugins.evaluation.frame_predictions import FramePlace, frame_predict
 class VideoPredictionMetric(BaseVideoMetric):
     """Collects the detections of frames, for metrics that look at whole videos.
 
-    It takes the samples of :class:`VideoDetector` and those of image detectors that run frame by
-    frame on a COCO data set; several processes are gathered.
+    It accepts samples of :class:`VideoDetector` and of image detectors that run frame by frame on
+    a COCO data set; results of several processes are gathered.
 
     Args:
-        ann_file: COCO-VID json; needed where samples do not say which video they belong to.
-        backend_args: Where it lies, see ``mmengine.fileio``.
+        ann_file: COCO-VID json; needed where samples carry no video id.
+        backend_args: Storage backend of the file, see ``mmengine.fileio``.
         **kwargs: ``collect_device`` and ``prefix`` of mmengine's ``BaseMetric``.
     """
 
@@ -34,12 +34,12 @@ class VideoPredictionMetric(BaseVideoMetric):
 
     @cached_property
     def source(self) -> CocoVIDFile | None:
-        """The annotation file, read when it is first needed."""
+        """The annotation file, read on first use."""
         return None if self.ann_file is None else CocoVIDFile(self.ann_file, self.backend_args)
 
     @cached_property
     def places(self) -> dict[Hashable, FramePlace] | None:
-        """Places of the annotation file's frames by image id."""
+        """Places of all annotated frames by image id."""
         if self.source is None:
             return None
         return {image['id']: FramePlace(video['video_id'], image['frame_id'],
@@ -47,28 +47,28 @@ class VideoPredictionMetric(BaseVideoMetric):
                 for video in self.source.videos() for image in video['images']}
 
     def places_for(self, sample: dict[str, Any]) -> dict[Hashable, FramePlace] | None:
-        """:attr:`places`, if a sample does not say itself which video it belongs to."""
+        """:attr:`places`, or None for a sample that carries its own video id."""
         knows = 'video_data_samples' in sample or sample.get('video_id') is not None
         return None if knows else self.places
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names in the order of the labels: those of the data set.
+        """Class names in the order of the labels.
 
         Raises:
-            ValueError: If neither the data set nor an annotation file says them.
+            ValueError: If neither the data set nor an annotation file defines them.
         """
         names = (self.dataset_meta or {}).get('classes')
         if not names and self.source is None:
-            raise ValueError('the data set has no metainfo classes: give the metric an ann_file')
+            raise ValueError('the data set has no metainfo classes: pass ann_file to the metric')
         return tuple(names or self.source.classes)
 
     def process(self, data_batch: dict[str, Any] | None,
                 data_samples: Sequence[dict[str, Any]]) -> None:
-        """Keep the detections of a batch.
+        """Collect the detections of a batch.
 
         Args:
-            data_batch: Not used.
+            data_batch: Unused.
             data_samples: Samples with ``pred_instances``.
         """
         for sample in data_samples:

@@ -71,7 +71,7 @@ def random_scene(seed, num_frames=12, num_classes=4, crowds=False, tied_scores=F
                            crowd=rng.random(len(gt_rows)) < 0.25)
     detections = make_detections(det_rows)
     if tied_scores:
-        detections = Detections(detections.frame, detections.boxes,
+        detections = Detections(detections.frame_index, detections.boxes,
                                 np.round(detections.scores * 4) / 4, detections.labels)
     values = rng.choice([0.3, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0], size=len(gt_rows))
     return detections, truth, values
@@ -95,16 +95,16 @@ def random_detection(objects, num_classes, rng):
 
 def shuffled(detections, rng):
     """The frames in another order, each with its detections in their order."""
-    key = rng.permutation(int(detections.frame.max(initial=0)) + 1)[detections.frame]
+    key = rng.permutation(int(detections.frame_index.max(initial=0)) + 1)[detections.frame_index]
     return detections.select(np.argsort(key, kind='stable'))
 
 
 def video_of(truth, video_id, detections):
     """The detections of a video as ``VideoDetections``."""
     frames = np.flatnonzero([i == video_id for i in truth.video_ids])
-    rows = np.isin(detections.frame, frames)
+    rows = np.isin(detections.frame_index, frames)
     return VideoDetections(
         video_id, truth.frame_ids[frames],
-        np.bincount(detections.frame[rows], minlength=truth.num_frames)[frames],
+        np.bincount(detections.frame_index[rows], minlength=truth.num_frames)[frames],
         detections.boxes[rows], detections.scores[rows], detections.labels[rows].astype(np.int64),
         image_ids=np.array([truth.image_ids[f] for f in frames]))

@@ -35,7 +35,7 @@ def test_frames_are_found_by_image_id():
     truth = truth_of_two_videos()
     videos = [detected('b', (102, 103), (2, 1)), detected('a', counts=(0, 1))]
     found = to_detections(videos, truth)
-    assert found.frame.tolist() == [1, 2, 2, 3]
+    assert found.frame_index.tolist() == [1, 2, 2, 3]
     assert found.missing.tolist() == []
     assert found.labels.dtype == np.int16
     assert found.boxes.dtype == np.float32
@@ -44,7 +44,7 @@ def test_frames_are_found_by_image_id():
 def test_frames_are_found_by_video_and_frame_id():
     video = detected('b', None, (1, ), frame_ids=np.array([1]))
     found = to_detections([video], truth_of_two_videos())
-    assert found.frame.tolist() == [3]
+    assert found.frame_index.tolist() == [3]
     assert found.missing.tolist() == [0, 1, 2]
 
 
@@ -69,7 +69,7 @@ def test_the_way_through_videos_changes_nothing(in_parts):
         videos = [part for video in videos for part in (
             video.frames_between(0, 1), video.frames_between(1, video.num_frames))]
     found = to_detections(reversed(videos), truth)
-    for name in ('frame', 'boxes', 'scores', 'labels'):
+    for name in ('frame_index', 'boxes', 'scores', 'labels'):
         np.testing.assert_array_equal(getattr(found, name), getattr(detections, name))
 
 

@@ -43,7 +43,7 @@ def test_frames_and_boxes_are_in_order():
     assert truth.crowd.tolist() == [True, False, False, False]
     assert truth.areas.tolist() == [25, 42, 150, 42]
     assert truth.img_shapes.tolist() == [[48, 64]] * 4
-    assert truth.frame.tolist() == [0, 0, 1, 3]
+    assert truth.frame_index.tolist() == [0, 0, 1, 3]
 
 
 def test_an_object_is_the_same_in_its_video_only():

@@ -5,7 +5,7 @@ import pytest
 
 from mmvod_plugins.evaluation.functional.candidates import Candidates, Query, find_candidates
 from mmvod_plugins.evaluation.functional.matching import match, match_groups
-from mmvod_plugins.evaluation.functional.overlaps import join
+from mmvod_plugins.evaluation.functional.pairs import join
 from mmvod_plugins.evaluation.functional.scene import Scene, descending
 
 from .scenes import random_scene
@@ -37,33 +37,33 @@ def loop(candidates, rank, ignored, crowd, prefer):
 
 
 @pytest.mark.parametrize('prefer', ['overlap', 'coco'])
-@pytest.mark.parametrize('seed', range(30))
-def test_rounds_are_the_loop(seed, prefer):
-    rng = np.random.default_rng(seed)
-    table = np.round(rng.random((20, 10)) * 6) / 6
-    det, gt = np.nonzero(rng.random(table.shape) < 0.4)
-    candidates = Candidates(det, gt, table[det, gt])
-    rank, ignored = rng.permutation(20), rng.random(10) < 0.4
-    crowd = ignored & (rng.random(10) < 0.5) & (prefer == 'coco')
-    found = match(candidates, rank, ignored, crowd, prefer)
-    expected = loop(candidates, rank, ignored, crowd, prefer)
-    assert dict(zip(found.det.tolist(), found.gt.tolist(), strict=True)) == expected
+def test_rounds_are_the_loop(prefer):
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        table = np.round(rng.random((20, 10)) * 6) / 6
+        det, gt = np.nonzero(rng.random(table.shape) < 0.4)
+        candidates = Candidates(det, gt, table[det, gt])
+        rank, ignored = rng.permutation(20), rng.random(10) < 0.4
+        crowd = ignored & (rng.random(10) < 0.5) & (prefer == 'coco')
+        found = match(candidates, rank, ignored, crowd, prefer)
+        expected = loop(candidates, rank, ignored, crowd, prefer)
+        assert dict(zip(found.det.tolist(), found.gt.tolist(), strict=True)) == expected
 
 
 @pytest.mark.parametrize('prefer', ['overlap', 'coco'])
-@pytest.mark.parametrize('seed', range(10))
-def test_matching_again_where_needed_is_matching_all_again(seed, prefer):
-    detections, truth, _ = random_scene(seed, num_classes=2)
-    scene, rng = Scene(detections, truth), np.random.default_rng(seed)
-    # Every second threshold lets more pairs through, so ties of small overlaps occur, too.
-    thresholds = np.where(np.arange(len(truth.boxes)) % 2, 0.1, 0.5)
-    candidates = find_candidates(scene, [Query(truth.boxes, 0, thresholds)])[0]
-    ignored = rng.random((5, len(truth.boxes))) < np.array([[0], [0.2], [0.5], [0.8], [1]])
-    for row, found in zip(ignored, match_groups(candidates, scene, ignored, prefer=prefer),
-                          strict=True):
-        again = match(candidates, scene.rank, row, prefer=prefer)
-        assert (set(zip(found.det.tolist(), found.gt.tolist(), strict=True))
-                == set(zip(again.det.tolist(), again.gt.tolist(), strict=True)))
+def test_matching_again_where_needed_is_matching_all_again(prefer):
+    for seed in range(10):
+        detections, truth, _ = random_scene(seed, num_classes=2)
+        scene, rng = Scene(detections, truth), np.random.default_rng(seed)
+        # Every second threshold lets more pairs through, so ties of small overlaps occur, too.
+        thresholds = np.where(np.arange(len(truth.boxes)) % 2, 0.1, 0.5)
+        candidates = find_candidates(scene, [Query(truth.boxes, 0, thresholds)])[0]
+        ignored = rng.random((5, len(truth.boxes))) < np.array([[0], [0.2], [0.5], [0.8], [1]])
+        for row, found in zip(ignored, match_groups(candidates, scene, ignored, prefer=prefer),
+                              strict=True):
+            again = match(candidates, scene.rank, row, prefer=prefer)
+            assert (set(zip(found.det.tolist(), found.gt.tolist(), strict=True))
+                    == set(zip(again.det.tolist(), again.gt.tolist(), strict=True)))
 
 
 def test_join_pairs_equal_units():

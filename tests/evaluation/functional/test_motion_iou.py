@@ -64,8 +64,9 @@ def test_without_instances_there_is_no_motion():
 
 def plain_motion(truth, n):
     total, count = 0.0, 0
+    frame_ids = truth.frame_ids[truth.frame_index]
     for m in range(len(truth.boxes)):
-        distance = abs(int(truth.frame_ids[truth.frame[n]] - truth.frame_ids[truth.frame[m]]))
+        distance = abs(int(frame_ids[n] - frame_ids[m]))
         if truth.tracks[n] == truth.tracks[m] and 1 <= distance <= 10:
             (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = truth.boxes[n], truth.boxes[m]
             inter = (max(min(ax2, bx2) - max(ax1, bx1) + 1, 0)

@@ -57,7 +57,7 @@ def test_parts_of_an_unknown_run_do_not_go_on(tmp_path):
     for content in (None, '{"model": '):
         if content:
             (tmp_path / 'p.npz.parts/run.json').write_text(content)
-        with pytest.raises(ValueError, match='of a run that is not known'):
+        with pytest.raises(ValueError, match='of an unknown run'):
             DumpVideoPredictions(str(tmp_path / 'p.npz')).resume(RUN)
 
 
@@ -118,12 +118,12 @@ def test_a_video_that_another_machine_wrote_is_missed(tmp_path):
     metric = DumpVideoPredictions(str(tmp_path / 'p.npz'))
     feed(metric, {0: 2, 1: 1})
     next((tmp_path / 'p.npz.parts').glob('video_0*')).unlink()
-    with pytest.warns(UserWarning, match='same file system'):
+    with pytest.warns(UserWarning, match='shared file system'):
         metric.evaluate()
     assert ids(tmp_path / 'p.npz.parts') == [1]
 
 
 def test_without_names_of_classes(tmp_path):
     metric = DumpVideoPredictions(str(tmp_path / 'p.npz'))
-    with pytest.raises(ValueError, match='give the metric an ann_file'):
+    with pytest.raises(ValueError, match='pass ann_file to the metric'):
         metric.process(None, [track(frame(0, 0, 1))])

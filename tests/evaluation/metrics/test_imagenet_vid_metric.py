@@ -1,4 +1,4 @@
-"""The metric in an evaluator: what it says of made-up detections, by every protocol."""
+"""The metric in an evaluator: numbers of made-up detections by every protocol."""
 
 import json
 
@@ -93,7 +93,7 @@ def test_some_videos_alone(ann_file, videos):
 
 
 def test_a_video_that_is_not_there_is_refused(ann_file):
-    with pytest.raises(ValueError, match="no video 'video_9'"):
+    with pytest.raises(ValueError, match="video 'video_9' is not in the annotations"):
         run(ann_file, perfect(ann_file), videos=['video_9'])
 
 
@@ -162,7 +162,7 @@ def test_single_values_will_do(ann_file):
 def test_suppressed_boxes_are_refused_at_the_first_frame(ann_file):
     sample = perfect(ann_file)[0]
     sample.set_metainfo(dict(suppressed=True))
-    with pytest.raises(ValueError, match='SeqNMS takes the place of NMS'):
+    with pytest.raises(ValueError, match='SeqNMS replaces NMS'):
         run(ann_file, [sample], post_processors=[dict(type='SeqNMS')])
 
 

@@ -124,15 +124,15 @@ def test_other_json_is_an_error(content):
     assert [item.kind for item in check_coco_vid(content)] == ['outline']
 
 
-@pytest.mark.parametrize('value', [None, 'x', 1.5, [1], {}, True, -1])
 @pytest.mark.parametrize('field', [
     ('images', 'video_id'), ('images', 'frame_id'), ('images', 'width'), ('images', 'file_name'),
     ('annotations', 'image_id'), ('annotations', 'category_id'), ('annotations', 'bbox'),
     ('annotations', 'area'), ('annotations', 'instance_id'), ('categories', 'name'),
     ('videos', 'name')])
-def test_no_value_makes_the_validator_itself_fail(field, value):
+def test_no_value_makes_the_validator_itself_fail(field):
     part, key = field
-    assert check_coco_vid(broken(put(part, 0, **{key: value}))) or value in (True, 'x', 1.5)
+    for value in (None, 'x', 1.5, [1], {}, True, -1):
+        assert check_coco_vid(broken(put(part, 0, **{key: value}))) or value in (True, 'x', 1.5)
 
 
 def test_missing_images_are_found_when_the_folder_is_given(tmp_path):

@@ -1,4 +1,4 @@
-"""What happens in a video, decided before a pixel is drawn."""
+"""Random plan of a video, made before rendering."""
 
 from colorsys import hsv_to_rgb
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ _SWAY = 0.1
 
 @dataclass(frozen=True)
 class ObjectPlan:
-    """One moving thing.
+    """A moving object.
 
     Attributes:
         shape: One of ``SHAPES``.
@@ -80,7 +80,7 @@ class VideoPlan:
 
     @property
     def conditions(self) -> dict[str, float | str]:
-        """What holds for the whole video; ``speed`` is that of its fastest object."""
+        """Conditions of the whole video; ``speed`` is that of its fastest object."""
         found: dict[str, float | str] = {}
         if self.camera_strength > 0:
             found['camera_motion'] = round(self.camera_strength, 4)

@@ -1,4 +1,4 @@
-"""Draws the frames of a planned video."""
+"""Rendering of the frames of a planned video."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,7 +35,7 @@ class FrameObject:
 
     @property
     def occluded(self) -> bool:
-        """Whether the xml says ``<occluded>1</occluded>``."""
+        """Value of ``<occluded>`` in the xml."""
         return self.visible < 0.75
 
 

@@ -1,10 +1,10 @@
-"""What ToyVID is made of: classes, degradations and the settings that fix one rendering."""
+"""Specification of ToyVID: classes, degradations and settings."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 VERSION = 'toyvid-v1'
-"""Name of the difficulty. A change of what is drawn by default needs a new name."""
+"""Name of the difficulty. Any change of the default pictures needs a new name."""
 
 SHAPES = ('cross', 'disk', 'square', 'star', 'triangle')
 TEXTURES = ('dotted', 'striped')
@@ -14,7 +14,7 @@ TOY_CLASSES = tuple(f'{texture}_{shape}' for texture in TEXTURES for shape in SH
 
 TOY_CATEGORIES = tuple(
     dict(id=i + 1, name=name, encode_name=f't{i + 1:08d}') for i, name in enumerate(TOY_CLASSES))
-"""Entries of ``categories`` in the json; ``encode_name`` stands in the xml, as a wnid would."""
+"""Entries of ``categories`` in the json; ``encode_name`` is the name in the xml, like a wnid."""
 
 DEGRADATIONS = ('motion_blur', 'defocus', 'partial_occlusion', 'full_occlusion', 'rare_pose',
                 'small_size')
@@ -32,7 +32,7 @@ SPEEDS = ('slow', 'medium', 'fast')
 
 @dataclass(frozen=True)
 class Level:
-    """How often and how strongly something happens.
+    """Frequency and strength of a condition.
 
     Attributes:
         weight: Share among the degradations; for a condition the share of the videos, 0 to 1.
@@ -114,7 +114,7 @@ class Difficulty:
 
 @dataclass(frozen=True)
 class ToyVidSpec:
-    """All that decides the bytes of a ToyVID tree.
+    """Settings that determine the bytes of a ToyVID tree.
 
     Attributes:
         train_videos: Number of training videos.

@@ -1,4 +1,4 @@
-"""Writes ToyVID to disk: frames, xml, one record per video, list files and COCO-VID json."""
+"""Writer of a ToyVID tree: frames, xml, a record per video, list files and COCO-VID json."""
 
 import json
 import multiprocessing
@@ -26,7 +26,7 @@ _PER_FOLDER = 1000
 
 
 class ToyVidError(Exception):
-    """The output folder does not fit the request; the message says what to do."""
+    """Error for an output folder that does not fit the request; the message has the remedy."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class _Job:
 
     @property
     def record(self) -> Path:
-        """What happens in this video; written last, so that it marks a complete one."""
+        """Path of the video's record, which is written last and so marks a complete video."""
         return self.root / 'degradations' / self.part / f'{self.name}.json'
 
     def plan(self) -> VideoPlan:
-        """Decide what happens; the same for any number of workers."""
+        """Plan the video; independent of the number of workers."""
         rng = np.random.default_rng([self.spec.seed, _SPLITS.index(self.split), self.index])
         length = 1 if self.split == 'det' else self.spec.frames
         plan = plan_video(self.spec.difficulty, self.spec.size, length, rng)
@@ -74,7 +74,7 @@ class _Job:
 
 
 def write_tree(root: Path, spec: ToyVidSpec, workers: int) -> int:
-    """Render ToyVID, or the part of it that an interrupted run left out.
+    """Render ToyVID, or the part that an interrupted run did not finish.
 
     Args:
         root: Folder of the tree; empty, missing, or begun with the same settings.
@@ -99,7 +99,7 @@ def write_tree(root: Path, spec: ToyVidSpec, workers: int) -> int:
 
 
 def _claim(root: Path, spec: ToyVidSpec) -> None:
-    """Refuse a folder that holds something else; otherwise record the settings in it."""
+    """Record the settings in the folder; raise if it has other content."""
     wanted, path = json.loads(json.dumps(spec.to_dict())), root / SPEC_FILE
     if not path.is_file():
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
@@ -128,7 +128,7 @@ def _run(jobs: list[_Job], workers: int) -> Iterator[None]:
 
 
 def _write_video(job: _Job) -> None:
-    """Render one video; what an interrupted run left of it is replaced."""
+    """Render one video, replacing remains of an interrupted run."""
     cv2.setNumThreads(1)
     plan = job.plan()
     frames = []
@@ -179,7 +179,7 @@ class _Target:
 
 
 def _frame_record(frame: Frame, frame_id: int) -> dict[str, Any]:
-    """What is known about a frame, for the record of its video."""
+    """Facts of a frame for the record of its video."""
     return dict(
         frame_id=frame_id, degradations=frame.degradations, objects=[
             dict(track_id=item.track_id, category_id=item.category_id, box=list(item.box),
@@ -210,7 +210,7 @@ def _xml(job: _Job, frame: Frame, frame_id: int) -> str:
 
 
 def _write_lists(root: Path, split: str, jobs: list[_Job]) -> None:
-    """Write the list files of the field for one split."""
+    """Write the list files in the published form for one split."""
     if not jobs:
         return
     length, files = jobs[0].spec.frames, {}

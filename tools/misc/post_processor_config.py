@@ -1,4 +1,4 @@
-"""Post-processors as they are named on a command line."""
+"""Configs of post-processors from the words of a command line."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 def parse_post_processor(text: str) -> dict[str, Any]:
     """Config of a post-processor from ``SeqNMS`` or ``SeqNMS(rescore='max', link_iou=0.6)``.
 
-    A value that names a ``.json`` file stands for what is in it, for instance
+    A value that ends with ``.json`` is replaced by the content of that file, as in
     ``REPP(link_model='link_model.json')``.
 
     Raises:
-        ValueError: If the text is no name or call with plain keyword values.
+        ValueError: If the text is neither a name nor a call with literal keyword values.
         FileNotFoundError: If a json file does not exist.
     """
     try:
@@ -26,9 +26,9 @@ def parse_post_processor(text: str) -> dict[str, Any]:
             raise ValueError('expected a name, or a name with keyword arguments')
         options = {word.arg: ast.literal_eval(word.value) for word in node.keywords}
         if None in options:
-            raise ValueError('** is not possible')
+            raise ValueError('** is not supported')
     except (SyntaxError, ValueError) as error:
-        raise ValueError(f'{text!r} names no post-processor ({error}); write for instance '
+        raise ValueError(f'{text!r} is not a post-processor ({error}); write for instance '
                          "SeqNMS or \"SeqNMS(rescore='max')\"") from error
     return dict(type=node.func.id, **{key: _read(value) for key, value in options.items()})
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import convolve1d
 
-from mmvod_plugins.postprocessing.tubelet_averages import (
+from mmvod_plugins.postprocessing.tubelets import (
     gaussian_smooth,
+    members,
     running_tubelet_means,
     smooth_tubelets,
     tubelet_means,
@@ -40,13 +41,13 @@ def test_smoothed_values():
 
 
 @pytest.mark.parametrize('std', [0.4, 1.0, 1.5, 20.0])
-@pytest.mark.parametrize('length', [1, 2, 3, 10, 50])
-def test_smoothing_is_the_convolution_of_the_published_program(length, std):
+def test_smoothing_is_the_convolution_of_the_published_program(std):
     """A window of 2n - 1 taps with sum one, ``mode='reflect'``."""
-    values = np.random.default_rng(length).uniform(0, 100, size=(length, 4))
-    taps = np.exp(-0.5 * ((np.arange(2 * length - 1) - length + 1) / std) ** 2)
-    expected = convolve1d(values, taps / taps.sum(), axis=0, mode='reflect')
-    np.testing.assert_allclose(gaussian_smooth(values, std), expected, rtol=1e-12)
+    for length in (1, 2, 3, 10, 50):
+        values = np.random.default_rng(length).uniform(0, 100, size=(length, 4))
+        taps = np.exp(-0.5 * ((np.arange(2 * length - 1) - length + 1) / std) ** 2)
+        expected = convolve1d(values, taps / taps.sum(), axis=0, mode='reflect')
+        np.testing.assert_allclose(gaussian_smooth(values, std), expected, rtol=1e-12)
 
 
 def test_a_box_that_stands_still_or_is_alone_stays():
@@ -71,3 +72,10 @@ def test_what_is_given_stays_as_it_is(average):
     given = values.copy()
     assert not np.shares_memory(average(given, TUBELETS), given)
     assert np.array_equal(given, values)
+
+
+def test_members_leave_out_boxes_of_no_tubelet():
+    found = [rows.tolist() for rows in members(np.array([1, -1, 0, 1, -1, 0, 0]))]
+    assert found == [[2, 5, 6], [0, 3]]
+    assert list(members(np.array([-1, -1]))) == []
+    assert list(members(np.zeros(0, dtype=int))) == []

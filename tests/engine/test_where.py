@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mmvod_plugins import where
+from mmvod_plugins.engine import where
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
