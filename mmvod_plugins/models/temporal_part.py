@@ -131,8 +131,9 @@ class TemporalPart:
 class TemporalHead(TemporalPart):
     """A head of a detector whose objects look at the objects of other frames.
 
-    A mixin that stands before one of mmdet's RoI, dense or query heads. Its ``loss`` takes
-    the further argument ``references``: the references of every frame that has a loss, by role.
+    A mixin that stands before one of mmdet's RoI, dense or query heads. Its ``loss`` takes the
+    further argument ``reference_frames``: for every frame that has a loss, its references by role
+    (query heads have an argument ``references`` of their own: reference points).
     """
 
     needs = Needs(of_key=frozenset({'objects'}), of_references=frozenset({'objects'}))

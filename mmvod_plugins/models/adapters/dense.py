@@ -98,7 +98,7 @@ class DenseAdapter(DetectorAdapter):
     def loss(self, maps: Maps, samples: list[DetDataSample],
              references: list[References] | None) -> dict[str, Tensor]:
         """Losses of the head."""
-        temporal: dict[str, Any] = {} if self.head is None else {'references': references}
+        temporal: dict[str, Any] = {} if self.head is None else {'reference_frames': references}
         return self.last_head.loss(maps, samples, **temporal)
 
     def check(self, options: OutputOptions) -> None:

@@ -66,7 +66,7 @@ class QueryAdapter(DetectorAdapter):
     def loss(self, maps: Maps, samples: list[DetDataSample],
              references: list[References] | None) -> dict[str, Tensor]:
         """Losses of the head on all decoder layers."""
-        temporal: dict[str, Any] = {} if self.head is None else {'references': references}
+        temporal: dict[str, Any] = {} if self.head is None else {'reference_frames': references}
         return self.last_head.loss(
             **self.decode(maps, samples), batch_data_samples=samples, **temporal)
 

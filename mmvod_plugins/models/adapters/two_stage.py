@@ -102,7 +102,7 @@ class TwoStageAdapter(DetectorAdapter):
             losses, proposals = self._rpn_loss(maps, samples)
         else:
             proposals = given_proposals(samples)
-        temporal: dict[str, Any] = {} if self.head is None else {'references': references}
+        temporal: dict[str, Any] = {} if self.head is None else {'reference_frames': references}
         losses.update(self.last_head.loss(maps, proposals, samples, **temporal))
         return losses
 

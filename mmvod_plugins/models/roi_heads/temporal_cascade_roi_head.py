@@ -76,16 +76,17 @@ class TemporalCascadeRoIHead(TemporalRoIHeadMixin, CascadeRoIHead):
              x: Maps,
              rpn_results_list: list[InstanceData],
              batch_data_samples: list[DetDataSample],
-             references: Sequence[References] | None = None) -> dict[str, Tensor]:
+             reference_frames: Sequence[References] | None = None) -> dict[str, Tensor]:
         """Losses of frames, named as mmdet's: ``s0.loss_cls``, ``s0.loss_bbox``, ...
 
         Args:
             x: Maps of the frames, (B, C, H, W) each.
             rpn_results_list: Their proposals.
             batch_data_samples: The frames with ground truth.
-            references: The references of every frame, by role; None without references.
+            reference_frames: References of every frame, by role; None without references.
         """
-        roles = [objects_of(part) for part in references or [{} for _ in batch_data_samples]]
+        roles = [objects_of(part)
+                 for part in reference_frames or [{} for _ in batch_data_samples]]
         metas = [sample.metainfo for sample in batch_data_samples]
         proposals, losses = rpn_results_list, {}
         for stage, (head, weight) in enumerate(

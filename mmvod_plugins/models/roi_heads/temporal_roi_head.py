@@ -99,24 +99,24 @@ class TemporalRoIHead(TemporalRoIHeadMixin, StandardRoIHead):
              x: Maps,
              rpn_results_list: list[InstanceData],
              batch_data_samples: list[DetDataSample],
-             references: Sequence[References] | None = None) -> dict[str, Tensor]:
+             reference_frames: Sequence[References] | None = None) -> dict[str, Tensor]:
         """Losses of frames.
 
         Args:
             x: Maps of the frames, (B, C, H, W) each.
             rpn_results_list: Their proposals.
             batch_data_samples: The frames with ground truth.
-            references: The references of every frame, by role; None without references.
+            reference_frames: References of every frame, by role; None without references.
         """
-        references = references or [{} for _ in batch_data_samples]
+        reference_frames = reference_frames or [{} for _ in batch_data_samples]
         sampling, scores = self._sample(x, rpn_results_list, batch_data_samples,
                                         self.bbox_assigner, self.bbox_sampler)
         rois = bbox2roi([result.priors for result in sampling])
-        maps = None if self.temporal_roi_align is None else list(map(maps_of, references))
+        maps = None if self.temporal_roi_align is None else list(map(maps_of, reference_frames))
         feats = self._embed(x, rois, maps)
         enhanced, losses = self._enhance_training(
             self.aggregator, sampling, scores, feats, batch_data_samples,
-            [objects_of(roles) for roles in references])
+            [objects_of(roles) for roles in reference_frames])
         cls_score, bbox_pred = self._score(enhanced, x, rois)
         losses.update(self.bbox_head.loss_and_target(
             cls_score=cls_score,

@@ -1,0 +1,157 @@
+"""Dense detectors and detection transformers: stock mmdet without references; FGFA and STMN in each."""
+
+import copy
+import inspect
+
+import pytest
+import torch
+from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+from mmdet.registry import MODELS
+from mmengine.config import ConfigDict
+
+from mmvod_plugins.models.adapters.dense import FINISHED
+
+from ..necks.test_mixing import train
+from ..test_video_detector import assert_same
+from ..tiny import batch, detect, numbers, sample_of, training_batch, video
+from .detectors import DETECTORS, WIDTH, detector_of, video_model
+
+every_detector = pytest.mark.parametrize('name', DETECTORS)
+FGFA = dict(
+    references=dict(type='LocalWindow', radius=1, num_samples=2),
+    temporal_neck=dict(type='FGFANeck', channels=WIDTH, embed_layers=[(8, 1)],
+                       motion=dict(type='FlowNetSimple', base_channels=2)))
+STMN = dict(
+    references=dict(type='InterleavedWindows', num_frames=3, stride=2, num_samples=3),
+    temporal_neck=dict(type='STMMNeck', in_channels=WIDTH, channels=8, levels=(0, 1, 2)))
+METHODS = dict(fgfa=FGFA, stmn=STMN)
+every_method = pytest.mark.parametrize('method', METHODS)
+
+
+def plain(name, model):
+    """The same detector as a plain mmdet model."""
+    stock = MODELS.build(detector_of(name))
+    stock.load_state_dict(model.detector.state_dict())
+    return stock
+
+
+@every_detector
+@torch.no_grad()
+@pytest.mark.parametrize('scale', [(1.0, 1.0), (0.7, 0.3)])
+def test_without_references_detections_are_those_of_mmdet_bit_for_bit(name, scale):
+    model, frames = video_model(detector_of(name)), video(3, shape=(50, 70))
+    stock = plain(name, model).eval()
+    found = detect(model, frames, scale_factor=scale)
+    assert max(len(sample.pred_instances) for sample in found) > 3
+    for frame, sample in zip(frames, found, strict=True):
+        expected = stock.test_step(dict(inputs=[frame], data_samples=[
+            sample_of(sample.frame_id, 3, (50, 70), scale_factor=scale)]))
+        assert_same(expected, [sample])
+
+
+@every_detector
+def test_without_references_losses_are_those_of_mmdet(name):
+    model = video_model(detector_of(name)).train()
+    stock = plain(name, model).train()
+    data = training_batch(video(3), 1, {}, copies=2)
+    torch.manual_seed(3)
+    losses = model(**model.data_preprocessor(copy.deepcopy(data), True), mode='loss')
+    flat = dict(inputs=[clip[0] for clip in data['inputs']],
+                data_samples=[clip[0] for clip in data['data_samples']])
+    torch.manual_seed(3)
+    expected = stock(**stock.data_preprocessor(flat, True), mode='loss')
+    assert set(losses) == set(expected)
+    for key, value in expected.items():
+        torch.testing.assert_close(losses[key], value, rtol=0, atol=0)
+
+
+@every_detector
+@every_method
+def test_detections_change_with_the_references(name, method):
+    model, frames = video_model(detector_of(name), **METHODS[method]), video(5)
+    if method == 'stmn':  # the reduction starts at zero
+        for level in model.temporal_neck.levels:
+            torch.nn.init.normal_(level.reduction.weight, std=0.2)
+    before = numbers(detect(model, frames))
+    assert all(len(part) for part in before)
+    frames[4] = video(1, seed=9)[0]
+    same = [a.shape == b.shape and torch.equal(a, b)
+            for a, b in zip(before, numbers(detect(model, frames)), strict=True)]
+    # FGFA looks one frame ahead; STMN's windows hold frames 0, 2, 4
+    assert same == ([True] * 3 + [False] * 2 if method == 'fgfa' else
+                    [False, True, False, True, False])
+
+
+@every_detector
+@every_method
+def test_the_loss_falls_and_every_parameter_has_a_gradient(name, method):
+    torch.manual_seed(0)
+    model = MODELS.build(ConfigDict(
+        type='VideoDetector', detector=detector_of(name), **METHODS[method]))
+    model.init_weights()
+    # RTMDet's loss starts near zero, before anything overlaps, and falls from its peak
+    total = train(model, 60 if name == 'rtmdet' else 8, repeat=True, lr=2e-3)
+    assert total[-1] < 0.97 * (max(total) if name == 'rtmdet' else total[0])
+    missing = [key for key, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    # the decoder of two stages draws its queries' content from the encoder, and has no use for
+    # what plain mmdet leaves without a gradient there
+    stock = video_model(detector_of(name)).train()
+    data = stock.data_preprocessor(training_batch(video(2), 0, {}), True)
+    stock.parse_losses(stock(**data, mode='loss'))[0].backward()
+    assert missing == [key for key, p in stock.named_parameters()
+                       if p.requires_grad and p.grad is None]
+
+
+@every_detector
+@torch.no_grad()
+def test_options_that_only_add_leave_the_detections(name):
+    frames = video(2)
+    few = detect(video_model(detector_of(name)), frames)
+    fewer = detect(video_model(detector_of(name), detections=dict(score_thr=0.2)), frames)
+    for one, other in zip(numbers(few), numbers(fewer), strict=True):
+        strong = one[one[:, 4] > 0.2]
+        if not len(strong):
+            assert not len(other)
+        assert len(other) <= len(one)
+    many = detect(video_model(detector_of(name), detections=dict(nms=False, score_thr=1e-6)),
+                  frames)
+    assert all(len(b) >= len(a) for a, b in zip(numbers(few), numbers(many), strict=True))
+
+
+@every_detector
+def test_class_scores_are_refused(name):
+    with pytest.raises(ValueError, match=r'detections\.class_scores needs a detector with a RoI'):
+        video_model(detector_of(name), detections=dict(class_scores=True))
+
+
+def test_heads_without_boxes_before_suppression_are_declared():
+    """The signatures of mmdet's heads say which ones have thresholds and raw boxes to choose."""
+    heads = {cls for cls in MODELS.module_dict.values() if inspect.isclass(cls)
+             and issubclass(cls, BaseDenseHead) and cls.__module__.startswith('mmdet.models.dense_heads')}
+    assert len(heads) > 30
+    for head in heads:
+        known = inspect.signature(head.predict_by_feat).parameters
+        if not {'cfg', 'with_nms'} <= known.keys():
+            assert issubclass(head, FINISHED), head
+
+
+@torch.no_grad()
+def test_a_head_with_finished_detections_is_the_stock_head():
+    settings = detector_of('retinanet')
+    settings.bbox_head = dict(type='CenterNetHead', in_channels=WIDTH, feat_channels=WIDTH,
+                              num_classes=4)
+    settings.type, settings.neck.num_outs = 'CenterNet', 1
+    settings.neck.update(start_level=0, end_level=0)
+    settings.test_cfg = dict(topk=20, local_maximum_kernel=3, max_per_img=20)
+    model, frames = video_model(settings), video(2)
+    stock = MODELS.build(settings)
+    stock.load_state_dict(model.detector.state_dict())
+    found = detect(model, frames, scale_factor=(0.5, 0.5), border=(0, 64, 0, 96))
+    for frame, sample in zip(frames, found, strict=True):
+        meta = sample_of(sample.frame_id, 2, scale_factor=(0.5, 0.5))
+        meta.set_metainfo(dict(border=(0, 64, 0, 96)))
+        assert len(sample.pred_instances) > 0
+        expected = stock.eval().test_step(dict(inputs=[frame], data_samples=[meta]))
+        assert_same(expected, [sample])
+    with pytest.raises(ValueError, match='CenterNetHead, which gives nothing but finished'):
+        video_model(settings, detections=dict(nms=False))
