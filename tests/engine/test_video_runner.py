@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 
+from mmvod_plugins.apis import init_video_detector
 from mmvod_plugins.engine import VideoRunner
 from mmvod_plugins.evaluation import DumpVideoPredictions, load_predictions
 from mmvod_plugins.hooks import ResumePredictionsHook
@@ -78,6 +79,15 @@ def test_a_runner_of_arguments_fills_them_too(settings, tmp_path):
     runner = VideoRunner(work_dir=str(tmp_path), default_scope='mmdet', log_level='ERROR',
                          experiment_name=f'{tmp_path}', **{name: config[name] for name in names})
     assert runner.test_dataloader.sampler.policy == runner.model.references
+
+
+def test_a_model_of_the_api_has_a_completed_config(settings):
+    config = Config(copy.deepcopy(settings))
+    assert init_video_detector(config).cfg.test_dataloader.sampler.references \
+        == settings['model']['references']
+    config.test_dataloader.sampler.references = dict(type='KeyFrameOnly')
+    with pytest.raises(ValueError, match='two reference policies'):
+        init_video_detector(config)
 
 
 def test_dump_predictions_writes_every_frame(settings, tmp_path):
