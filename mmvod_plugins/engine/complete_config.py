@@ -40,7 +40,7 @@ def complete_config(config: ConfigT) -> ConfigT:
         return completed
     references = model.get('references')
     for key in LOADERS:
-        if config.get(key) is None:
+        if not isinstance(config.get(key), dict):  # None, or a DataLoader that somebody built
             continue
         completed[key] = copy.deepcopy(config[key])
         for place, follower in _followers(completed[key], key):

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 from mmengine.config import Config
+from torch.utils.data import DataLoader
 
 from mmvod_plugins.engine import complete_config
 from mmvod_plugins.references import LocalWindow
@@ -101,7 +102,8 @@ def test_other_models_keep_the_policies_of_their_loaders():
 
 def test_a_config_without_a_model_or_loaders_is_complete():
     assert complete_config(dict(work_dir='x')) == dict(work_dir='x')
-    idle = dict(model=dict(type='VideoDetector', references=WINDOW), test_dataloader=None)
+    idle = dict(model=dict(type='VideoDetector', references=WINDOW), val_dataloader=None,
+                test_dataloader=DataLoader([]))
     assert complete_config(idle) == idle
 
 
