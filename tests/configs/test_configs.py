@@ -108,7 +108,7 @@ def test_no_config_edits_another_by_position():
 @pytest.mark.parametrize('name', sorted(IMAGENET))
 def test_a_leaf_is_short(name):
     lines = len(IMAGENET[name].read_text().splitlines())
-    assert lines <= (60 if IMAGENET[name].parent.name == 'mixed' else 10)
+    assert lines <= (40 if IMAGENET[name].parent.name == 'mixed' else 10)
 
 
 def metafiles():
