@@ -14,7 +14,7 @@ __all__ = ['SUBPACKAGES', '__version__']
 
 #: The subpackages that register components, in the order in which they are imported.
 SUBPACKAGES: tuple[str, ...] = (
-    'references', 'datasets', 'models', 'postprocessing', 'evaluation', 'hooks')
+    'references', 'datasets', 'models', 'postprocessing', 'evaluation', 'hooks', 'engine')
 
 check_installation()
 # mmdet prints notices while it is imported; what our commands print is for other programs to read.

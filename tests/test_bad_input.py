@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 
+from mmvod_plugins.engine import VideoRunner
 from tests.datasets.tiny_vid import make_tiny_vid
 from tests.models.tiny import (
     MEGA,
@@ -93,7 +93,7 @@ def test_single_frames_without_proposals_do_not_harm_the_others(frame_ids):
 
 
 def runner_of(tmp_path, change=lambda content: None, **options):
-    """A stock runner on tiny videos whose annotation file was changed."""
+    """A runner on tiny videos whose annotation file was changed."""
     path = make_tiny_vid(tmp_path / 'videos', lengths=(4, 3))
     content = json.loads(path.read_text())
     change(content)
@@ -101,7 +101,7 @@ def runner_of(tmp_path, change=lambda content: None, **options):
     config = Config(settings_of(path, path.parent, 3))
     config.merge_from_dict({'work_dir': str(tmp_path / 'work'), 'log_level': 'ERROR',
                             'experiment_name': tmp_path.name} | options)
-    return Runner.from_cfg(config)
+    return VideoRunner.from_cfg(config)
 
 
 def detected_by(runner, monkeypatch):

@@ -8,6 +8,8 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
+from mmvod_plugins.engine import complete_config
+from mmvod_plugins.references import build_references
 from tests.models.tiny import detect, shrink, tiny_model, training_batch, video
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,7 +60,8 @@ def tiny_form(config):
 
 
 def test_the_tutorial_s_method_trains_and_detects(tutorial):
-    assert tutorial.model.policy == tutorial.test_dataloader.sampler.references
+    window = dict(type='LocalWindow', radius=12, num_samples=2, sample_key=True)
+    assert complete_config(tutorial).test_dataloader.sampler.references == window
     assert tutorial.model.detector.roi_head.aggregator == dict(
         type='MeanAggregator', channels=1024)
     model = tiny_form(tutorial.model)
@@ -72,15 +75,21 @@ def test_the_tutorial_s_method_trains_and_detects(tutorial):
     assert model.adapter.head.aggregator.project.weight.grad.abs().sum() > 0
 
 
+def test_the_child_config_of_the_tutorial_changes_one_policy_and_omits_one(tmp_path):
+    [block] = blocks('add_a_method.md', 'python child config')
+    path = tmp_path / 'child.py'
+    path.write_text(block.replace("'../mega/", f"'{ROOT}/configs/mega/"))
+    roles = build_references(Config.fromfile(path).model.references).frames(100, 300)
+    assert list(roles) == ['local', 'global']
+    assert roles['local'] == list(range(94, 107))
+
+
 def test_the_neck_of_the_mixing_page_trains_and_detects(tmp_path):
     [block] = blocks('mixing.md', 'python neck config')
     path = tmp_path / 'dff_retinanet.py'
     path.write_text(block.replace("'./", f"'{ROOT}/configs/fgfa/"))
     config = Config.fromfile(path)
-    policies = [config.references, config.model.policy,
-                config.train_dataloader.dataset.pipeline[0].references,
-                *(config[f'{name}_dataloader'].sampler.references for name in ('val', 'test'))]
-    assert policies == [dict(type='KeyFrameInterval', interval=10)] * 5
+    assert config.model.references == dict(type='KeyFrameInterval', interval=10)
     model, seen = MODELS.build(shrink(config.model)), []
     model.detector.backbone.register_forward_hook(lambda _, args, __: seen.append(len(args[0])))
     found = detect(model.eval(), video(12))

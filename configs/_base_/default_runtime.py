@@ -2,6 +2,8 @@
 
 default_scope = 'mmdet'
 custom_imports = dict(imports=['mmvod_plugins'], allow_failed_imports=False)
+# Fills model.references into the data loaders.
+runner_type = 'VideoRunner'
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
@@ -10,7 +12,7 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=5000, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VideoVisualizationHook'))
-custom_hooks = [dict(type='CheckReferencesHook'), dict(type='CloseStreamsHook')]
+custom_hooks = [dict(type='CloseStreamsHook')]
 
 env_cfg = dict(
     cudnn_benchmark=False,

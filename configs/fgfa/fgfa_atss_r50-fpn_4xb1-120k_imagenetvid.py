@@ -1,9 +1,6 @@
 _base_ = ['../_base_/models/atss_r50-fpn.py', '../_base_/necks/fgfa_fpn.py',
           '../_base_/datasets/imagenet_vid_fgfa_style.py',
           '../_base_/schedules/mega_120k.py', '../_base_/default_runtime.py']
-_base_.model.update(references=_base_.references, temporal_neck=_base_.temporal_neck)
-_base_.train_dataloader.dataset.pipeline[0].references = _base_.references
-_base_.val_dataloader.sampler.references = _base_.references
-_base_.test_dataloader.sampler.references = _base_.references
+model = _base_.temporal_parts
 # Starts from the detector of mmdet's model zoo, but for the layers that know its classes.
 load_from = 'https://download.openmmlab.com/mmdetection/v2.0/atss/atss_r50_fpn_1x_coco/atss_r50_fpn_1x_coco_20200209-985f7bd0.pth'

@@ -1,9 +1,3 @@
 _base_ = './mega_faster-rcnn_r101-conv4-dc5_4xb1-120k_imagenetvid.py'
-# Table 5 (b), T_l = 29: 82.9 mAP, 122.1 ms (T_l = 25: 82.9, 114.5).
-references = _base_.references
-references.policies[0].radius = 14
-references.policies[1].distance = 27  # the 25 frames before the window
-_base_.model.references = references
-_base_.train_dataloader.dataset.pipeline[0].references = references
-_base_.val_dataloader.sampler.references = references
-_base_.test_dataloader.sampler.references = references
+# Table 5 (b), T_l = 29: 82.9 mAP, 122.1 ms (T_l = 25: 82.9, 114.5). Memory: the 25 frames before.
+model = dict(references=dict(policies=dict(local=dict(radius=14), memory=dict(distance=27))))

@@ -4,6 +4,3 @@ _base_ = [
     '../_base_/schedules/mega_120k.py',
     '../_base_/default_runtime.py',
 ]
-_base_.train_dataloader.dataset.pipeline[0].references = _base_.references
-_base_.val_dataloader.sampler.references = _base_.references
-_base_.test_dataloader.sampler.references = _base_.references

@@ -4,18 +4,6 @@ _base_ = [
     '../_base_/schedules/mega_120k.py',
     '../_base_/default_runtime.py',
 ]
-# The references of MEGA: a window, the frames before it in training, frames of the whole video.
-references = dict(
-    type='ComposedReferences',
-    policies=[
-        dict(type='LocalWindow', radius=12, num_samples=2, sample_key=True),
-        dict(type='PrecedingWindow', distance=25, radius=12, num_samples=3),
-        dict(type='GlobalShuffle', num_frames=10, num_samples=2),
-    ])
-_base_.train_dataloader.dataset.pipeline[0].references = references
-_base_.val_dataloader.sampler.references = references
-_base_.test_dataloader.sampler.references = references
-
 # The stock RoI head's two shared layers become an embedding and the aggregator.
 roi_head = dict(
     type='TemporalRoIHead',
@@ -32,4 +20,12 @@ roi_head = dict(
     bbox_head=dict(type='BBoxHead', in_channels=1024, roi_feat_size=1))
 # BBoxHead has no layers of its own but the last ones.
 _base_.model.detector.roi_head.bbox_head.pop('fc_out_channels')
-model = dict(references=references, detector=dict(roi_head=roi_head))
+model = dict(
+    # The references of MEGA: a window, the frames before it in training, frames of the whole video.
+    references=dict(
+        type='ComposedReferences',
+        policies=dict(
+            local=dict(type='LocalWindow', radius=12, num_samples=2, sample_key=True),
+            memory=dict(type='PrecedingWindow', distance=25, radius=12, num_samples=3),
+            global_=dict(type='GlobalShuffle', num_frames=10, num_samples=2))),
+    detector=dict(roi_head=roi_head))

@@ -1,19 +1,9 @@
 _base_ = [
     '../_base_/models/cascade-rcnn_r50-fpn.py',
-    '../_base_/datasets/imagenet_vid_fgfa_style.py',
+    '../_base_/datasets/imagenet_vid_epochs.py',
     '../_base_/schedules/mmtracking_7e.py',
     '../_base_/epoch_runtime.py',
 ]
-# The references of SELSA: a frame before and one after in training, 14 of the video in testing.
-references = dict(
-    type='TrainTestReferences',
-    training=dict(type='LocalWindow', radius=9, num_samples=2, bilateral=True),
-    testing=dict(type='UniformStride', num_frames=14, append_key=True))
-_base_.train_dataloader.dataset.pipeline[0].references = references
-_base_.val_dataloader.sampler.references = references
-_base_.test_dataloader.sampler.references = references
-train_dataloader = dict(sampler=dict(type='VideoKeyFrameSampler'))
-
 # The shared layers of every stage become an embedding and an aggregator.
 roi_head = dict(
     type='TemporalCascadeRoIHead',
@@ -37,4 +27,10 @@ roi_head = dict(
             loss_bbox=dict(type='SmoothL1Loss', beta=1.0, loss_weight=1.0))
         for stds in ([0.1, 0.1, 0.2, 0.2], [0.05, 0.05, 0.1, 0.1], [0.033, 0.033, 0.067, 0.067])
     ])
-model = dict(references=references, detector=dict(roi_head=roi_head))
+model = dict(
+    # The references of SELSA: a frame before and one after in training, 14 of the video in testing.
+    references=dict(
+        type='TrainTestReferences',
+        training=dict(type='LocalWindow', radius=9, num_samples=2, bilateral=True),
+        testing=dict(type='UniformStride', num_frames=14, append_key=True)),
+    detector=dict(roi_head=roi_head))

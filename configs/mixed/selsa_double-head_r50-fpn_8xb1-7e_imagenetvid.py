@@ -1,19 +1,9 @@
 _base_ = [
     '../_base_/models/double-head_r50-fpn.py',
-    '../_base_/datasets/imagenet_vid_fgfa_style.py',
+    '../_base_/datasets/imagenet_vid_epochs.py',
     '../_base_/schedules/mmtracking_7e.py',
     '../_base_/epoch_runtime.py',
 ]
-# The references of SELSA: a frame before and one after in training, 14 of the video in testing.
-references = dict(
-    type='TrainTestReferences',
-    training=dict(type='LocalWindow', radius=9, num_samples=2, bilateral=True),
-    testing=dict(type='UniformStride', num_frames=14, append_key=True))
-_base_.train_dataloader.dataset.pipeline[0].references = references
-_base_.val_dataloader.sampler.references = references
-_base_.test_dataloader.sampler.references = references
-train_dataloader = dict(sampler=dict(type='VideoKeyFrameSampler'))
-
 # The two layers that classify become an embedding and an aggregator; the convolutions stay.
 roi_head = dict(
     type='TemporalDoubleHeadRoIHead',
@@ -25,4 +15,10 @@ roi_head = dict(
     bbox_head=dict(type='EmbeddingDoubleBBoxHead', embed_channels=1024))
 _base_.model.detector.roi_head.bbox_head.pop('num_fcs')
 _base_.model.detector.roi_head.bbox_head.pop('fc_out_channels')
-model = dict(references=references, detector=dict(roi_head=roi_head))
+model = dict(
+    # The references of SELSA: a frame before and one after in training, 14 of the video in testing.
+    references=dict(
+        type='TrainTestReferences',
+        training=dict(type='LocalWindow', radius=9, num_samples=2, bilateral=True),
+        testing=dict(type='UniformStride', num_frames=14, append_key=True)),
+    detector=dict(roi_head=roi_head))

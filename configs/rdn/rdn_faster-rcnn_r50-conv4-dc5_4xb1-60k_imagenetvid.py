@@ -4,4 +4,4 @@ load_from = ('work_dirs/rdn-base_faster-rcnn_r50-conv4-dc5-no-reduction_4xb1-120
              'iter_120000.pth')
 model = dict(detector=dict(roi_head=dict(aggregator=dict(num_advanced_stages=1))))
 train_cfg = dict(max_iters=60000, val_interval=20000)
-_base_.param_scheduler[1].update(end=60000, milestones=[40000])
+param_scheduler = [_base_.warmup, dict(_base_.steps, end=60000, milestones=[40000])]

@@ -1,5 +1,6 @@
-_base_ = './rfcn_r101_4xb1-120k_imagenetvid.py'
 # The short side of FGFA and MEGA.
-_base_.train_dataloader.dataset.pipeline[1].transforms[2].scale = (1000, 600)
-_base_.val_dataloader.dataset.pipeline[0].transforms[1].scale = (1000, 600)
-_base_.test_dataloader.dataset.pipeline[0].transforms[1].scale = (1000, 600)
+_base_ = [
+    '../_base_/models/rfcn_r101.py', '../_base_/datasets/imagenet_vid_fgfa_style.py',
+    '../_base_/schedules/rfcn_120k.py', '../_base_/default_runtime.py'
+]
+load_from = 'work_dirs/rfcn_r101_4xb1-120k_imagenetdet/iter_120000.pth'

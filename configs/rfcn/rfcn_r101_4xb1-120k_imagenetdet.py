@@ -5,4 +5,4 @@ _base_ = [
     '../_base_/schedules/rfcn_120k.py',
     '../_base_/default_runtime.py',
 ]
-_base_.train_dataloader.dataset.datasets.pop(0)
+train_dataloader = dict(dataset=dict(datasets=[_base_.det]))

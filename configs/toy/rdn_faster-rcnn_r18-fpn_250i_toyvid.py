@@ -2,8 +2,4 @@ _base_ = [
     '../_base_/models/toy_rdn_faster-rcnn_r18-fpn.py', '../_base_/datasets/toy_vid.py',
     '../_base_/schedules/toy_250i.py', '../_base_/default_runtime.py'
 ]
-references = _base_.references
-_base_.train_dataloader.dataset.pipeline[0].references = references
-_base_.val_dataloader.sampler.references = references
-_base_.test_dataloader.sampler.references = references
 train_dataloader = dict(batch_size=4)

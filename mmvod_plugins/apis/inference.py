@@ -13,6 +13,7 @@ from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.runner import load_checkpoint
 
+from mmvod_plugins.engine import complete_config
 from mmvod_plugins.models import VideoDetector
 from mmvod_plugins.structures import FrameRecord
 
@@ -29,9 +30,10 @@ def init_video_detector(config: str | Path | Config,
 
     Raises:
         TypeError: If the config is not one of a video detector.
+        ValueError: If it names two reference policies that differ.
     """
     register_all_modules(init_default_scope=True)
-    config = config if isinstance(config, Config) else Config.fromfile(config)
+    config = complete_config(config if isinstance(config, Config) else Config.fromfile(config))
     model = MODELS.build(config.model)
     if not isinstance(model, VideoDetector):
         raise TypeError(f'the config builds a {type(model).__name__}, expected a VideoDetector')

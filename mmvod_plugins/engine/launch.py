@@ -3,8 +3,8 @@
 The scripts read the command line themselves, so every option of theirs works. Only these things
 are looked at: options that cannot work are refused before anything is loaded, a config may be
 named as ``python -m mmvod_plugins.where`` names it, and known faults of old versions are worked
-around. ``--out`` of the test script becomes :class:`PredictionsRunner` unless it names a pickle
-file: mmdet's own would lose most of the frames.
+around. ``--out`` of the test script becomes ``dump_predictions`` of :class:`VideoRunner` unless it
+names a pickle file: mmdet's own would lose most of the frames.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from mmengine.logging import print_log
 from mmvod_plugins.utils.versions import release
 from mmvod_plugins.where import find_config
 
-from .predictions_runner import PredictionsRunner
+from .video_runner import VideoRunner
 
 FORCE_LOAD = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 DEVICES_WITHOUT_AMP = ('cpu', 'mps')
@@ -42,7 +42,7 @@ OUT_TRUNCATES = (
     "--out with a pickle file is mmdet's own and keeps only as many frames as there are videos. "
     'The printed metrics are right. To keep every detection name a file NAME.npz, or a folder.')
 RUNNER_TAKEN = (
-    '--out needs the key runner_type, which the config sets to {runner_type!r}. Add '
+    "--out needs runner_type='VideoRunner', but the config sets it to {runner_type!r}. Add "
     "dict(type='DumpVideoPredictions', out='{out}') to the list test_evaluator instead.")
 OLD_MMENGINE = (
     'mmengine {mmengine} cannot read its own checkpoints with torch {torch}: setting '
@@ -102,7 +102,7 @@ def resolve_config(config: str) -> str:
 
 
 def with_predictions(argv: Sequence[str], out: str) -> list[str]:
-    """The arguments with a runner that writes predictions, in place of ``--out``.
+    """Replace ``--out`` by the options of the runner that writes predictions.
 
     Args:
         argv: The command line without the script.
@@ -115,7 +115,7 @@ def with_predictions(argv: Sequence[str], out: str) -> list[str]:
             rest.append(word)
         elif not equals:
             words.pop(0)
-    options = [f'runner_type={PredictionsRunner.__name__}', f'dump_predictions={out}']
+    options = [f'runner_type={VideoRunner.__name__}', f'dump_predictions={out}']
     for position, word in enumerate(rest):
         if len(word) > 2 and '--cfg-options'.startswith(word):
             return [*rest[:position + 1], *options, *rest[position + 1:]]
@@ -158,7 +158,7 @@ def run_stock_script(name: str) -> None:
         notify(OUT_TRUNCATES)
     elif out:
         runner_type = Config.fromfile(resolve_config(args.config)).get('runner_type')
-        if runner_type:
+        if runner_type not in (None, VideoRunner.__name__):
             sys.exit(RUNNER_TAKEN.format(runner_type=runner_type, out=out))
         arguments = with_predictions(arguments, out)
     if allow_checkpoints(os.environ, mmengine.__version__, torch.__version__):

@@ -1,4 +1,4 @@
-"""The base configs of data sets: they parse, a leaf changes the policy, they feed batches."""
+"""The base configs of data sets: they parse, they feed batches, what they name is registered."""
 
 import shutil
 from pathlib import Path
@@ -8,51 +8,32 @@ from mmdet.registry import DATA_SAMPLERS, DATASETS, METRICS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmvod_plugins.engine import complete_config
+
 from .tiny_vid import make_tiny_vid
 
 FOLDER = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'datasets'
-LEAF = """_base_ = '{base}'
-references = _base_.references = dict(type='LocalWindow', radius=3)
-_base_.train_dataloader.dataset.pipeline[0].references = references
-_base_.val_dataloader.sampler.references = references
-_base_.test_dataloader.sampler.references = references
-model = dict(references=references)
-"""
 
 
 @pytest.fixture(params=sorted(path.name for path in FOLDER.glob('*.py')))
-def leaf(request, tmp_path):
-    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
-    path = tmp_path / 'leaf_config.py'
-    path.write_text(LEAF.format(base=request.param))
-    return Config.fromfile(path)
+def base(request):
+    return Config.fromfile(FOLDER / request.param)
 
 
-def test_a_leaf_config_names_the_policy_everywhere(leaf):
-    policy = dict(type='LocalWindow', radius=3)
-    assert leaf.references == leaf.model.policy == policy
-    assert leaf.train_dataloader.dataset.pipeline[0].references == policy
-    assert leaf.val_dataloader.sampler.references == policy
-    assert leaf.test_dataloader.sampler.references == policy
-    assert Config.fromstring(leaf.pretty_text, '.py').test_dataloader == leaf.test_dataloader
+def scales(loader):
+    return {tuple(inner['scale']) for transform in loader.dataset.pipeline
+            for inner in transform.get('transforms', []) if inner['type'] == 'Resize'}
 
 
-def test_a_leaf_of_a_leaf_replaces_the_policy(leaf, tmp_path):
-    leaf.dump(tmp_path / 'method.py')
-    path = tmp_path / 'variant.py'
-    text = LEAF.format(base='method.py').replace("'LocalWindow', radius=3", "'GlobalShuffle'")
-    path.write_text(text.replace('model = dict(references=references)',
-                                 '_base_.model.policy = references'))
-    variant = Config.fromfile(path)
-    assert variant.references == variant.model.policy == dict(type='GlobalShuffle')
-    assert variant.test_dataloader.sampler.references == dict(type='GlobalShuffle')
+def test_training_and_testing_are_at_the_scale_that_the_file_names(base):
+    loaders = base.train_dataloader, base.val_dataloader, base.test_dataloader
+    assert [scales(loader) for loader in loaders] == [{tuple(base.scale)}] * 3
 
 
 def test_the_toy_config_feeds_training_and_testing(tmp_path):
     cfg = Config.fromfile(FOLDER / 'toy_vid.py')
-    policy = dict(type='LocalWindow', radius=1)
-    cfg.train_dataloader.dataset.pipeline[0].references = policy
-    cfg.test_dataloader.sampler.references = policy
+    cfg.model = dict(type='VideoDetector', references=dict(type='LocalWindow', radius=1))
+    cfg = complete_config(cfg)
     root = tmp_path / 'toy'
     annotations = make_tiny_vid(root / 'Data' / 'VID')
     (root / 'annotations').mkdir()
@@ -70,8 +51,8 @@ def test_the_toy_config_feeds_training_and_testing(tmp_path):
     assert test[0]['data_samples'][0].video_data_samples[0].ori_shape == (48, 64)
 
 
-def test_everything_named_is_registered(leaf):
-    for loader in (leaf.train_dataloader, leaf.test_dataloader):
+def test_everything_named_is_registered(base):
+    for loader in (base.train_dataloader, base.test_dataloader):
         assert loader.dataset.type in DATASETS
         assert loader.sampler.type in DATA_SAMPLERS
-    assert leaf.test_evaluator.type in METRICS
+    assert base.test_evaluator.type in METRICS

@@ -84,7 +84,7 @@ def test_frames_outside_of_the_video_are_refused(tiny_json, roles):
 
 
 def test_sampling_in_a_test_pipeline_is_refused(tiny_json):
-    with pytest.raises(ValueError, match='For testing leave it away'):
+    with pytest.raises(ValueError, match='For testing omit it'):
         build(tiny_json, test_mode=True, pipeline=train_pipeline())[0, 0]
 
 

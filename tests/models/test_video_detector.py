@@ -337,7 +337,7 @@ def test_loss_that_is_not_finite_names_the_files():
 
 def test_references_of_another_policy_are_refused():
     model = tiny_model().train()
-    with pytest.raises(ValueError, match=r'model.references alone .* SampleReferenceFrames.references'):
+    with pytest.raises(ValueError, match=r'model\.references alone .* SampleReferenceFrames'):
         losses_of(model, training_batch(video(10), 6, {'local': [5]}))
 
 
@@ -457,7 +457,7 @@ def test_detectors_of_other_kinds_are_refused_by_name():
         pass
 
     MODELS.register_module(module=Strange, force=True)
-    with pytest.raises(TypeError, match='Strange is of no family .* TwoStageDetector, DetectionTransformer, SingleSt'):
+    with pytest.raises(TypeError, match=r'Strange is of no family .* TwoStageDetector, Detection'):
         VideoDetector(dict(type='Strange'))
 
 

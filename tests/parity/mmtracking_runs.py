@@ -54,7 +54,9 @@ class ReferenceLoop(ReferencePolicy):
         super().__init__()
         self.before, self.after, self.stride = before, after, stride
 
-    draws = {'local': 0}
+    @property
+    def draws(self):
+        return {'local': 0}
 
     def sample(self, key_id, video_length, rng):
         return {'local': []}
@@ -80,7 +82,9 @@ class AggregationLoop(ReferencePolicy):
         super().__init__()
         self.window = LocalWindow((before, after), stride=stride)
 
-    draws = {'local': 0}
+    @property
+    def draws(self):
+        return {'local': 0}
 
     def sample(self, key_id, video_length, rng):
         return {'local': []}

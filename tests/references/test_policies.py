@@ -5,9 +5,11 @@ from itertools import product
 import numpy as np
 import pytest
 from mmdet.registry import TASK_UTILS
+from mmengine.config import Config
 
 from mmvod_plugins.references import (
     CausalWindow,
+    ComposedReferences,
     GlobalReservoir,
     GlobalShuffle,
     LocalWindow,
@@ -24,6 +26,20 @@ every_policy = pytest.mark.parametrize('policy', POLICIES.values(), ids=POLICIES
 live_policy = pytest.mark.parametrize('policy', [POLICIES[name] for name in LIVE], ids=LIVE)
 LENGTHS = range(1, 10)
 KEYS = [(length, key_id) for length in LENGTHS for key_id in range(length)]
+
+
+@every_policy
+def test_training_draws_are_those_that_the_policy_declares(policy):
+    for video_length, key_id in KEYS:
+        drawn = policy.sample(key_id, video_length, np.random.default_rng(key_id))
+        assert {role: len(ids) for role, ids in drawn.items() if ids} == {
+            role: count for role, count in policy.draws.items() if count}
+
+
+@every_policy
+def test_roles_of_testing_are_declared(policy):
+    for video_length, key_id in KEYS:
+        assert policy.frames(key_id, video_length).keys() <= policy.draws.keys()
 
 
 @every_policy
@@ -200,6 +216,62 @@ def test_policies_build_from_configs_and_compare_by_value():
     assert first != build_references(dict(type='LocalWindow', radius=3))
     assert build_references(first) is first
     assert 'LocalWindow' in repr(first)
+
+
+BY_ROLE = dict(
+    memory=dict(type='PrecedingWindow', distance=25, radius=12),
+    local=dict(type='LocalWindow', radius=12),
+    global_=dict(type='GlobalShuffle', num_frames=10))
+
+
+def composed(child=None, base=BY_ROLE):
+    """Policies of a base config with the changes of a child."""
+    merged = Config(dict(policies=base))
+    merged.merge_from_dict(dict(policies=child or {}))
+    return ComposedReferences(merged.policies)
+
+
+def test_roles_are_keys_in_any_order():
+    listed = ComposedReferences([LocalWindow(12), PrecedingWindow(25, 12), GlobalShuffle(10)])
+    backwards = dict(reversed(BY_ROLE.items()))
+    assert composed() == composed(base=backwards) == listed
+    assert list(composed().frames(30, 99)) == list(listed.frames(30, 99))
+    assert list(composed().sample(30, 99, np.random.default_rng(0))) == [
+        'local', 'memory', 'global']
+
+
+def test_a_dumped_config_draws_the_same():
+    config = Config(dict(references=dict(type='ComposedReferences', policies=BY_ROLE)))
+    again = Config.fromstring(config.pretty_text, '.py')
+    first, second = build_references(config.references), build_references(again.references)
+    assert first.sample(30, 99, np.random.default_rng(0)) == second.sample(
+        30, 99, np.random.default_rng(0))
+    assert first == second
+
+
+def test_the_key_is_the_role():
+    policy = composed(base=dict(near=dict(type='LocalWindow'), far=dict(type='LocalWindow')))
+    assert list(policy.frames(3, 9)) == ['far', 'near']
+
+
+def test_a_child_config_changes_one_number_or_omits_a_role():
+    assert composed(dict(local=dict(radius=6))) == ComposedReferences([
+        LocalWindow(6), PrecedingWindow(25, 12), GlobalShuffle(10)])
+    assert composed(dict(memory=None)) == ComposedReferences([LocalWindow(12), GlobalShuffle(10)])
+    replaced = composed(dict(local=dict(_delete_=True, type='CausalWindow', num_frames=5)))
+    assert replaced.policies[0] == CausalWindow(5)
+
+
+@pytest.mark.parametrize(('policies', 'message'), [
+    (dict(local=dict(type='LocalWindow', role='near')), "policies.local has the role 'near'"),
+    (dict(near=LocalWindow(2)), "policies.near has the role 'local', expected 'near'"),
+    (BY_ROLE | {'global': dict(num_frames=5)}, "both 'global' and 'global_'"),
+    (BY_ROLE | dict(locl=dict(radius=3)), r"policies.locl has no type, only \['radius'\]"),
+    (dict(local=None), 'policies is empty'),
+])
+def test_roles_that_contradict_their_keys_are_refused(policies, message):
+    with pytest.raises(ValueError, match=message):
+        ComposedReferences(policies)
 
 
 def test_every_registered_policy_is_tested():

@@ -76,7 +76,7 @@ def test_checkpoints_of_an_old_mmengine(mmengine, torch, before, changed):
      ['c.py', 'w.pth', '--cfg-options', 'OPTIONS', 'a=1', 'b=2', '--show']),
 ])
 def test_out_becomes_a_runner(argv, expected):
-    options = ['runner_type=PredictionsRunner', 'dump_predictions=p.npz']
+    options = ['runner_type=VideoRunner', 'dump_predictions=p.npz']
     where = expected.index('OPTIONS')
     expected = expected[:where] + options + expected[where + 1:]
     assert launch.with_predictions(argv, 'p.npz') == expected

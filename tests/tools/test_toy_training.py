@@ -50,14 +50,12 @@ def toy_config(name, folder):
     model = shrink(copy.deepcopy(shipped.model), num_classes=10)
     config.model = model
     config.train_dataloader.batch_size = 4
-    config.train_dataloader.dataset.pipeline[0].references = model.policy
     root = f'{folder}/toy_vid/'
     for part in ('train', 'val', 'test'):
         loader = config[f'{part}_dataloader']
         loader.update(num_workers=0, persistent_workers=False)
         loader.dataset.data_root = root
         if part != 'train':
-            loader.sampler.references = model.policy
             config[f'{part}_evaluator'].ann_file = f'{root}annotations/toy_vid_val.json'
     config.train_cfg.update(max_iters=50, val_interval=50)
     config.param_scheduler = []

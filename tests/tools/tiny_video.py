@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.models.tiny import MEGA, tiny_config
+from tests.models.tiny import tiny_config
 
 
 def pipelines(scale: tuple[int, int]) -> tuple[list[dict], list[dict]]:
@@ -13,7 +13,7 @@ def pipelines(scale: tuple[int, int]) -> tuple[list[dict], list[dict]]:
     load = dict(type='LoadVideoFrame', unreadable='skip')
     resize = dict(type='Resize', scale=scale, keep_ratio=True)
     train = [
-        dict(type='SampleReferenceFrames', references=MEGA),
+        dict(type='SampleReferenceFrames'),
         dict(type='ClipTransform', transforms=[
             load, dict(type='LoadTrackAnnotations'), resize, dict(type='RandomFlip', prob=0.5)]),
         dict(type='PackVideoInputs'),
@@ -32,10 +32,10 @@ def settings_of(ann_file: Path, images: Path, num_classes: int,
     dataset = dict(type='CocoVIDDataset', ann_file=str(ann_file), filter_cfg=dict(min_size=1),
                    data_prefix=dict(img_path=str(images)))
     loader = dict(
-        batch_size=1, num_workers=0, sampler=dict(type='VideoStreamSampler', references=MEGA),
+        batch_size=1, num_workers=0, sampler=dict(type='VideoStreamSampler'),
         dataset=dict(dataset, pipeline=test, test_mode=True))
     return dict(
-        default_scope='mmdet',
+        default_scope='mmdet', runner_type='VideoRunner',
         custom_imports=dict(imports=['mmvod_plugins'], allow_failed_imports=False),
         model=model.to_dict(), randomness=dict(seed=0),
         train_dataloader=dict(
@@ -47,7 +47,6 @@ def settings_of(ann_file: Path, images: Path, num_classes: int,
         train_cfg=dict(type='IterBasedTrainLoop', max_iters=4, val_interval=4),
         val_cfg=dict(type='ValLoop'), test_cfg=dict(type='TestLoop'),
         optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.001)),
-        custom_hooks=[dict(type='CheckReferencesHook')],
         default_hooks=dict(
             logger=dict(type='LoggerHook', interval=1),
             checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2),

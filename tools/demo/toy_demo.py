@@ -24,8 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SINGLE = 'configs/toy/faster-rcnn_r18-fpn_350i_toyvid.py'
 MEGA = 'configs/toy/mega_faster-rcnn_r18-fpn_250i_toyvid.py'
 RENDER = ('--train-videos', '280', '--val-videos', '32', '--frames', '16', '--workers', '2')
-NO_REFERENCES = ('model.policy=None', 'test_dataloader.sampler.references=None',
-                 'model.detector.roi_head.aggregator.memory_size=0')
+NO_REFERENCES = ('model.references=None', 'model.detector.roi_head.aggregator.memory_size=0')
 AP50 = 'vid/coco_AP50'
 ENOUGH = 0.40
 

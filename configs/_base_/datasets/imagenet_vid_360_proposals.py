@@ -1,13 +1,36 @@
 # ImageNet VID + DET at STMN's scale with precomputed proposals for every frame that is used.
 # docs/dataset_prepare.md describes the files and how to write them.
-_base_ = './imagenet_vid_360.py'
+_base_ = './imagenet_vid_fgfa_style.py'
+scale = (600, 360)
 load = dict(type='LoadFrameProposals', num_max_proposals=2000)
-_base_.train_dataloader.dataset.pipeline[1].transforms.insert(1, load)
-vid_train, det = _base_.train_dataloader.dataset.datasets
-vid_train.proposal_file = 'proposals/imagenet_vid_train.npz'
-det.proposal_file = 'proposals/imagenet_det_30plus1cls.npz'
-_base_.val_dataloader.dataset.proposal_file = 'proposals/imagenet_vid_val.npz'
-_base_.val_dataloader.dataset.pipeline[0].transforms.insert(1, load)
-_base_.test_dataloader.dataset.proposal_file = 'proposals/imagenet_vid_val.npz'
-_base_.test_dataloader.dataset.pipeline[0].transforms.insert(1, load)
-del vid_train, det
+unflipped = [
+    dict(type='LoadVideoFrame', unreadable='skip'),
+    load,
+    dict(type='LoadTrackAnnotations'),
+    dict(type='Resize', scale=scale, keep_ratio=True),
+]
+train_pipeline = [
+    dict(type='SampleReferenceFrames'),
+    dict(type='ClipTransform', transforms=[*unflipped, dict(type='RandomFlip', prob=0.5)]),
+    dict(type='PackVideoInputs'),
+]
+test_pipeline = [
+    dict(
+        type='ClipTransform',
+        transforms=[
+            dict(type='LoadVideoFrame', unreadable='blank'),
+            load,
+            dict(type='Resize', scale=scale, keep_ratio=True),
+        ]),
+    dict(type='PackVideoInputs'),
+]
+train_dataloader = dict(
+    dataset=dict(
+        pipeline=train_pipeline,
+        datasets=[
+            dict(_base_.vid_train, proposal_file='proposals/imagenet_vid_train.npz'),
+            dict(_base_.det, proposal_file='proposals/imagenet_det_30plus1cls.npz'),
+        ]))
+val_dataloader = dict(
+    dataset=dict(pipeline=test_pipeline, proposal_file='proposals/imagenet_vid_val.npz'))
+test_dataloader = val_dataloader

@@ -3,27 +3,8 @@
 Annotated key frames of VID and still images of DET, all drawn alike; references come from the
 whole video. BGR or RGB is the business of the model's data_preprocessor.
 
-The reference policy stands in four places of a config, which CheckReferencesHook compares. The
-base file of a model names it `references`; a config that combines both spreads it:
-
-    _base_ = ['../_base_/models/mega_...py', '../_base_/datasets/imagenet_vid_fgfa_style.py', ...]
-    _base_.train_dataloader.dataset.pipeline[0].references = _base_.references
-    _base_.val_dataloader.sampler.references = _base_.references
-    _base_.test_dataloader.sampler.references = _base_.references
-
-and a variant of that config changes it everywhere:
-
-    _base_ = './that_config.py'
-    references = _base_.references
-    references.policies[0].radius = 6  # or, another one: references = _base_.references = dict(...)
-    _base_.model.references = references
-    _base_.train_dataloader.dataset.pipeline[0].references = references
-    _base_.val_dataloader.sampler.references = references
-    _base_.test_dataloader.sampler.references = references
-
-(mmengine does not carry a changed variable of a base file to the places where that file used
-it; an assignment to a part of `_base_` does change the inherited config.) A detector of single
-frames leaves them all None.
+`model.references` is the only place of a config that names the reference policy: `VideoRunner`
+fills it into `SampleReferenceFrames` and `VideoStreamSampler`.
 """
 
 dataset_type = 'ImageNetVIDDataset'
@@ -31,7 +12,7 @@ data_root = 'data/ILSVRC/'
 scale = (1000, 600)
 
 train_pipeline = [
-    dict(type='SampleReferenceFrames', references=None),
+    dict(type='SampleReferenceFrames'),
     dict(
         type='ClipTransform',
         transforms=[
@@ -52,6 +33,17 @@ test_pipeline = [
     dict(type='PackVideoInputs'),
 ]
 
+vid_train = dict(
+    type=dataset_type,
+    data_root=data_root,
+    ann_file='annotations/imagenet_vid_train.json',
+    data_prefix=dict(img_path='Data/VID'))
+det = dict(
+    type=dataset_type,
+    data_root=data_root,
+    ann_file='annotations/imagenet_det_30plus1cls.json',
+    data_prefix=dict(img_path='Data/DET'))
+
 train_dataloader = dict(
     batch_size=1,
     num_workers=2,
@@ -61,24 +53,13 @@ train_dataloader = dict(
     dataset=dict(
         type='ConcatVideoDataset',
         pipeline=train_pipeline,
-        datasets=[
-            dict(
-                type=dataset_type,
-                data_root=data_root,
-                ann_file='annotations/imagenet_vid_train.json',
-                data_prefix=dict(img_path='Data/VID')),
-            dict(
-                type=dataset_type,
-                data_root=data_root,
-                ann_file='annotations/imagenet_det_30plus1cls.json',
-                data_prefix=dict(img_path='Data/DET')),
-        ]))
+        datasets=[vid_train, det]))
 val_dataloader = dict(
     batch_size=1,
     num_workers=2,
     persistent_workers=True,
     drop_last=False,
-    sampler=dict(type='VideoStreamSampler', references=None),
+    sampler=dict(type='VideoStreamSampler'),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -1,6 +1,6 @@
 """ToyVID, the synthetic data set of tools/dataset_converters/make_toy_vid.py.
 
-The classes come from the json. For `references` see the head of imagenet_vid_fgfa_style.py.
+The classes come from the json.
 """
 
 dataset_type = 'CocoVIDDataset'
@@ -8,7 +8,7 @@ data_root = 'data/toy_vid/'
 scale = (160, 128)
 
 train_pipeline = [
-    dict(type='SampleReferenceFrames', references=None),
+    dict(type='SampleReferenceFrames'),
     dict(
         type='ClipTransform',
         transforms=[
@@ -46,7 +46,7 @@ val_dataloader = dict(
     num_workers=1,
     persistent_workers=True,
     drop_last=False,
-    sampler=dict(type='VideoStreamSampler', references=None),
+    sampler=dict(type='VideoStreamSampler'),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

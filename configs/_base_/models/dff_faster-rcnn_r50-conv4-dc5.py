@@ -1,11 +1,9 @@
 # DFF as mega.pytorch has it: conv4 of one frame in ten, warped and scaled, that frame's own too.
 _base_ = ['./faster-rcnn_r50-conv4-dc5.py']
 
-references = dict(type='KeyFrameInterval', interval=10, sample_range=[-9, 0])
-
 flownet = 'https://download.openmmlab.com/mmtracking/pretrained_weights/flownet_simple.pth'
 model = dict(
-    references=references,
+    references=dict(type='KeyFrameInterval', interval=10, sample_range=[-9, 0]),
     temporal_neck=dict(
         type='DFFNeck',
         warp_self=True,

@@ -1,11 +1,9 @@
 # DFF as MMTracking has it: one frame in ten passes the backbone; no scale map.
 _base_ = ['./faster-rcnn_r50-dc5.py']
 
-references = dict(type='KeyFrameInterval', interval=10, sample_range=[-9, 9], clamp=False)
-
 flownet = 'https://download.openmmlab.com/mmtracking/pretrained_weights/flownet_simple.pth'
 model = dict(
-    references=references,
+    references=dict(type='KeyFrameInterval', interval=10, sample_range=[-9, 9], clamp=False),
     temporal_neck=dict(
         type='DFFNeck',
         grid='mmtracking',

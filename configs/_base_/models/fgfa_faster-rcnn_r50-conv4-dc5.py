@@ -2,11 +2,9 @@
 # (in training warped maps are embedded), the key frame warped as all others.
 _base_ = ['./faster-rcnn_r50-conv4-dc5.py']
 
-references = dict(type='LocalWindow', radius=9, num_samples=2)
-
 flownet = 'https://download.openmmlab.com/mmtracking/pretrained_weights/flownet_simple.pth'
 model = dict(
-    references=references,
+    references=dict(type='LocalWindow', radius=9, num_samples=2),
     temporal_neck=dict(
         type='FGFANeck',
         channels=1024,

@@ -1,15 +1,12 @@
 _base_ = ['./faster-rcnn_r50-conv4-dc5.py']
 
-references = dict(
-    type='ComposedReferences',
-    policies=[
-        dict(type='LocalWindow', radius=12, num_samples=2, sample_key=True),
-        dict(type='PrecedingWindow', distance=25, radius=12, num_samples=3),
-        dict(type='GlobalShuffle', num_frames=10, num_samples=2),
-    ])
-
 model = dict(
-    references=references,
+    references=dict(
+        type='ComposedReferences',
+        policies=dict(
+            local=dict(type='LocalWindow', radius=12, num_samples=2, sample_key=True),
+            memory=dict(type='PrecedingWindow', distance=25, radius=12, num_samples=3),
+            global_=dict(type='GlobalShuffle', num_frames=10, num_samples=2))),
     detector=dict(
         roi_head=dict(
             type='TemporalRoIHead',

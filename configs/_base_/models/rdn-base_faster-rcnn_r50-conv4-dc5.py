@@ -1,11 +1,8 @@
 # RDN-base, stage 1 of RDN: the basic stage alone. As MEGA's but for the references and the
 # aggregator.
 _base_ = ['./mega_faster-rcnn_r50-conv4-dc5.py']
-references = _base_.references = dict(
-    type='LocalWindow', radius=18, num_samples=2, sample_key=True)
-_base_.model.references = references
-
 model = dict(
+    references=dict(_delete_=True, type='LocalWindow', radius=18, num_samples=2, sample_key=True),
     detector=dict(
         roi_head=dict(
             aggregator=dict(

@@ -2,13 +2,11 @@ _base_ = ['./faster-rcnn_r50-dc5.py']
 
 # Training: one frame before and one after the key frame. Testing: 14 frames of the whole video and
 # the key frame; each gives all of its 300 proposals.
-references = dict(
-    type='TrainTestReferences',
-    training=dict(type='LocalWindow', radius=9, num_samples=2, bilateral=True),
-    testing=dict(type='UniformStride', num_frames=14, append_key=True))
-
 model = dict(
-    references=references,
+    references=dict(
+        type='TrainTestReferences',
+        training=dict(type='LocalWindow', radius=9, num_samples=2, bilateral=True),
+        testing=dict(type='UniformStride', num_frames=14, append_key=True)),
     detector=dict(
         roi_head=dict(
             type='TemporalRoIHead',

@@ -1,8 +1,7 @@
 # STMN in Fast R-CNN with VGG-16: two memories in the place of conv5_3, 256 of its filters each.
 _base_ = './fast-rcnn_vgg16.py'
-references = dict(type='InterleavedWindows', num_frames=11, stride=10, num_samples=7)
 model = dict(
-    references=references,
+    references=dict(type='InterleavedWindows', num_frames=11, stride=10, num_samples=7),
     detector=dict(neck=dict(last_conv=False, init_cfg=None)),
     temporal_neck=dict(
         type='STMMNeck',

@@ -1,9 +1,8 @@
 # STMN as published: two memories in the place of R-FCN's last convolution, whose filters start
 # them, in windows of 11 frames, 1 in 10, whose every frame is detected.
 _base_ = './rfcn_r101.py'
-references = dict(type='InterleavedWindows', num_frames=11, stride=10, num_samples=7)
 model = dict(
-    references=references,
+    references=dict(type='InterleavedWindows', num_frames=11, stride=10, num_samples=7),
     detector=dict(neck=dict(last_conv=False)),
     temporal_neck=dict(
         type='STMMNeck',

@@ -1,10 +1,8 @@
 # DFF on the small detector: one frame in four passes the backbone.
 _base_ = ['./toy_faster-rcnn_r18-fpn.py']
 
-references = dict(type='KeyFrameInterval', interval=4, sample_range=[-3, 3])
-
 model = dict(
-    references=references,
+    references=dict(type='KeyFrameInterval', interval=4, sample_range=[-3, 3]),
     temporal_neck=dict(
         type='DFFNeck',
         motion=dict(

@@ -1,13 +1,11 @@
 # FGFA on the small detector: 9 frames, a narrow flow network that starts with a still world.
 _base_ = ['./toy_faster-rcnn_r18-fpn.py']
 
-references = dict(
-    type='TrainTestReferences',
-    training=dict(type='LocalWindow', radius=4, num_samples=2, bilateral=True),
-    testing=dict(type='LocalWindow', radius=4))
-
 model = dict(
-    references=references,
+    references=dict(
+        type='TrainTestReferences',
+        training=dict(type='LocalWindow', radius=4, num_samples=2, bilateral=True),
+        testing=dict(type='LocalWindow', radius=4)),
     temporal_neck=dict(
         type='FGFANeck',
         channels=32,

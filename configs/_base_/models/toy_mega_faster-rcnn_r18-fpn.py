@@ -1,16 +1,13 @@
 # MEGA on the small detector: 12 objects of a reference frame, a window of 9 frames, 5 global ones.
 _base_ = ['./toy_faster-rcnn_r18-fpn.py']
 
-references = dict(
-    type='ComposedReferences',
-    policies=[
-        dict(type='LocalWindow', radius=4, num_samples=2, sample_key=True),
-        dict(type='PrecedingWindow', distance=6, radius=4, num_samples=1),
-        dict(type='GlobalShuffle', num_frames=5, num_samples=2),
-    ])
-
 model = dict(
-    references=references,
+    references=dict(
+        type='ComposedReferences',
+        policies=dict(
+            local=dict(type='LocalWindow', radius=4, num_samples=2, sample_key=True),
+            memory=dict(type='PrecedingWindow', distance=6, radius=4, num_samples=1),
+            global_=dict(type='GlobalShuffle', num_frames=5, num_samples=2))),
     detector=dict(
         roi_head=dict(
             type='TemporalRoIHead',

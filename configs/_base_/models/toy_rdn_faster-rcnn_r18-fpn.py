@@ -1,11 +1,8 @@
 # RDN on the small detector: 15 objects of a reference frame, 3 of them refined, 13 frames.
 _base_ = ['./toy_mega_faster-rcnn_r18-fpn.py']
 # As MEGA's but for the references and the aggregator.
-references = _base_.references = dict(
-    type='LocalWindow', radius=6, num_samples=3, sample_key=True)
-_base_.model.references = references
-
 model = dict(
+    references=dict(_delete_=True, type='LocalWindow', radius=6, num_samples=3, sample_key=True),
     detector=dict(
         roi_head=dict(
             aggregator=dict(

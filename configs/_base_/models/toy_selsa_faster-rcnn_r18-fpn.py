@@ -1,13 +1,11 @@
 # SELSA on the small detector: all 40 proposals of 8 frames of the video and of the key frame.
 _base_ = ['./toy_faster-rcnn_r18-fpn.py']
 
-references = dict(
-    type='TrainTestReferences',
-    training=dict(type='LocalWindow', radius=9, num_samples=2, bilateral=True),
-    testing=dict(type='UniformStride', num_frames=8, append_key=True))
-
 model = dict(
-    references=references,
+    references=dict(
+        type='TrainTestReferences',
+        training=dict(type='LocalWindow', radius=9, num_samples=2, bilateral=True),
+        testing=dict(type='UniformStride', num_frames=8, append_key=True)),
     detector=dict(
         roi_head=dict(
             type='TemporalRoIHead',

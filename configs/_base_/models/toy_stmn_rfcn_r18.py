@@ -3,10 +3,8 @@
 # a cell from one to the next, and alignment looks one cell far.
 _base_ = ['./toy_rfcn_r18.py']
 
-references = dict(type='InterleavedWindows', num_frames=7, stride=2, num_samples=5)
-
 model = dict(
-    references=references,
+    references=dict(type='InterleavedWindows', num_frames=7, stride=2, num_samples=5),
     detector=dict(neck=dict(last_conv=False)),
     temporal_neck=dict(
         type='STMMNeck',

@@ -3,10 +3,10 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=120000, val_interval=40000
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1.0 / 3, by_epoch=False, begin=0, end=500),
-    dict(type='MultiStepLR', by_epoch=False, begin=0, end=120000, milestones=[80000], gamma=0.1),
-]
+warmup = dict(type='LinearLR', start_factor=1.0 / 3, by_epoch=False, begin=0, end=500)
+steps = dict(
+    type='MultiStepLR', by_epoch=False, begin=0, end=120000, milestones=[80000], gamma=0.1)
+param_scheduler = [warmup, steps]
 
 # As in Caffe, biases learn twice as fast and do not decay.
 optim_wrapper = dict(

@@ -2,8 +2,5 @@
 # (the paper: "when training loss plateaus"). 4 GPUs, each with a clip of 7 frames that all count.
 _base_ = './mega_120k.py'
 train_cfg = dict(max_iters=40000)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1.0 / 3, by_epoch=False, begin=0, end=500),
-    dict(type='MultiStepLR', by_epoch=False, begin=0, end=40000, milestones=[30000], gamma=0.1),
-]
+param_scheduler = [_base_.warmup, dict(_base_.steps, end=40000, milestones=[30000])]
 optim_wrapper = dict(optimizer=dict(weight_decay=0.0005))

@@ -2,7 +2,4 @@
 _base_ = './toy_350i.py'
 max_iters = 250
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=max_iters, eta_min=0),
-]
+param_scheduler = [_base_.warmup, dict(_base_.cosine, end=max_iters)]

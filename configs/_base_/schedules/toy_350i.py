@@ -7,8 +7,7 @@ optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=1e-4),
     clip_grad=dict(max_norm=10, norm_type=2))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=max_iters, eta_min=0),
-]
+warmup = dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50)
+cosine = dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=max_iters, eta_min=0)
+param_scheduler = [warmup, cosine]
 auto_scale_lr = dict(enable=False, base_batch_size=8)

@@ -23,7 +23,8 @@ class VideoStreamSampler(Sampler):
 
     Args:
         dataset: :class:`CocoVIDDataset` or :class:`ConcatVideoDataset` in ``test_mode``.
-        references: The policy that the model has; None: the natural order.
+        references: The policy that orders the frames; None: the model's under ``VideoRunner``,
+            otherwise the natural order.
         seed: Not used; the runner gives one to every sampler.
 
     Raises:

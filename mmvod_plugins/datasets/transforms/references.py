@@ -22,7 +22,8 @@ class SampleReferenceFrames(BaseTransform):
     references. Draws come from torch's global generator, which mmengine seeds in every worker.
 
     Args:
-        references: The policy that the model has; None: the key frame alone.
+        references: The policy that draws; None: the model's under ``VideoRunner``, otherwise the
+            key frame alone.
     """
 
     def __init__(self, references: dict[str, Any] | ReferencePolicy | None = None) -> None:
@@ -45,15 +46,12 @@ class SampleReferenceFrames(BaseTransform):
         if 'key_frame_id' not in results or 'images' not in results:
             raise ValueError('SampleReferenceFrames is the first transform of a training pipeline '
                              'of CocoVIDDataset: it needs the keys images and key_frame_id, got '
-                             f'{sorted(results)}. For testing leave it away')
+                             f'{sorted(results)}. For testing omit it')
         images, key_id = results['images'], results['key_frame_id']
         roles = self.policy.sample(key_id, len(images), new_rng())
         self._check(roles, key_id, len(images))
         chosen = [(KEY_ROLE, key_id), *((role, t) for role, ids in roles.items() for t in ids)]
-        drawn_by = repr(self.policy)
-        frames = [
-            dict(copy.deepcopy(images[t]), role=role, references=drawn_by) for role, t in chosen
-        ]
+        frames = [dict(copy.deepcopy(images[t]), role=role) for role, t in chosen]
         clip = {key: [frame[key] for frame in frames] for key in frames[0]}
         clip['video_length'] = [len(frames)] * len(frames)
         clip['key_frame_flags'] = [role == KEY_ROLE for role, _ in chosen]

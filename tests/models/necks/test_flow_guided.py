@@ -146,7 +146,7 @@ def test_clips_of_a_batch_do_not_meet_in_the_neck(kind):
 def test_dff_looks_at_one_frame():
     config = flow_config('dff-dc5')
     config.references = dict(type='LocalWindow', radius=1)
-    with pytest.raises(ValueError, match='names 2 references .* but DFFNeck looks at one'):
+    with pytest.raises(ValueError, match=r'names 2 references .* but DFFNeck looks at one'):
         MODELS.build(config)
 
 

@@ -1,4 +1,4 @@
-"""Dense detectors and detection transformers: stock mmdet without references; FGFA and STMN in each."""
+"""Dense detectors and transformers: stock mmdet without references; FGFA and STMN in each."""
 
 import copy
 import inspect
@@ -13,7 +13,7 @@ from mmvod_plugins.models.adapters.dense import FINISHED
 
 from ..necks.test_mixing import train
 from ..test_video_detector import assert_same
-from ..tiny import batch, detect, numbers, sample_of, training_batch, video
+from ..tiny import detect, numbers, sample_of, training_batch, video
 from .detectors import DETECTORS, WIDTH, detector_of, video_model
 
 every_detector = pytest.mark.parametrize('name', DETECTORS)
@@ -127,7 +127,8 @@ def test_class_scores_are_refused(name):
 def test_heads_without_boxes_before_suppression_are_declared():
     """The signatures of mmdet's heads say which ones have thresholds and raw boxes to choose."""
     heads = {cls for cls in MODELS.module_dict.values() if inspect.isclass(cls)
-             and issubclass(cls, BaseDenseHead) and cls.__module__.startswith('mmdet.models.dense_heads')}
+             and issubclass(cls, BaseDenseHead)
+             and cls.__module__.startswith('mmdet.models.dense_heads')}
     assert len(heads) > 30
     for head in heads:
         known = inspect.signature(head.predict_by_feat).parameters

@@ -68,9 +68,6 @@ def settings(path, model):
     """A whole config of a single-frame detector on the tiny videos."""
     config = Config(settings_of(path, path.parent, 4))
     config.model = model
-    config.train_dataloader.dataset.pipeline[0].references = None
-    for loader in (config.val_dataloader, config.test_dataloader):
-        loader.sampler.references = None
     return config
 
 

@@ -1,0 +1,55 @@
+"""mmengine's runner for configs that name the reference policy once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.registry import RUNNERS
+from mmengine.runner import BaseLoop, Runner
+
+from mmvod_plugins.evaluation import DumpVideoPredictions
+from mmvod_plugins.hooks import ResumePredictionsHook
+
+from .complete_config import complete_config
+
+
+@RUNNERS.register_module()
+class VideoRunner(Runner):
+    """Runner that fills ``model.references`` into the data loaders and can dump predictions.
+
+    mmdet's own scripts build the runner that a config names in ``runner_type``. ``runner.cfg``,
+    the dumped config and the one in checkpoints stay as the user wrote them, so a single option
+    still changes the policy of a dumped config.
+
+    With ``dump_predictions`` in the config, a file ``.npz`` or a folder, testing also writes
+    every detection there (:class:`DumpVideoPredictions`).
+
+    Args:
+        settings: Arguments of mmengine's ``Runner``, by name.
+
+    Raises:
+        ValueError: If the config names two policies that differ.
+    """
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 those of the base class
+        super().__init__(**complete_config(settings))
+
+    def build_test_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        """Build the test loop and add the metric that writes predictions."""
+        built = super().build_test_loop(loop)
+        if built is not loop and self.cfg.get('dump_predictions'):
+            self._dump_predictions(built)
+        return built
+
+    def _dump_predictions(self, loop: BaseLoop) -> None:
+        info = dict(config=self.cfg.filename or '', checkpoint=str(self._load_from))
+        metric = DumpVideoPredictions(self.cfg.dump_predictions, info,
+                                      ann_file=getattr(loop.dataloader.dataset, 'ann_file', None))
+        metric.dataset_meta = loop.evaluator.dataset_meta
+        if not self.cfg.model.get('detections', {}).get('nms', True):
+            self.logger.info('model.detections.nms is off: the detections are written and not '
+                             'evaluated, as their AP says nothing and all of them may not fit '
+                             'into memory')
+            loop.evaluator.metrics.clear()
+        loop.evaluator.metrics.append(metric)
+        self.register_hook(ResumePredictionsHook())
