@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Hashable
 from dataclasses import dataclass
 
@@ -94,22 +95,21 @@ class _History:
 
 
 def _extend(history: _History, seed: int, video_id: Hashable, size: int, end: int) -> _History:
-    """The history after more frames, of which one block at least is offered at once."""
-    end = max(end, history.end // BLOCK * BLOCK + BLOCK)
+    """The history after ``end`` frames at least, in whole blocks."""
+    end = -(-end // BLOCK) * BLOCK
     entries = list(history.entries)
     # rows of the entries that are in the reservoir, by priority
     held = sorted((priority, row) for row, (_, left, priority) in enumerate(entries)
                   if left is None)
-    for start in range(history.end // BLOCK * BLOCK, end, BLOCK):
+    for start in range(history.end, end, BLOCK):
         priorities = video_rng(seed, f'{video_id}/{start // BLOCK}').random(BLOCK)
-        for frame_id in range(max(start, history.end), min(start + BLOCK, end)):
-            priority = float(priorities[frame_id - start])
+        for frame_id, priority in enumerate(priorities.tolist(), start):
             if len(held) == size:
                 if priority <= held[0][0]:
                     continue
                 _, row = held.pop(0)
                 # the frame leaves when this one has been offered
                 entries[row] = (entries[row][0], frame_id + 1, entries[row][2])
+            insort(held, (priority, len(entries)))
             entries.append((frame_id, None, priority))
-            held = sorted([*held, (priority, len(entries) - 1)])
     return _History(end, tuple(entries))

@@ -67,8 +67,7 @@ class VideoStreamSampler(Sampler):
 
     def __len__(self) -> int:
         if self._length is None:
-            once = (self.policy.max_records is None
-                    and type(self.policy).schedule is ReferencePolicy.schedule)
+            once = self.policy.max_records is None  # the schedule names every frame once
             self._length = sum(
                 self.dataset.get_len_per_video(i) if once else len(self._schedule(i))
                 for i in self.video_idxs)
