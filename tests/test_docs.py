@@ -48,11 +48,7 @@ def tutorial(tmp_path):
 
 def tiny_form(config):
     """The tutorial's model, narrow, with the weights of the tiny MEGA where they fit."""
-    config.detector.roi_head.aggregator.pop('channels')
-    shrink(config)
-    config.detector.roi_head.aggregator = dict(
-        type='MeanAggregator', channels=32, reference_topk=8)
-    model = MODELS.build(config)
+    model = MODELS.build(shrink(config))
     weights = {name: value for name, value in tiny_model().state_dict().items()
                if 'aggregator' not in name}
     model.load_state_dict(weights, strict=False)
