@@ -9,8 +9,12 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 
 from mmvod_plugins.engine import complete_config
+from mmvod_plugins.models.adapters import QueryAdapter
 from mmvod_plugins.references import build_references
-from tests.models.tiny import detect, shrink, tiny_model, training_batch, video
+from tests.apis.test_inference import as_images, model_file
+from tests.models.scenarios.detectors import WIDTH, detector_of
+from tests.models.tiny import ONLINE, detect, shrink, tiny_model, training_batch, video
+from tests.parity.mega_runs import without_pretrained
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -21,17 +25,38 @@ def blocks(page, kind):
     return re.findall(rf'^```{kind}\n(.*?)^```', text, flags=re.MULTILINE | re.DOTALL)
 
 
-def pages_naming_tests():
-    return [page.relative_to(ROOT) for page in sorted((ROOT / 'docs').rglob('*.md'))
-            if '.py::' in page.read_text()]
+def pages_naming(pattern):
+    """Pages of the documentation that contain a pattern."""
+    pages = [ROOT / 'README.md', ROOT / 'CHANGELOG.md', *(ROOT / 'docs').rglob('*.md'),
+             *(ROOT / 'configs').rglob('*.md')]
+    return [page.relative_to(ROOT) for page in sorted(pages)
+            if re.search(pattern, page.read_text())]
 
 
-@pytest.mark.parametrize('page', pages_naming_tests(), ids=str)
+@pytest.mark.parametrize('page', pages_naming(r'\.py::'), ids=str)
 def test_tests_named_on_a_page_exist(page):
     named = re.findall(r'`(tests/[\w/]+\.py)::(\w+)`', (ROOT / page).read_text())
-    assert named
+    assert len(named) == (ROOT / page).read_text().count('.py::')
     for file, name in named:
         assert f'def {name}(' in (ROOT / file).read_text(), f'{file}::{name}'
+
+
+@pytest.mark.parametrize('page', pages_naming(r'[` ]tools/[\w/]+\.(py|sh)'), ids=str)
+def test_programs_named_on_a_page_exist(page):
+    named = re.findall(r'[` ](tools/[\w/]+\.(?:py|sh))', (ROOT / page).read_text())
+    assert named
+    for file in named:
+        assert (ROOT / file).is_file(), file
+
+
+def test_examples_of_the_tutorial_s_table_exist():
+    page = (ROOT / 'docs/add_a_method.md').read_text()
+    examples = (ROOT / 'tests/models/scenarios/parts.py').read_text()
+    examples_of = [row.split('|')[4] for row in page.splitlines() if row.count('|') == 5]
+    named = re.findall(r'`([A-Z]\w+)`', ' '.join(examples_of))
+    assert len(named) == 6
+    for name in named:
+        assert f'class {name}(' in examples, name
 
 
 @pytest.fixture
@@ -96,3 +121,42 @@ def test_the_neck_of_the_mixing_page_trains_and_detects(tmp_path):
     total, _ = model.parse_losses(model(**model.data_preprocessor(data, True), mode='loss'))
     total.backward()
     assert torch.isfinite(total)
+
+
+def test_fgfa_in_mmdet_s_deformable_detr_trains_and_detects(tmp_path):
+    [block] = blocks('mixing.md', 'python transformer config')
+    path = tmp_path / 'fgfa_deformable_detr.py'
+    path.write_text(block.replace("'../_base_/", f"'{ROOT}/configs/_base_/"))
+    config = complete_config(Config.fromfile(path))
+    assert config.test_dataloader.sampler.references == config.model.references
+    whole = MODELS.build(config.model)
+    assert isinstance(whole.adapter, QueryAdapter)
+    assert whole.detector.bbox_head.num_classes == 30
+    assert whole.data_preprocessor.mean.flatten().tolist() == pytest.approx(
+        config.model.detector.data_preprocessor.mean)
+    assert whole.temporal_neck.channels == whole.detector.neck.convs[0].conv.out_channels
+    settings = without_pretrained(config.model)
+    settings.temporal_neck.update(channels=WIDTH, embed_layers=[(8, 3)])
+    settings.temporal_neck.motion.base_channels = 2
+    settings.detector = detector_of('deformable_detr')
+    model = MODELS.build(settings)
+    found = detect(model.eval(), video(4))
+    assert [sample.frame_id for sample in found] == list(range(4))
+    model.train()
+    data = training_batch(video(10), 6, {'local': [4, 8]})
+    total, _ = model.parse_losses(model(**model.data_preprocessor(data, True), mode='loss'))
+    total.backward()
+    assert torch.isfinite(total)
+    assert model.temporal_neck.embed_convs[0].conv.weight.grad.abs().sum() > 0
+
+
+def test_the_live_input_of_get_started_detects_every_frame(tmp_path, monkeypatch, capsys):
+    model_file(tmp_path, ONLINE)
+    monkeypatch.chdir(tmp_path)
+    frames = as_images(video(4))
+    scope = {'camera': frames, 'frames': frames}
+    for block in blocks('get_started.md', 'python session'):
+        exec(compile(block, 'get_started.md', 'exec'), scope)
+    printed = [int(line.split()[0]) for line in capsys.readouterr().out.splitlines()
+               if line[:1].isdigit()]
+    assert printed == [*range(4), *range(4)]
