@@ -1,5 +1,7 @@
 """Code and tests that the documentation names."""
 
+import dataclasses
+import inspect
 import re
 from pathlib import Path
 
@@ -9,8 +11,10 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 
 from mmvod_plugins.engine import complete_config
+from mmvod_plugins.models import Aggregator, Needs, TemporalHead, TemporalNeck, TemporalPart
 from mmvod_plugins.models.adapters import QueryAdapter
-from mmvod_plugins.references import build_references
+from mmvod_plugins.references import FramePlan, ReferencePolicy, build_references
+from mmvod_plugins.streaming import VideoStream
 from tests.apis.test_inference import as_images, model_file
 from tests.models.scenarios.detectors import WIDTH, detector_of
 from tests.models.tiny import ONLINE, detect, shrink, tiny_model, training_batch, video
@@ -57,6 +61,30 @@ def test_examples_of_the_tutorial_s_table_exist():
     assert len(named) == 6
     for name in named:
         assert f'class {name}(' in examples, name
+
+
+def test_the_contract_of_the_architecture_has_the_real_signatures():
+    [block] = blocks('architecture.md', 'python')
+    classes = {cls.__name__: cls for cls in (ReferencePolicy, TemporalPart, TemporalNeck,
+                                             TemporalHead, Aggregator, VideoStream)}
+    shown = re.findall(r'^class (\w+)|^    def (\w+)\(self(?:, ([^)]*))?\)', block, re.MULTILINE)
+    assert len(shown) > 25
+    for name, method, arguments in shown:
+        if name:
+            cls = classes.pop(name, None)
+        elif '...' not in arguments:
+            names = [part.split(':')[0] for part in arguments.split(', ') if part]
+            assert list(inspect.signature(getattr(cls, method)).parameters)[1:] == names, method
+    assert not classes
+
+
+def test_the_table_of_flags_is_complete():
+    text = (ROOT / 'docs/architecture.md').read_text()
+    flags = re.findall(r'^\| `(\w+)` \| (policy|plan|needs) \|', text, re.MULTILINE)
+    expected = [('lookahead', 'policy'), ('draws', 'policy')]
+    expected += [(field.name, 'plan') for field in dataclasses.fields(FramePlan)]
+    expected += [(field.name, 'needs') for field in dataclasses.fields(Needs)]
+    assert flags == expected
 
 
 @pytest.fixture
