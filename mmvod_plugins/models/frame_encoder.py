@@ -1,4 +1,4 @@
-"""From frames and their plans to records: one pass of every frame through the network."""
+"""The encoder: one pass of every frame through the network."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class FrameEncoder:
         yield from self._encode_run(run)
 
     def shrink(self, record: FrameRecord) -> FrameRecord:
-        """What a frame still needs as a reference, once it has been the key frame."""
+        """The record that stays of a frame once it has been the key frame."""
         objects, head = record.objects, self.adapter.head
         if objects is not None:
             objects = objects.top(len(objects) if head.needs.topk is None else head.needs.topk)

@@ -39,7 +39,7 @@ from .temporal_part import HeadStep, NeckStep, TemporalPart, warn_without_refere
 
 @dataclass
 class DetectorMemory:
-    """What is remembered of one video.
+    """Memory of one video.
 
     Attributes:
         neck: Memory of the temporal neck.
