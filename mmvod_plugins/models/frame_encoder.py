@@ -167,3 +167,11 @@ class FrameEncoder:
 def rows_of(maps: Maps, rows: list[int]) -> Maps:
     """Some frames of a batch of maps; a copy, so that a record holds its own frame alone."""
     return tuple(level[rows] for level in maps)
+
+
+def stacked_maps(frames: Sequence[FrameRecord]) -> Maps:
+    """Maps (N, C, H, W) of N frames."""
+    if len(frames) == 1:
+        return frames[0].maps
+    return tuple(torch.cat(level) for level in zip(*(record.maps for record in frames),
+                                                   strict=True))
