@@ -66,7 +66,7 @@ def stock_script(name: str) -> Path:
 
 
 def read_arguments(script: Path) -> argparse.Namespace:
-    """What a stock script reads from the command line; its ``--help`` and errors included."""
+    """Arguments that a stock script reads from the command line, ``--help`` and errors included."""
     spec = spec_from_file_location(f'mmdet_tools_{script.stem}', script)
     module = module_from_spec(spec)
     spec.loader.exec_module(module)

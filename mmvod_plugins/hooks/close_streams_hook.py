@@ -1,4 +1,4 @@
-"""No video outlives the loop that it came in."""
+"""Closing of unfinished videos around validation and testing."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from mmvod_plugins.models import VideoDetector
 class CloseStreamsHook(Hook):
     """Give up unfinished videos before and after validation and testing, with a warning for each.
 
-    A loop that ended early leaves frames without detections: metrics of the rest would say
-    nothing of them.
+    A loop that ended early leaves frames without detections, which metrics would not notice.
     """
 
     def before_val_epoch(self, runner: Runner) -> None:

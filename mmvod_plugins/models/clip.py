@@ -73,6 +73,8 @@ def gather_clips(inputs: Tensor, data_samples: list[TrackDataSample],
         KeyError: If a frame has no role.
         ValueError: If a clip does not have exactly one key frame.
     """
+    # Rows in order of appearance: where each lies in the batch, and whether any of its roles
+    # wants a gradient.
     places: list[tuple[int, int]] = []
     grad: list[bool] = []
     drafts: list[list[tuple[str, int]]] = []
@@ -88,6 +90,7 @@ def gather_clips(inputs: Tensor, data_samples: list[TrackDataSample],
             grad[row] = grad[row] or role not in detached_roles
             rows.append((role, row))
         drafts.append(rows)
+    # Frames without gradient go last, so that they pass the network in a batch of their own.
     order = sorted(range(len(places)), key=lambda row: not grad[row])
     new_row = {old: new for new, old in enumerate(order)}
     ordered = [places[row] for row in order]

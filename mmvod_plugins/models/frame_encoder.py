@@ -1,4 +1,4 @@
-"""From frames and their plans to records: one pass of every frame through the network."""
+"""The encoder: one pass of every frame through the network."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class FrameEncoder:
         yield from self._encode_run(run)
 
     def shrink(self, record: FrameRecord) -> FrameRecord:
-        """What a frame still needs as a reference, once it has been the key frame."""
+        """The record that stays of a frame once it has been the key frame."""
         objects, head = record.objects, self.adapter.head
         if objects is not None:
             objects = objects.top(len(objects) if head.needs.topk is None else head.needs.topk)
@@ -167,3 +167,11 @@ class FrameEncoder:
 def rows_of(maps: Maps, rows: list[int]) -> Maps:
     """Some frames of a batch of maps; a copy, so that a record holds its own frame alone."""
     return tuple(level[rows] for level in maps)
+
+
+def stacked_maps(frames: Sequence[FrameRecord]) -> Maps:
+    """Maps (N, C, H, W) of N frames."""
+    if len(frames) == 1:
+        return frames[0].maps
+    return tuple(torch.cat(level) for level in zip(*(record.maps for record in frames),
+                                                   strict=True))

@@ -20,7 +20,7 @@ Frame = TypeVar('Frame')
 
 @dataclass(frozen=True)
 class Needs:
-    """What a temporal part looks at; the model computes and holds no more than that.
+    """Needs of a temporal part; the model computes and holds no more than they name.
 
     Attributes:
         roles: Roles of the references that it looks at.

@@ -71,7 +71,7 @@ class ReferencePolicy(ABC):
                          'live input')
 
     def plan(self, place: FramePlace) -> FramePlan:
-        """What a frame must provide while testing: by default everything."""
+        """Products that a frame must provide while testing: by default all."""
         return FramePlan()
 
     def needed(self, key_id: int, video_length: int, video_id: Hashable = 0) -> list[int]:
@@ -153,7 +153,7 @@ class ReferencePolicy(ABC):
     __hash__ = None
 
     def _settings(self) -> dict[str, Any]:
-        """What the policy is made of, without its memos."""
+        """Attributes without memos, which decide whether two policies are equal."""
         return {key: value for key, value in vars(self).items() if not key.startswith('_')}
 
 

@@ -75,7 +75,7 @@ class ComposedReferences(ReferencePolicy):
         return any(parts)
 
     def plan(self, place: FramePlace) -> FramePlan:
-        """What any part requires of a frame, at the largest scale that one of them wants."""
+        """Products that any part requires, at the largest scale that one of them wants."""
         parts = [policy.plan(place) for policy in self.policies]
         return FramePlan(
             maps=any(part.maps for part in parts),

@@ -51,5 +51,5 @@ class TrainTestReferences(ReferencePolicy):
         return self.testing.still_needed(frame_id, next_key, video_id)
 
     def plan(self, place: FramePlace) -> FramePlan:
-        """What testing requires."""
+        """The plan of testing."""
         return self.testing.plan(place)

@@ -1,4 +1,4 @@
-"""What policies of the whole video share."""
+"""Base class of policies that look at the whole video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Position of a frame in its video, and what is computed of it."""
+"""Place and plan of a frame."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FramePlace:
 
 @dataclass(frozen=True)
 class FramePlan:
-    """What a reference policy requires of a frame; the model computes what it uses of that.
+    """Products of a frame that a reference policy requires; the model computes those it uses.
 
     Attributes:
         maps: Whether the backbone runs.

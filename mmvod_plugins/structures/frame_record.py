@@ -1,4 +1,4 @@
-"""What is kept of a frame after its pass through the network."""
+"""Records of frames."""
 
 from __future__ import annotations
 

@@ -348,7 +348,7 @@ def test_rdn_s_second_stage_starts_from_the_first_and_is_half_as_long(backbone, 
 
 
 def test_rdn_looks_18_frames_to_both_sides():
-    policy = build_references(parsed(RDN.format('r101')).model.policy)
+    policy = build_references(parsed(RDN.format('r101')).model.references)
     assert policy.frames(100, 300) == {'local': list(range(82, 119))}
     rng = np.random.default_rng(0)
     for _ in range(50):

@@ -52,8 +52,8 @@ def test_pipeline_and_sampler_get_the_model_s_policy(settings, tmp_path):
 
 def test_an_option_on_model_references_reaches_pipeline_and_sampler(settings, tmp_path):
     runner = build(settings, tmp_path, **{'model.references.policies.0.radius': 1})
-    assert policies(runner) == [runner.model.references] * 2
-    assert runner.model.references.policies[0] != build_references(
+    assert policies(runner) == [runner.model.policy] * 2
+    assert runner.model.policy.policies[0] != build_references(
         settings['model']['references']).policies[0]
 
 
@@ -70,7 +70,7 @@ def test_dumped_configs_and_checkpoints_name_the_policy_once_and_run_again(setti
         assert config.test_dataloader.sampler == dict(type='VideoStreamSampler')
         assert config.model.references == settings['model']['references']
     again = build(dumped, tmp_path / 'again', **{'model.references.policies.0.radius': 1})
-    assert policies(again) == [again.model.references] * 2
+    assert policies(again) == [again.model.policy] * 2
 
 
 def test_a_runner_of_arguments_fills_them_too(settings, tmp_path):
@@ -78,7 +78,7 @@ def test_a_runner_of_arguments_fills_them_too(settings, tmp_path):
     config = Config(copy.deepcopy(settings))
     runner = VideoRunner(work_dir=str(tmp_path), default_scope='mmdet', log_level='ERROR',
                          experiment_name=f'{tmp_path}', **{name: config[name] for name in names})
-    assert runner.test_dataloader.sampler.policy == runner.model.references
+    assert runner.test_dataloader.sampler.policy == runner.model.policy
 
 
 def test_a_model_of_the_api_has_a_completed_config(settings):

@@ -76,7 +76,7 @@ class KeyFramePlan:
 
 
 class KeyFrameSampler(Sampler):
-    """What the two training samplers share.
+    """Base class of the two training samplers.
 
     Args:
         dataset: :class:`CocoVIDDataset` or :class:`ConcatVideoDataset` for training.

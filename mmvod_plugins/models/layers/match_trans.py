@@ -78,11 +78,14 @@ def transformation_coefficients(current: Tensor, previous: Tensor, radius: int,
     current, previous = precise(current), precise(previous)
     if affinity == 'cosine':
         current, previous = _unit(current), _unit(previous)
+    # (N, (2 k + 1)^2, H, W); neighbours outside the map are zeros, so they match nothing
     affinities = correlate(current, previous, radius).relu()
     total = affinities.sum(1, keepdim=True)
     matched = total >= SMALLEST_SUM
+    # the middle neighbour is the cell itself: there the memory stays
     itself = torch.zeros_like(affinities)
     itself[:, affinities.shape[1] // 2] = 1
+    # the inner `where` keeps a division by zero out of the gradient
     return torch.where(matched, affinities / torch.where(matched, total, 1), itself)
 
 

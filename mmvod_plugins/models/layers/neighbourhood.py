@@ -93,6 +93,7 @@ def _scatter(weights: Tensor, cells: Tensor, radius: int) -> Tensor:
     """Add every cell (N, C, H, W), weighted, to each of its neighbours on a padded map."""
     padded = F.pad(torch.zeros_like(cells), [radius] * 4)
     for weight, moved in zip(weights.unsqueeze(2).unbind(1), _views(padded, radius), strict=True):
+        # a view: the sum is written into the padded map
         moved.addcmul_(weight, cells)
     return padded
 

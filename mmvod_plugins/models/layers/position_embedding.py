@@ -13,20 +13,20 @@ CHUNK = 2**16
 SCALE, WAVE_LENGTH, EPS = 100.0, 1000.0, 1e-3
 
 
-def location_terms(boxes: Tensor, references: Tensor, eps: float = EPS) -> Tensor:
+def location_terms(boxes: Tensor, reference_boxes: Tensor, eps: float = EPS) -> Tensor:
     """Four logarithms of how reference boxes lie relative to boxes.
 
     Args:
         boxes: (N, 4), ``(x1, y1, x2, y2)``, widths counted as ``x2 - x1 + 1``.
-        references: (M, 4).
+        reference_boxes: (M, 4).
         eps: Added to the normalised distances before the logarithm.
 
     Returns:
         (N, M, 4): ``log(|dx| / w + eps), log(|dy| / h + eps), log(w / w'), log(h / h')``.
     """
     center, shape = 0.5 * (boxes[:, :2] + boxes[:, 2:]), boxes[:, 2:] - boxes[:, :2] + 1
-    ref_center = 0.5 * (references[:, :2] + references[:, 2:])
-    ref_shape = references[:, 2:] - references[:, :2] + 1
+    ref_center = 0.5 * (reference_boxes[:, :2] + reference_boxes[:, 2:])
+    ref_shape = reference_boxes[:, 2:] - reference_boxes[:, :2] + 1
     distance = (center[:, None] - ref_center).abs() / shape[:, None]
     return torch.cat([torch.log(distance + eps), torch.log(shape[:, None] / ref_shape)], dim=-1)
 
@@ -57,7 +57,7 @@ def sine_embedding(terms: Tensor,
     return torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(-2)
 
 
-def projected_embedding(boxes: Tensor, references: Tensor, weight: Tensor,
+def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
                         bias: Tensor,
                         finish: Callable[[Tensor], object] | None = None) -> Tensor:
     """A linear layer on the sine embedding of location terms, without the embedding in memory.
@@ -68,7 +68,7 @@ def projected_embedding(boxes: Tensor, references: Tensor, weight: Tensor,
 
     Args:
         boxes: (N, 4).
-        references: (M, 4).
+        reference_boxes: (M, 4).
         weight: (heads, E), on the embedding of :func:`sine_embedding` with E numbers.
         bias: (heads,).
         finish: Changes results in place, some rows at a time while they are in the cache.
@@ -76,35 +76,44 @@ def projected_embedding(boxes: Tensor, references: Tensor, weight: Tensor,
     Returns:
         (heads, N, M).
     """
-    if not len(boxes) or not len(references):
-        return boxes.new_zeros(len(weight), len(boxes), len(references))
+    if not len(boxes) or not len(reference_boxes):
+        return boxes.new_zeros(len(weight), len(boxes), len(reference_boxes))
+    # The embedding has 4 terms (dx, dy, w, h) x (sine, cosine) x waves; so have the weights.
     waves = weight.shape[1] // 8
     weights = weight.view(len(weight), 4, 2, waves)
     powers = torch.arange(waves, device=boxes.device, dtype=boxes.dtype) / waves
     frequencies = SCALE / torch.pow(WAVE_LENGTH, powers)
 
-    shape, ref_shape = (part[:, 2:] - part[:, :2] + 1 for part in (boxes, references))
+    # Sizes. With a = f log w of a box and b = f log w' of a reference,
+    #   s sin(a - b) + c cos(a - b) = (s sin a + c cos a) cos b + (c sin a - s cos a) sin b,
+    # a product of something of the box, (N, heads, 2 waves), and something of the reference.
+    shape, ref_shape = (part[:, 2:] - part[:, :2] + 1 for part in (boxes, reference_boxes))
     angle = (shape.log()[..., None] * frequencies).flatten(1)[:, None]
     ref_angle = (ref_shape.log()[..., None] * frequencies).flatten(1)
     sine, cosine = (weights[:, 2:, i].flatten(1) for i in (0, 1))
+    # Left factor (N, heads, 8 waves + 1): weights of the distances' sines and cosines, which are
+    # those of all boxes, then the two brackets above, then the bias.
     left = torch.cat([weights[:, :2].transpose(1, 2).flatten(1).expand(len(boxes), -1, -1),
                       sine * angle.sin() + cosine * angle.cos(),
                       cosine * angle.sin() - sine * angle.cos(),
                       bias[:, None].expand(len(boxes), -1, -1)], dim=2)
+    # Right factor (8 waves + 1, M) but for the distances, which differ for every pair.
     fixed = torch.cat([ref_angle.cos(), ref_angle.sin(), torch.ones_like(ref_angle[:, :1])], 1).T
 
     # One small buffer is used again and again: on a CPU, fresh memory costs more than the sines.
-    center, ref_center = (0.5 * (part[:, :2] + part[:, 2:]) for part in (boxes, references))
-    rows = max(1, CHUNK // (len(references) * 4 * waves))
-    right = fixed.new_empty(min(rows, len(boxes)), 4 * waves + len(fixed), len(references))
+    center, ref_center = (0.5 * (part[:, :2] + part[:, 2:]) for part in (boxes, reference_boxes))
+    rows = max(1, CHUNK // (len(reference_boxes) * 4 * waves))
+    right = fixed.new_empty(min(rows, len(boxes)), 4 * waves + len(fixed), len(reference_boxes))
     right[:, 4 * waves:] = fixed
     sines, cosines = right[:, :2 * waves], right[:, 2 * waves:4 * waves]
-    out = boxes.new_empty(len(boxes), len(weight), len(references))
+    out = boxes.new_empty(len(boxes), len(weight), len(reference_boxes))
     for start in range(0, len(boxes), rows):
         part = slice(start, min(start + rows, len(boxes)))
         count = part.stop - start
+        # (rows, 2, M): |dx| / w and |dy| / h, then their logarithms, in place
         distance = (center[part, :, None] - ref_center.T).abs_().div_(shape[part, :, None])
         terms = distance.add_(EPS).log_()
+        # angles (rows, 2 waves, M) are written where their cosines will be
         angles = cosines[:count]
         torch.mul(terms[:, :, None], frequencies[:, None], out=angles.unflatten(1, (2, waves)))
         torch.sin(angles, out=sines[:count])

@@ -88,7 +88,7 @@ def _pool_bins(maps: Tensor, batch: Tensor, low: Tensor, high: Tensor,
 
 
 class _PSRoILayer(nn.Module):
-    """What both layers share.
+    """Base class of both layers.
 
     Args:
         grid_size: k, bins along a side.

@@ -1,4 +1,4 @@
-"""A recurrent cell over feature maps: what STMM and ConvGRU share."""
+"""Base class of recurrent cells over feature maps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .match_trans import MatchTrans
 
 @dataclass
 class CellState:
-    """What a cell remembers after a frame.
+    """State of a cell after a frame.
 
     Attributes:
         feat: Feature map of the frame, (N, C, H, W) for N clips.
@@ -45,7 +45,7 @@ class CellInputs:
     candidate: Tensor
 
     def __getitem__(self, frames: slice) -> CellInputs:
-        """Those of some of the frames."""
+        """Slice along time."""
         return CellInputs(self.update[frames], self.reset[frames], self.candidate[frames])
 
 

@@ -34,22 +34,23 @@ class SemanticAttention(BaseModule):
         self.value = nn.Linear(channels, channels)
         self.out = nn.Linear(channels, channels)
 
-    def forward(self, feats: Tensor, references: Tensor) -> Tensor:
-        """What the references add to the objects.
+    def forward(self, feats: Tensor, reference_feats: Tensor) -> Tensor:
+        """Sum of reference features that is added to the objects.
 
         Args:
             feats: Objects, (N, C).
-            references: Reference objects, (M, C); their order does not matter.
+            reference_feats: Reference objects, (M, C); their order does not matter.
 
         Returns:
             (N, C), to be added to ``feats`` by the caller; zeros without references.
         """
-        if not len(feats) or not len(references):
+        if not len(feats) or not len(reference_feats):
             # a share in every parameter: distributed training wants a gradient from each process
             return torch.zeros_like(feats) + 0 * sum(p.sum() for p in self.parameters())
         added = functional.scaled_dot_product_attention(
-            self._heads(self.query(feats)), self._heads(self.key(references)),
-            self._heads(self.value(references)))
+            self._heads(self.query(feats)), self._heads(self.key(reference_feats)),
+            self._heads(self.value(reference_feats)))
+        # (1, heads, N, C / heads) back to (N, C)
         return self.out(added[0].transpose(0, 1).flatten(1))
 
     def _heads(self, feats: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ class TemporalRoIHeadMixin(TemporalHead):
                      rcnn_test_cfg: ConfigDict,
                      rescale: bool = False) -> list[InstanceData]:
         """Detect without references, as a plain mmdet detector does; see mmdet for arguments."""
-        warn_without_references(type(self.aggregator_settings).__name__)
+        warn_without_references(self.method or type(self.aggregator_settings).__name__)
         objects = self._objects(x, rpn_results_list, [0] * len(rpn_results_list))
         return [
             self._detect(key, self.needs.alone(key), None, meta,
@@ -111,7 +111,7 @@ class TemporalRoIHeadMixin(TemporalHead):
 
     def _alone(self, aggregator: Aggregator, rois: Tensor, feats: Tensor) -> Tensor:
         """Enhanced embeddings (N, C) of RoIs (N, 5), each image its own reference."""
-        warn_without_references(type(self.aggregator_settings).__name__)
+        warn_without_references(self.method or type(self.aggregator_settings).__name__)
         # of no image too: without RoIs the result has the aggregator's width
         images = rois[:, 0].unique().tolist() or [0]
         rows = [(rois[:, 0] == image).nonzero()[:, 0] for image in images]

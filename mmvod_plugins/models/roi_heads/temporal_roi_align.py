@@ -60,9 +60,11 @@ class TemporalRoIAlign(BaseModule):
         """
         if not len(roi_feats) or not len(maps):
             return roi_feats + 0 * sum(p.sum() for p in self.parameters())
+        # The table of similarities, (cells of RoIs) x (cells of maps), bounds how many RoIs are
+        # worked off at once.
         similarities = maps[:, 0].numel() * roi_feats[0, 0].numel()  # of one RoI
         portions = roi_feats.split(max(self.portion // similarities, 1))
-        cells = maps.flatten(2).transpose(1, 2)
+        cells = maps.flatten(2).transpose(1, 2)  # (K, H * W, C)
         directions = functional.normalize(cells, dim=2)
         return torch.cat([
             self.attend(part, most_similar(part, cells, directions, self.num_points))
@@ -79,9 +81,11 @@ class TemporalRoIAlign(BaseModule):
         Returns:
             (N, C, h, w).
         """
+        # (N, h, w, K + 1, C), the key frame's own features first
         feats = torch.cat([roi_feats.permute(0, 2, 3, 1).unsqueeze(3), similar], dim=3)
         if self.embed is None:
             return feats.mean(3).permute(0, 3, 1, 2)
+        # a softmax over the frames for every cell and block of channels
         weights = self.logits(roi_feats, similar).softmax(3).to(feats.dtype)
         blocks = feats.unflatten(4, (self.num_heads, -1))
         return (weights.unsqueeze(5) * blocks).sum(3).flatten(3).permute(0, 3, 1, 2)
@@ -102,8 +106,11 @@ class TemporalRoIAlign(BaseModule):
         """
         height, width = roi_feats.shape[2:]
         embedded = self.embed(roi_feats).permute(0, 2, 3, 1).unflatten(3, (self.num_heads, -1))
+        # <E, E> of the key frame with itself, and <b, E>, which every reference has
         own = embedded.square().sum(4).unsqueeze(3)
         bias = (embedded * self.embed.bias.view(self.num_heads, -1)).sum(4).unsqueeze(3)
+        # (heads, C / heads, C, 3, 3); for each of its nine offsets one product of (heads, C) with
+        # the references that lie there
         kernel = self.embed.weight.unflatten(0, (self.num_heads, -1))
         padded = functional.pad(similar, (0, 0, 0, 0, 1, 1, 1, 1))
         products = bias
@@ -131,6 +138,7 @@ def most_similar(roi_feats: Tensor, cells: Tensor, directions: Tensor, num_point
     queries = functional.normalize(roi_feats.permute(0, 2, 3, 1).reshape(-1, channels), dim=1)
     similarities = (queries @ directions.flatten(0, 1).T).view(-1, num_maps, num_cells)
     best, indices = similarities.topk(min(num_points, num_cells), dim=2)
+    # indices are within a map: shift them to rows of all maps together
     start = num_cells * torch.arange(num_maps, device=indices.device)[:, None]
     taken = cells.flatten(0, 1)[indices + start]
     mean = (best.softmax(2).to(taken.dtype).unsqueeze(3) * taken).sum(2)

@@ -135,7 +135,7 @@ def test_clips_of_a_batch_do_not_meet_in_the_neck(kind):
     def enhanced(data):
         data = model.data_preprocessor(data, training=True)
         clips = gather_clips(*data.values(), frozenset())
-        frames, _ = model._enhance_clips(clips.keys(model._encode_clips(clips)))
+        frames, _ = model.trainer.enhance(clips.keys(model.trainer.encode(clips)))
         return [frame.maps for frame in frames]
 
     both, alone = enhanced(together), [*enhanced(first), *enhanced(second)]
@@ -176,7 +176,7 @@ def test_dff_of_mmtracking_takes_still_images_as_they_are():
     clips = training_batch(video(1), 0, {'local': [0]})
     data = model.data_preprocessor(clips, training=True)
     neck = model.temporal_neck
-    [record] = model._encode_clips(gather_clips(*data.values(), frozenset()))
+    [record] = model.trainer.encode(gather_clips(*data.values(), frozenset()))
     assert torch.equal(neck(record, {'local': [record]}, None).maps[0], record.maps[0])
     neck.warp_stills = True
     assert not torch.equal(neck(record, {'local': [record]}, None).maps[0], record.maps[0])

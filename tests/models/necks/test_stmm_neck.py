@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.runner.checkpoint import load_state_dict
 
-from mmvod_plugins.models import STMMNeck, video_detector
+from mmvod_plugins.models import STMMNeck, key_frame_detector
 from mmvod_plugins.models.layers import bn_star
 
 from ..records import record_of
@@ -143,11 +143,11 @@ def test_maps_that_the_settings_do_not_fit_are_refused(settings, message, traini
 
 def test_memories_in_both_directions_that_never_see_a_reference_are_told(monkeypatch):
     told = []
-    monkeypatch.setattr(video_detector, 'warn_without_references', told.append)
+    monkeypatch.setattr(key_frame_detector, 'warn_without_references', told.append)
     for references, settings in ((CENTRED, {}), (ONLINE, {}),
                                  (ONLINE, dict(bidirectional=False, channels=WIDTH))):
         detect(stmn_model(RFCN, references, **settings), video(2))
-    assert told == ['STMMNeck'] * 2  # ONLINE with both directions
+    assert told == ['STMN'] * 2  # ONLINE with both directions
 
 
 # In the place of a convolution, or beside a detector ---------------------------------------------

@@ -205,7 +205,7 @@ def test_a_plain_detector_says_once_that_it_has_no_references(method, name, line
     assert len(lines) == 1
     level, text = lines[0]
     assert level == logging.WARNING
-    assert text.startswith(f'{name}Aggregator gets no reference frames: each frame is its own')
+    assert text.startswith(f'{name} gets no reference frames: each frame is its own')
 
 
 def test_a_video_detector_with_references_says_nothing(lines):

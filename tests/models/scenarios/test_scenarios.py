@@ -95,7 +95,7 @@ def test_a_step_changes_nothing_and_is_the_same_twice(name):
     references = {'local': records[:3]} if 'memorize' not in name else {}
     model.detect(records[0], references, memory)
     before = copy.deepcopy((records, memory.neck, memory.head))
-    steps = [model.step(records[1], references, memory) for _ in range(2)]
+    steps = [model.key_frames.step(records[1], references, memory) for _ in range(2)]
     assert torch.equal(steps[0].raw.bboxes, steps[1].raw.bboxes)
     assert torch.equal(steps[0].raw.scores, steps[1].raw.scores)
     assert_alike(before, (records, memory.neck, memory.head))

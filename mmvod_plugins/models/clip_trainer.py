@@ -1,0 +1,103 @@
+"""The training step: losses of the key frames of clips, or of all frames of their windows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mmdet.structures import TrackDataSample
+from torch import Tensor
+
+from mmvod_plugins.references import WINDOW_ROLE, ReferencePolicy
+from mmvod_plugins.structures import FrameRecord, References, in_temporal_order
+from mmvod_plugins.utils.autocast import without_graph
+
+from . import checks
+from .clip import Clip, ClipBatch, gather_clips
+from .frame_encoder import FrameEncoder, stacked_maps
+from .temporal_part import TemporalPart
+
+
+class ClipTrainer:
+    """Computes the losses of training clips; it holds no weights and nothing of a clip.
+
+    Args:
+        encoder: Makes the records, with the detector's adapter and the temporal neck.
+        policy: The reference policy that drew the clips.
+    """
+
+    def __init__(self, encoder: FrameEncoder, policy: ReferencePolicy) -> None:
+        self.encoder = encoder
+        self.adapter = encoder.adapter
+        self.neck = encoder.neck
+        self.policy = policy
+
+    def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
+        """Losses of the key frames of clips; with windows, of all their frames.
+
+        Args:
+            inputs: (B, T, C, H, W).
+            data_samples: B clips of T frames with roles and ground truth.
+
+        Raises:
+            FloatingPointError: If a loss is not finite, with the files of the clips.
+            ValueError: If a clip has other references than the policy draws.
+        """
+        batch = gather_clips(inputs, data_samples, self._detached_roles())
+        for clip in batch.clips:
+            checks.check_clip(self.policy, clip)
+        clips = batch.keys(self.encode(batch))
+        frames, references = self.enhance(clips)
+        samples = [record.sample for record in frames]
+        losses = self.adapter.loss(stacked_maps(frames), samples, references)
+        checks.check_finite(losses, samples)
+        return losses
+
+    def encode(self, batch: ClipBatch) -> list[FrameRecord]:
+        """Records of every row of a batch, the last ones without gradient."""
+        plans, end = batch.plans(self._needs_key_maps), batch.num_grad
+        records = self.encoder.encode(batch.frames[:end], batch.samples[:end], plans[:end],
+                                      training=True)
+        if end < len(batch.samples):
+            with without_graph():
+                records += self.encoder.encode(batch.frames[end:], batch.samples[end:],
+                                               plans[end:], training=True)
+        return records
+
+    def enhance(
+        self, clips: list[tuple[FrameRecord, References]]
+    ) -> tuple[list[FrameRecord], list[References]]:
+        """The frames that have a loss, with enhanced maps, and the references of their heads."""
+        neck, head = self.neck, self.adapter.head
+        windows = [[key] for key, _ in clips]
+        if WINDOW_ROLE in self.policy.draws:
+            windows = [in_temporal_order(key, {WINDOW_ROLE: references.get(WINDOW_ROLE, [])})
+                       for key, references in clips]
+        frames = [record for window in windows for record in window]
+        if neck is not None:
+            if WINDOW_ROLE in self.policy.draws:
+                steps = [step for window in neck.enhance_windows(windows) for step in window]
+            else:
+                steps = [neck.enhance(key, self._drawn(neck, references) or neck.needs.alone(key),
+                                      None) for key, references in clips]
+            frames = [replace(record, maps=step.maps)
+                      for record, step in zip(frames, steps, strict=True)]
+        drawn = [{} if head is None else self._drawn(head, references) for _, references in clips]
+        return frames, [part for part, window in zip(drawn, windows, strict=True) for _ in window]
+
+    def _drawn(self, part: TemporalPart, references: References) -> References:
+        """The references of the roles that a part knows, without empty roles."""
+        return {role: records for role, records in references.items()
+                if records and role in part.needs.roles}
+
+    def _needs_key_maps(self, clip: Clip) -> bool:
+        """Whether the backbone has to see the key frame of a training clip."""
+        neck = self.neck
+        return neck is None or 'maps' in neck.needs.of_key or not any(
+            clip.roles.get(role) for role in neck.needs.roles)
+
+    def _detached_roles(self) -> frozenset[str]:
+        """Roles that no temporal part wants a gradient for."""
+        needs = [part.needs for part in self.encoder.parts]
+        roles = frozenset().union(*(part.roles for part in needs))
+        with_grad = frozenset().union(*(part.roles - part.detached_roles for part in needs))
+        return roles - with_grad
