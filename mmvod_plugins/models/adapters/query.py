@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mmcv.ops import batched_nms
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
@@ -20,7 +21,8 @@ class QueryAdapter(DetectorAdapter):
     """Steps of ``DetectionTransformer`` (DETR, Deformable DETR, DINO).
 
     Objects are the decoder's queries. Raw boxes are ``bboxes`` (P, 4), ``scores`` (P,) and
-    ``labels`` (P,) of the best queries; there is no suppression.
+    ``labels`` (P,) of the best queries. mmdet suppresses nothing here; the boxes of several windows
+    need ``test_cfg.nms``, without which their copies would all be detections.
     """
 
     @property
@@ -51,11 +53,26 @@ class QueryAdapter(DetectorAdapter):
         return self.last_head.predict(
             **self.decode(maps, samples), batch_data_samples=samples, rescale=False)
 
+    def poolable(self, raw: InstanceData, options: OutputOptions) -> InstanceData:
+        """The raw boxes; see the base class."""
+        if (self.test_cfg or {}).get('nms') is None:
+            raise ValueError(
+                'the reference policy pools the boxes of several windows, but '
+                f'{type(self.last_head).__name__} suppresses nothing: add '
+                "nms=dict(type='nms', iou_threshold=0.7) to detector.test_cfg, or use "
+                'CentredWindow, which detects a frame in one window')
+        return raw
+
     def select(self, raw: InstanceData, record: FrameRecord, options: OutputOptions,
                *, rescale: bool) -> InstanceData:
         """The boxes above the threshold, the best first, in the pixels that are wanted."""
+        config = self.test_cfg or {}
         order = raw.scores.argsort(descending=True, stable=True)
-        found = raw[order][:(self.test_cfg or {}).get('max_per_img', len(raw))]
+        if self.suppresses(options):
+            order = batched_nms(raw.bboxes, raw.scores, raw.labels, config['nms'])[1]
+        found = raw[order]
+        if options.nms:
+            found = found[:config.get('max_per_img', len(raw))]
         if options.score_thr is not None:
             found = found[found.scores > options.score_thr]
         if rescale:

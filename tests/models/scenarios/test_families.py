@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.registry import MODELS
+from mmdet.structures.bbox import bbox_overlaps
 from mmengine.config import ConfigDict
 
 from mmvod_plugins.models.adapters.dense import FINISHED
@@ -25,7 +26,16 @@ STMN = dict(
     references=dict(type='InterleavedWindows', num_frames=3, stride=2, num_samples=3),
     temporal_neck=dict(type='STMMNeck', in_channels=WIDTH, channels=8, levels=(0, 1, 2)))
 METHODS = dict(fgfa=FGFA, stmn=STMN)
+QUERIES = ('deformable_detr', 'dino')
 every_method = pytest.mark.parametrize('method', METHODS)
+
+
+def video_detector(name, method, **settings):
+    """Config of a small detector for a method: windows of queries need a suppression."""
+    config = detector_of(name)
+    if name in QUERIES and method == 'stmn':
+        config.test_cfg.nms = dict(type='nms', iou_threshold=0.7)
+    return dict(detector=config, **METHODS[method], **settings)
 
 
 def plain(name, model):
@@ -68,7 +78,7 @@ def test_without_references_losses_are_those_of_mmdet(name):
 @every_detector
 @every_method
 def test_detections_change_with_the_references(name, method):
-    model, frames = video_model(detector_of(name), **METHODS[method]), video(5)
+    model, frames = video_model(**video_detector(name, method)), video(5)
     if method == 'stmn':  # the reduction starts at zero
         for level in model.temporal_neck.levels:
             torch.nn.init.normal_(level.reduction.weight, std=0.2)
@@ -86,8 +96,7 @@ def test_detections_change_with_the_references(name, method):
 @every_method
 def test_the_loss_falls_and_every_parameter_has_a_gradient(name, method):
     torch.manual_seed(0)
-    model = MODELS.build(ConfigDict(
-        type='VideoDetector', detector=detector_of(name), **METHODS[method]))
+    model = MODELS.build(ConfigDict(type='VideoDetector', **video_detector(name, method)))
     model.init_weights()
     # RTMDet's loss starts near zero, before anything overlaps, and falls from its peak
     total = train(model, 60 if name == 'rtmdet' else 8, repeat=True, lr=2e-3)
@@ -116,6 +125,22 @@ def test_options_that_only_add_leave_the_detections(name):
     many = detect(video_model(detector_of(name), detections=dict(nms=False, score_thr=1e-6)),
                   frames)
     assert all(len(b) >= len(a) for a, b in zip(numbers(few), numbers(many), strict=True))
+
+
+@pytest.mark.parametrize('name', QUERIES)
+@torch.no_grad()
+def test_windows_of_queries_are_pooled_and_suppressed_once(name):
+    frames = video(5)
+    for sample in detect(video_model(**video_detector(name, 'stmn')), frames):
+        rows = sample.pred_instances
+        overlaps = bbox_overlaps(rows.bboxes, rows.bboxes).fill_diagonal_(0)
+        overlaps[rows.labels[:, None] != rows.labels] = 0
+        assert len(rows)
+        assert overlaps.max() <= 0.7
+    with pytest.raises(ValueError, match=r'suppresses nothing: add nms=.* or use CentredWindow'):
+        detect(video_model(detector_of(name), **STMN), frames)
+    centred = dict(STMN, references=dict(STMN['references'], type='CentredWindow'))
+    assert len(detect(video_model(detector_of(name), **centred), frames)) == 5
 
 
 @every_detector
