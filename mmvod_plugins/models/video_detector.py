@@ -25,7 +25,7 @@ from mmvod_plugins.structures import (
     References,
     in_temporal_order,
 )
-from mmvod_plugins.utils.autocast import without_graph
+from mmvod_plugins.utils.precision import no_grad_and_uncached
 
 from . import checks
 from .adapters import adapt
@@ -406,7 +406,7 @@ class VideoDetector(BaseModel):
         records = self.encoder.encode(batch.frames[:end], batch.samples[:end], plans[:end],
                                       training=True)
         if end < len(batch.samples):
-            with without_graph():
+            with no_grad_and_uncached():
                 records += self.encoder.encode(batch.frames[end:], batch.samples[end:],
                                                plans[end:], training=True)
         return records
