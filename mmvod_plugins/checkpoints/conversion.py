@@ -1,8 +1,10 @@
-"""The result of translating a checkpoint."""
+"""Common steps of translating a checkpoint, and their result."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -22,3 +24,37 @@ class Conversion:
     state_dict: dict[str, Tensor] = field(default_factory=dict)
     mapped: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
+
+
+def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Extract the weights of a training checkpoint, without the prefix of a wrapper."""
+    return {key.removeprefix('module.'): value
+            for key, value in wrapped_state_dict(checkpoint).items()}
+
+
+def wrapped_state_dict(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the state dict of a training checkpoint, or the checkpoint if it is one itself."""
+    for name in ('model', 'state_dict'):
+        if isinstance(checkpoint.get(name), Mapping):
+            checkpoint = checkpoint[name]
+    return checkpoint
+
+
+def take_renamed(state_dict: dict[str, Any], prefix: str, names: dict[str, str]) -> None:
+    """Reduce a whole backbone's file to the weights of one module, under its names, in place.
+
+    For a pre-hook of ``load_state_dict``: a file of the module alone stays as it is.
+
+    Args:
+        state_dict: The weights being loaded.
+        prefix: The module's prefix in them; only a module that loads a file by itself renames.
+        names: Prefixes of the file's names, and the module's prefixes that replace them.
+    """
+    taken = {
+        new + key.removeprefix(old): value
+        for key, value in state_dict.items()
+        for old, new in names.items() if key.startswith(old)
+    }
+    if taken and not prefix:
+        state_dict.clear()
+        state_dict.update(taken)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .unwrap import unwrap
+from .conversion import unwrap
 
 #: Our names.
 _OWN = re.compile(r'(conv\d\.\d\.conv|(predict|upsample)_flow\d?\.conv|deconv\d\.conv|'

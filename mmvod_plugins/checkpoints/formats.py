@@ -8,10 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from .conversion import Conversion
+from .conversion import Conversion, unwrap
 from .mega_pytorch import convert_mega_pytorch, is_mega_pytorch
 from .mmtracking import convert_mmtracking, is_mmtracking
-from .unwrap import unwrap
 
 
 @dataclass(frozen=True)

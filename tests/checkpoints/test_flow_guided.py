@@ -1,5 +1,7 @@
 """Checkpoints of FGFA and DFF, of both projects, in every model that they may meet."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.runner.checkpoint import load_checkpoint, load_state_dict
@@ -27,7 +29,7 @@ def of_mega(model):
     """A model's weights as mega.pytorch would have stored them."""
     stem = 'temporal_neck.'
     detector = type('Part', (), dict(
-        roi_head=None, state_dict=lambda self: {
+        adapter=SimpleNamespace(head=None), state_dict=lambda self: {
             key: value for key, value in model.state_dict().items()
             if not key.startswith(stem)}))()
     weights = published_by_mega(detector)
