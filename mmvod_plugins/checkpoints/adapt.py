@@ -158,7 +158,7 @@ def _check_shapes(weights: dict[str, Tensor], own: dict[str, Tensor],
         found, expected = different[wrong[0]]
         raise ValueError(
             f'the checkpoint is of another architecture: {len(different)} tensors have other '
-            f'shapes, first of all {wrong[0]}: {found} in the file, {expected} in the model. Use '
+            f'shapes, such as {wrong[0]}: {found} in the file, {expected} in the model. Use '
             'the config that it was trained with')
     if last:
         warnings.warn('the checkpoint has another number of classes or anchors; these layers keep '

@@ -299,7 +299,7 @@ def test_every_published_key_is_accounted_for(path):
 @pytest.mark.parametrize(('part', 'settings', 'says'), [
     ('backbone', dict(depth=50), 'backbone.layer1.0.conv1.weight: (8, 8, 1, 1) in the file, '
      '(8, 8, 3, 3) in the model'),
-    ('backbone', dict(base_channels=16), 'backbone.layer1.0.conv1.weight: (16, 16, 3, 3) in'),
+    ('backbone', dict(base_channels=16), 'backbone.conv1.weight: (16, 3, 7, 7) in the file'),
     ('bbox_head', dict(fc_out_channels=16), 'roi_head.bbox_head.fc_cls.weight: (5, 16) in the '),
 ])
 def test_another_architecture_is_refused_with_the_shapes(part, settings, says):
