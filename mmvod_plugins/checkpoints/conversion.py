@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,36 @@ class Conversion:
     state_dict: dict[str, Tensor] = field(default_factory=dict)
     mapped: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
+
+
+def rename_weights(weights: Mapping[str, Tensor], program: str, method: str,
+                   name_of: Callable[[str], str | None],
+                   dropped: Iterable[tuple[str, str]]) -> Conversion:
+    """Translate the names of a program's weights.
+
+    Args:
+        weights: Unwrapped weights.
+        program: Name of the program.
+        method: Name of the method that they are of.
+        name_of: Our name for a key of the program; None for an unknown one.
+        dropped: Pattern of the keys that a model does not need, and the reason.
+
+    Raises:
+        ValueError: If a key is neither known nor dropped.
+    """
+    conversion = Conversion(method)
+    for key, value in weights.items():
+        reason = next((why for pattern, why in dropped if re.fullmatch(pattern, key)), None)
+        if reason is not None:
+            conversion.dropped[key] = reason
+            continue
+        name = name_of(key)
+        if name is None:
+            raise ValueError(f'the checkpoint has the names of {program}, but its key {key!r} is '
+                             'not known: only files of the unchanged program can be loaded')
+        conversion.mapped[key] = name
+        conversion.state_dict[name] = value
+    return conversion
 
 
 def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:

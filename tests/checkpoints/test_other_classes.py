@@ -163,7 +163,7 @@ def test_position_sensitive_maps_are_last_layers():
     assert_started(in_video_detector(config), plain, {'roi_head.bbox_head.fc_cls'})
 
 
-# Models that wrap such a detector -----------------------------------------------------------------
+# Models that wrap such a detector ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(('kind', 'last'), [
