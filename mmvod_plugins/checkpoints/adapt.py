@@ -1,44 +1,41 @@
-"""Recognise and translate checkpoints while a model loads them."""
+"""Adaptation of a checkpoint to the model that loads it."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from .formats import recognise, unwrap
-from .methods import (
-    AGGREGATOR,
-    NECK,
-    STAGE,
-    STARTS,
-    aggregator_method,
-    method_of,
-    neck_method,
-)
+from .conversion import unwrap
+from .formats import recognise
+from .methods import TENSORS, describe, methods_of, named_methods
 
-_LAST_LAYERS = ('.fc_cls.', '.fc_reg.', '.rpn_cls.', '.rpn_reg.', '.retina_cls.', '.conv_cls.',
-                '.atss_cls.', '.multi_level_conv_cls.')
+if TYPE_CHECKING:
+    from mmvod_plugins.models import VideoDetector
+
+#: (method of a file, method of a model) that may differ: the file starts the model's training.
+STARTS = (('RDN-base', 'RDN'), )
 
 
-def adapt_state_dict(state_dict: dict[str, Any], model: nn.Module) -> None:
-    """Turn whatever was loaded into weights of a model, in place.
+def adapt_state_dict(state_dict: dict[str, Any], model: VideoDetector) -> None:
+    """Turn a loaded checkpoint into weights of a model, in place.
 
-    Published files are translated, the last layers of a file with another number of classes are
-    left out with a warning, and a plain image detector's weights become the detector's.
+    Published files are translated, a plain image detector's weights become the detector's, and
+    the last layers of a file with another number of classes are left out with a warning.
 
     Args:
-        state_dict: What a checkpoint file held.
-        model: A video detector.
+        state_dict: The content of a checkpoint file.
+        model: The model that loads it.
 
     Raises:
         ValueError: If the file holds another method, with its name, another architecture, with
-            the first tensor that differs, or nothing of this model.
+            the first tensor that differs, or no weights of this model.
     """
-    weights = unwrap(state_dict)
     own = model.state_dict()
+    held, wanted = named_methods(state_dict), named_methods(own)
+    weights = unwrap(state_dict)
     published = recognise(weights)
     if published is not None:
         weights = published.convert(weights).state_dict
@@ -46,17 +43,22 @@ def adapt_state_dict(state_dict: dict[str, Any], model: nn.Module) -> None:
         weights = {f'detector.{key}': value for key, value in weights.items()}
     weights = _rpn_alone(weights, own)
     _start_neck(weights, model)
-    _check_method(weights, own, published is not None)
-    _drop_last_layers(weights, own)
-    _check_architecture(weights, own)
+    described = describe(wanted)
+    if held is None:
+        held, wanted = methods_of(weights), methods_of(own)
+    _check_methods(weights, own, held, wanted, described)
+    if published is not None and wanted and not held:
+        warnings.warn('the checkpoint holds a single-frame detector: the temporal modules keep '
+                      'their initial weights and need training', stacklevel=2)
+    _check_shapes(weights, own, model)
     state_dict.clear()
     state_dict.update(weights)
 
 
-def _start_neck(weights: dict[str, Tensor], model: nn.Module) -> None:
-    """Let a detector without temporal neck start the neck of a model that has one."""
-    neck = getattr(model, 'temporal_neck', None)
-    if neck is None or not neck.state_dict() or any(key.startswith(NECK) for key in weights):
+def _start_neck(weights: dict[str, Tensor], model: VideoDetector) -> None:
+    """Start the neck of a model from a detector without temporal neck."""
+    neck = model.temporal_neck
+    if neck is None or not neck.state_dict() or any(map(TENSORS['neck'].match, weights)):
         return
     found, replaced = neck.from_detector(weights)
     for key in replaced:
@@ -69,7 +71,7 @@ def _start_neck(weights: dict[str, Tensor], model: nn.Module) -> None:
 
 
 def _modules(missing: Iterable[str], found: Iterable[str]) -> list[str]:
-    """The largest modules that hold missing keys and no found one; ``*`` for numbers in lists."""
+    """Name the largest modules with missing keys and no found one; ``*`` for list indices."""
     started = {tuple(_parts(key)[:end]) for key in found for end in range(1, len(_parts(key)))}
     names = set()
     for key in missing:
@@ -85,7 +87,7 @@ def _parts(key: str) -> list[str]:
 
 
 def _rpn_alone(weights: dict[str, Any], own: dict[str, Tensor]) -> dict[str, Any]:
-    """Weights for an ``RPN``, whose head is called ``bbox_head``, from a two-stage detector's.
+    """Rename a two-stage detector's RPN for an ``RPN``, whose head is called ``bbox_head``.
 
     mmdet renames them too, but not where the detector is a part of another model.
     """
@@ -99,59 +101,67 @@ def _rpn_alone(weights: dict[str, Any], own: dict[str, Tensor]) -> dict[str, Any
     }
 
 
-def _check_method(weights: dict[str, Tensor], own: dict[str, Tensor], published: bool) -> None:
-    """Refuse the temporal modules of another method, and say which ones a file does not have."""
-    held, wanted = method_of(weights), method_of(own)
-    if held is None:
-        if published and wanted is not None:
-            warnings.warn('the checkpoint holds a single-frame detector: the temporal modules '
-                          'keep their initial weights and need training', stacklevel=2)
-        return
+def _check_methods(weights: dict[str, Tensor], own: dict[str, Tensor], held: dict[str, str],
+                   wanted: dict[str, str], model: str) -> None:
+    """Refuse the temporal parts of another method; warn about those that a file does not have.
+
+    Args:
+        weights: Of the file.
+        own: Of the model.
+        held: Methods of the file by part.
+        wanted: Methods of the model by part, told in the same way.
+        model: Description of the model.
+    """
     initial: set[str] = set()
-    for prefix, name_of in ((NECK, neck_method), (AGGREGATOR, aggregator_method)):
-        theirs, ours = ({key for key in keys if key.startswith(prefix)} for keys in (weights, own))
-        part, expected = name_of(weights), name_of(own)
-        if part not in (None, expected) and (part, expected) not in STARTS:
-            raise ValueError(f'the checkpoint holds {held} (it has {min(theirs)!r}), but the model '
-                             f'is {wanted or "a single-frame detector"}: use a config of {held}')
+    for part, pattern in TENSORS.items():
+        theirs, ours = (set(filter(pattern.match, keys)) for keys in (weights, own))
+        method, expected = held.get(part), wanted.get(part)
+        if method not in (None, expected) and (method, expected) not in STARTS:
+            evidence = f' (it has {min(theirs)!r})' if theirs else ''
+            raise ValueError(f'the checkpoint holds {describe(held)}{evidence}, but the model is '
+                             f'{model}: use a config of {describe(held)}')
         if theirs and not theirs & ours:
-            raise ValueError(f'the checkpoint holds {held} (it has {min(theirs)!r}) and the model '
-                             f'is {held}, but one of the two is a cascade with an aggregator per '
-                             'stage: use the config that the file was trained with')
-        if part != expected:
-            initial |= {'.'.join(STAGE.sub('', key.removeprefix(prefix)).split('.')[:2])
-                        for key in ours - theirs}
-    if initial:
-        warnings.warn(f'the checkpoint holds {held}, the model is {wanted}: these modules keep '
-                      f'their initial weights and need training: {sorted(initial)}', stacklevel=2)
+            raise ValueError(f'the checkpoint holds {describe(held)} (it has {min(theirs)!r}) and '
+                             f'the model is {model}, but one of the two is a cascade with an '
+                             'aggregator per stage: use the config that the file was trained with')
+        if method != expected:
+            initial |= {'.'.join(pattern.sub('', key).split('.')[:2]) for key in ours - theirs}
+    if held and initial:
+        warnings.warn(f'the checkpoint holds {describe(held)}, the model is {model}: these modules '
+                      f'keep their initial weights and need training: {sorted(initial)}',
+                      stacklevel=2)
 
 
-def _drop_last_layers(weights: dict[str, Tensor], own: dict[str, Tensor]) -> None:
-    """Leave out last layers for another number of classes or anchors."""
-    left_out = [
-        key for key, value in weights.items() if any(part in key for part in _LAST_LAYERS)
-        and key in own and value.shape != own[key].shape and value.shape[1:] == own[key].shape[1:]
-    ]
-    if left_out:
-        found = {key: (tuple(weights[key].shape), tuple(own[key].shape)) for key in left_out}
-        warnings.warn('the checkpoint has another number of classes or anchors; these layers keep '
-                      f'their initial weights (shapes of file and model): {found}', stacklevel=2)
-    for key in left_out:
-        del weights[key]
+def _check_shapes(weights: dict[str, Tensor], own: dict[str, Tensor],
+                  model: VideoDetector) -> None:
+    """Leave out last layers for other classes or anchors; refuse a file of another architecture.
 
-
-def _check_architecture(weights: dict[str, Tensor], own: dict[str, Tensor]) -> None:
-    """Refuse a file of another architecture: its tensors would be left out one by one."""
-    common = weights.keys() & own.keys()
+    A last layer belongs to a module that knows the number of classes, and only its first dimension
+    differs: the width of any other layer is also the second dimension of the layers after it. The
+    exceptions, heads of attention for example, are in temporal parts, encoders and decoders.
+    """
+    common = [key for key in own if key in weights]
     if not common:
         raise ValueError('the checkpoint holds no weights of this model: its first keys are '
                          f'{sorted(weights)[:3]}, the model has {sorted(own)[:3]}')
-    wrong = sorted(
-        key for key in common
-        if isinstance(weights[key], Tensor) and weights[key].shape != own[key].shape)
+    different = {
+        key: (tuple(weights[key].shape), tuple(own[key].shape)) for key in common
+        if isinstance(weights[key], Tensor) and weights[key].shape != own[key].shape}
+    heads = tuple(f'{name}.' for name, module in model.named_modules()
+                  if hasattr(module, 'num_classes'))
+    last = {
+        key: (found, expected) for key, (found, expected) in different.items()
+        if found and expected and found[1:] == expected[1:] and key.startswith(heads)
+        and not any(pattern.match(key) for pattern in TENSORS.values())}
+    wrong = [key for key in different if key not in last]
     if wrong:
-        key = wrong[0]
+        found, expected = different[wrong[0]]
         raise ValueError(
-            f'the checkpoint is of another architecture: {len(wrong)} tensors have other shapes, '
-            f'the first one is {key}: {tuple(weights[key].shape)} in the file, '
-            f'{tuple(own[key].shape)} in the model. Use the config that it was trained with')
+            f'the checkpoint is of another architecture: {len(different)} tensors have other '
+            f'shapes, such as {wrong[0]}: {found} in the file, {expected} in the model. Use '
+            'the config that it was trained with')
+    if last:
+        warnings.warn('the checkpoint has another number of classes or anchors; these layers keep '
+                      f'their initial weights (shapes of file and model): {last}', stacklevel=2)
+    for key in last:
+        del weights[key]

@@ -1,4 +1,4 @@
-"""The names of FlowNetS in mega.pytorch's files, and ours, which are MMTracking's."""
+"""Translation of FlowNetS in mega.pytorch's files to our names, which are MMTracking's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .unwrap import unwrap
+from .conversion import unwrap
 
 #: Our names.
 _OWN = re.compile(r'(conv\d\.\d\.conv|(predict|upsample)_flow\d?\.conv|deconv\d\.conv|'
@@ -18,7 +18,7 @@ _FLOWS = ('predict_flow6', 'predict_flow5', 'predict_flow4', 'predict_flow3', 'p
 
 
 def flownet_name(name: str) -> str | None:
-    """Our name of a weight of mega.pytorch's FlowNetS, without prefix; None if it is none."""
+    """Translate a name of mega.pytorch's FlowNetS, without prefix; None for other names."""
     layer, _, leaf = name.partition('.')
     if match := re.fullmatch(r'(?:flow_)?conv(\d)(?:_(\d))?', layer):
         return f'conv{match[1]}.{match[2] or 0}.conv.{leaf}'
@@ -32,10 +32,10 @@ def flownet_name(name: str) -> str | None:
 
 
 def rename_flownet(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Weights of a flow network under our names, from a file of it or of a whole model.
+    """Extract the weights of a flow network, under our names, from a file of it or of a model.
 
     Args:
-        checkpoint: A file of FlowNetS or of FGFA or DFF, of either program, wrapped or not.
+        checkpoint: Content of a file of FlowNetS, FGFA or DFF, of either program, wrapped or not.
 
     Raises:
         ValueError: If it holds no weight of a flow network.

@@ -1,4 +1,4 @@
-"""The published formats of checkpoints, and how a file is recognised."""
+"""Registry of the published checkpoint formats."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from typing import Any
 
 from torch import Tensor
 
-from .conversion import Conversion
+from .conversion import Conversion, unwrap
 from .mega_pytorch import convert_mega_pytorch, is_mega_pytorch
 from .mmtracking import convert_mmtracking, is_mmtracking
-from .unwrap import unwrap
 
 
 @dataclass(frozen=True)
 class Format:
-    """How the files of a program are recognised and translated.
+    """Recognition and translation of the files of one program.
 
     Attributes:
         name: Name of the program.
-        matches: Whether weights, unwrapped, have its names.
-        convert: Translates them.
+        matches: Returns whether unwrapped weights have the program's names.
+        convert: Translates unwrapped weights.
     """
 
     name: str
@@ -29,7 +28,7 @@ class Format:
     convert: Callable[[Mapping[str, Tensor]], Conversion]
 
 
-#: Every known format, first match first.
+#: Every known format; the first match counts.
 FORMATS: tuple[Format, ...] = (
     Format('mega.pytorch', is_mega_pytorch, convert_mega_pytorch),
     Format('MMTracking', is_mmtracking, convert_mmtracking),
@@ -37,21 +36,21 @@ FORMATS: tuple[Format, ...] = (
 
 
 def recognise(weights: Mapping[str, Tensor]) -> Format | None:
-    """The format of unwrapped weights, None for weights under names of our own or mmdet's."""
+    """Find the format of unwrapped weights; None for names of this package or of mmdet."""
     return next((known for known in FORMATS if known.matches(weights)), None)
 
 
 def convert(checkpoint: Mapping[str, Any]) -> Conversion:
-    """Translate a published file, wrapped or not.
+    """Translate the content of a published file, wrapped or not.
 
     Raises:
-        ValueError: If it is of no known format, or of a method that cannot be translated.
+        ValueError: If it has no known format, or its method cannot be translated.
     """
     weights = unwrap(checkpoint)
     found = recognise(weights)
     if found is None:
         names = ', '.join(known.name for known in FORMATS)
-        raise ValueError(f'the checkpoint is of no published format that is known ({names}): its '
-                         f'first keys are {sorted(map(str, weights))[:3]}. Files of this package '
-                         'and of mmdet need no conversion')
+        raise ValueError(f'the checkpoint is in no published format of {names}: its first keys are '
+                         f'{sorted(map(str, weights))[:3]}. Files of this package and of mmdet '
+                         'need no conversion')
     return found.convert(weights)

@@ -1,4 +1,4 @@
-"""Checkpoints of mega.pytorch: single frame, FGFA, DFF, RDN-base, RDN and MEGA."""
+"""Translation of mega.pytorch's checkpoints: single frame, FGFA, DFF, RDN-base, RDN, MEGA."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from .conversion import Conversion
+from .conversion import Conversion, rename_weights
 from .flownet import flownet_name
 
-#: Name of the method by keys that only its files have, first match first.
+#: Names of methods and patterns of keys that only their files have; the first match counts.
 SIGNATURES = (('FGFA', r'embednet\.'), ('DFF', r'flownet\.'), ('MEGA', r'\.l_fcs\.'),
               ('RDN', r'\.Wgs\.2\.'), ('RDN-base', r'\.Wgs\.'), ('single frame', r'\.fc6\.'))
-#: Those that can be translated.
+#: The methods that can be translated.
 METHODS = ('MEGA', 'RDN', 'RDN-base', 'FGFA', 'DFF', 'single frame')
 #: Relation modules of RDN's basic stage in every published model.
 RDN_BASE_STAGES = 2
@@ -25,17 +25,17 @@ _PARTS = {'Wgs': 'location', 'Wqs': 'query', 'Wks': 'key', 'Wvs': 'value'}
 
 
 def _background_last(rows: Tensor) -> Tensor:
-    """Their first class is the background, mmdet's last one is."""
+    """Move the background from the first class to the last one, as in mmdet."""
     return torch.cat([rows[1:], rows[:1]])
 
 
 def _without_background(rows: Tensor) -> Tensor:
-    """Mmdet regresses no box for the background."""
+    """Remove the box of the background, which mmdet does not regress."""
     return rows[4:]
 
 
 def _global_relation(match: re.Match) -> str:
-    """Their first global module stands before the local stage, further ones after it."""
+    """Name a weight of a global module: the first precedes the local stage, others follow it."""
     part, index, leaf = _PARTS[match[1]], int(match[2]), match[3]
     stage = 'global_relations.0' if index == 0 else f'result_relations.{index - 1}'
     return f'{_HEAD}aggregator.{stage}.{part}.{leaf}'
@@ -87,7 +87,7 @@ def _embedding(match: re.Match) -> str:
     return f'temporal_neck.embed_convs.{int(match[1]) - 1}.conv.{match[2]}'
 
 
-#: (pattern of their key, our key)
+#: Pattern of their key, and our key.
 NAMES: tuple[tuple[str, str | Callable[[re.Match], str | None]], ...] = (
     (r'backbone\.body\.stem\.(.*)', r'detector.backbone.\1'),
     (r'backbone\.body\.(layer\d.*)', r'detector.backbone.\1'),
@@ -113,15 +113,15 @@ DROPPED = ((r'rpn\.anchor_generator\.cell_anchors\.\d+', 'anchors come from the 
 
 
 def is_mega_pytorch(state_dict: Mapping[str, Tensor]) -> bool:
-    """Whether a state dict has mega.pytorch's names."""
+    """Return whether a state dict has mega.pytorch's names."""
     return any(re.match(_BOX + '|backbone\\.body\\.', key) for key in state_dict)
 
 
 def convert_mega_pytorch(state_dict: Mapping[str, Tensor]) -> Conversion:
     """Translate a state dict of mega.pytorch.
 
-    Names change, the background class moves from first to last, its box rows go, and the grouped
-    1 x 1 convolutions of the relation modules become linear layers.
+    Names change, the background class moves from first to last, its boxes are removed, and the
+    grouped 1 x 1 convolutions of the relation modules become linear layers.
 
     Raises:
         ValueError: If the file is of no known method, or has a key that is not known.
@@ -129,31 +129,25 @@ def convert_mega_pytorch(state_dict: Mapping[str, Tensor]) -> Conversion:
     method = next((name for name, pattern in SIGNATURES
                    if any(re.search(pattern, key) for key in state_dict)), None)
     if method not in METHODS:
-        raise ValueError(f'a checkpoint of mega.pytorch with {method or "no known method"}: only '
-                         f'those of {", ".join(METHODS)} can be loaded so far')
-    conversion = Conversion(method)
-    for key, value in state_dict.items():
-        reason = next((why for pattern, why in DROPPED if re.fullmatch(pattern, key)), None)
-        if reason is not None:
-            conversion.dropped[key] = reason
-            continue
-        name = _translate(key)
-        conversion.mapped[key] = name
-        conversion.state_dict[name] = _reshape(name, value)
+        raise ValueError('the checkpoint is of mega.pytorch with '
+                         f'{method or "no known method"}: only {", ".join(METHODS)} can be loaded')
+    conversion = rename_weights(state_dict, 'mega.pytorch', method, _translate, DROPPED)
+    weights = conversion.state_dict
+    for name in list(weights):
+        weights[name] = _reshape(name, weights[name])
         if name.endswith('running_var'):
-            counter = name.replace('running_var', 'num_batches_tracked')
-            conversion.state_dict[counter] = torch.tensor(0)
+            weights[name.replace('running_var', 'num_batches_tracked')] = torch.tensor(0)
     return conversion
 
 
-def _translate(key: str) -> str:
+def _translate(key: str) -> str | None:
+    """Return our name for one of their keys; None for an unknown one."""
     for pattern, name in NAMES:
         match = re.fullmatch(pattern, key)
         found = match and (name(match) if callable(name) else match.expand(name))
         if found:
             return found
-    raise ValueError(f'the checkpoint looks like one of mega.pytorch but its key {key!r} is not '
-                     'known; is it of a changed version?')
+    return None
 
 
 def _reshape(name: str, value: Tensor) -> Tensor:

@@ -1,52 +1,56 @@
-"""Which method weights under our names are of."""
+"""The methods of a checkpoint: named in its metadata, told from tensor names in other files."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-#: Keys of the temporal modules on objects.
-AGGREGATOR = 'detector.roi_head.aggregator.'
-#: In a cascade every stage has an aggregator.
-STAGE = re.compile(r'^\d+\.')
-#: Keys of the part that aligns RoI features.
-ALIGN = 'detector.roi_head.temporal_roi_align.'
-#: Keys of the temporal modules on maps, and the name of the method by those that it alone has.
-NECK = 'temporal_neck.'
-NECKS = (('FGFA', r'embed_convs\.'), ('DFF', r'motion\.'),
-         ('STMN', r'levels\.\d+\.forward_cell\.'))
-#: Name of the method by the aggregator's keys that only its weights have, first match first.
-METHODS = (
-    ('MEGA', r'(local|global)_relations\.'),
-    ('RDN', r'advanced_relations\.'),
-    ('RDN-base', r'base_relations\.'),
-    ('SELSA', r'attentions\.'),
-)
-#: (method of a file, method of a model) that may differ: the file starts the model's training.
-STARTS = (('RDN-base', 'RDN'), )
-OTHER = 'another temporal method'
+from .conversion import wrapped_state_dict
 
-
-def method_of(keys: Collection[str]) -> str | None:
-    """The methods of weights by their names, None for a detector of single frames."""
-    parts = [part for part in (neck_method(keys), aggregator_method(keys)) if part]
-    return ' + '.join(parts) or None
+#: Entry of the root module's metadata, which torch and mmengine save with a state dict.
+METADATA = 'methods'
+#: Names of the tensors that a temporal part adds to a detector; in a cascade every stage of the
+#: head has an aggregator.
+TENSORS = {'neck': re.compile(r'temporal_neck\.'),
+           'head': re.compile(r'detector\.\w+\.aggregator\.(\d+\.)?')}
+#: For files that name no method, published and older ones: the method by names that its tensors
+#: alone have, first match first. New methods need no entry.
+SIGNATURES = {
+    'neck': (('FGFA', r'embed_convs\.'), ('DFF', r'motion\.'),
+             ('STMN', r'levels\.\d+\.forward_cell\.')),
+    'head': (('MEGA', r'(local|global)_relations\.'), ('RDN', r'advanced_relations\.'),
+             ('RDN-base', r'base_relations\.'), ('SELSA', r'attentions\.')),
+}
+UNKNOWN = 'another temporal method'
+#: Names of the part that aligns RoI features.
+_ALIGN = 'detector.roi_head.temporal_roi_align.'
 
 
-def neck_method(keys: Collection[str]) -> str | None:
-    """The method of the temporal neck, None without one."""
-    own = [key.removeprefix(NECK) for key in keys if key.startswith(NECK)]
-    found = (name for name, pattern in NECKS if any(re.match(pattern, key) for key in own))
-    return next(found, OTHER) if own else None
+def named_methods(checkpoint: Mapping[str, Any]) -> dict[str, str] | None:
+    """Read the methods that a checkpoint names, by part: ``'neck'``, ``'head'``.
+
+    Returns:
+        None for a file without names: a published one, mmdet's, or an older one of this package.
+    """
+    metadata = getattr(wrapped_state_dict(checkpoint), '_metadata', {})
+    roots = (metadata.get(name, {}) for name in ('', 'module'))
+    return next((root[METADATA] for root in roots if METADATA in root), None)
 
 
-def aggregator_method(keys: Collection[str]) -> str | None:
-    """The method of the temporal modules on objects, None without any."""
-    own = [STAGE.sub('', key.removeprefix(AGGREGATOR)) for key in keys
-           if key.startswith(AGGREGATOR)]
-    if not own:
-        return None
-    method = next((name for name, pattern in METHODS
-                   if any(re.match(pattern, key) for key in own)), OTHER)
-    aligned = any(key.startswith(ALIGN) for key in keys)
-    return f'{method} + Temporal RoI Align' if aligned else method
+def methods_of(keys: Iterable[str]) -> dict[str, str]:
+    """Tell the methods from the names of tensors, by part; empty for a single-frame detector."""
+    keys, methods = list(keys), {}
+    for part, pattern in TENSORS.items():
+        own = [key[match.end():] for key in keys if (match := pattern.match(key))]
+        if own:
+            methods[part] = next((name for name, signature in SIGNATURES[part]
+                                  if any(re.match(signature, key) for key in own)), UNKNOWN)
+    if 'head' in methods and any(key.startswith(_ALIGN) for key in keys):
+        methods['head'] += ' + Temporal RoI Align'
+    return methods
+
+
+def describe(methods: Mapping[str, str]) -> str:
+    """Name all methods of a model for a message."""
+    return ' + '.join(methods.values()) or 'a single-frame detector'

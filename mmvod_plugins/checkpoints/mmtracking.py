@@ -1,7 +1,7 @@
-"""Checkpoints of MMTracking's video detectors, 0.x and 1.x: SELSA, Temporal RoI Align, FGFA, DFF.
+"""Translation of MMTracking's checkpoints, 0.x and 1.x: SELSA, Temporal RoI Align, FGFA, DFF.
 
-Both versions have the same names (the published files come from 0.x). Classes and box coding are
-mmdet's, so no tensor changes its shape.
+Both versions have the same names; the published files come from 0.x. Classes and box coding are
+mmdet's, so that no tensor changes its shape.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from .conversion import Conversion
+from .conversion import Conversion, rename_weights
 
 _HEAD = 'detector.roi_head.'
 _ATTENTION = {'fc_embed': 'query', 'ref_fc_embed': 'key', 'ref_fc': 'value', 'fc': 'out'}
 
-#: Name of the method by keys that only its files have, first match first.
+#: Names of methods and patterns of keys that only their files have; the first match counts.
 SIGNATURES = (('FGFA', r'aggregator\.embed_convs\.'), ('DFF', r'motion\.'),
               ('SELSA + Temporal RoI Align',
                r'detector\.roi_head\.bbox_roi_extractor\.embed_network\.'),
               ('SELSA', r'detector\.roi_head\.bbox_head\.aggregator\.'))
-#: The methods whose RoI head is mmdet's own.
+#: The methods with mmdet's own RoI head.
 FLOW_GUIDED = ('FGFA', 'DFF')
 DROPPED = ((r'data_preprocessor\.(mean|std)', 'normalisation comes from the config'), )
 
 
 def is_mmtracking(state_dict: Mapping[str, Tensor]) -> bool:
-    """Whether a state dict has the names of one of MMTracking's video detectors."""
+    """Return whether a state dict has the names of one of MMTracking's video detectors."""
     return _method(state_dict) is not None
 
 
@@ -39,18 +39,10 @@ def convert_mmtracking(state_dict: Mapping[str, Tensor]) -> Conversion:
     """
     method = _method(state_dict)
     if method is None:
-        raise ValueError('a checkpoint of none of the methods of MMTracking that can be loaded: '
-                         + ', '.join(name for name, _ in SIGNATURES))
-    conversion = Conversion(method)
-    for key, value in state_dict.items():
-        reason = next((why for pattern, why in DROPPED if re.fullmatch(pattern, key)), None)
-        if reason is not None:
-            conversion.dropped[key] = reason
-            continue
-        name = _translate(key, method)
-        conversion.mapped[key] = name
-        conversion.state_dict[name] = value
-    return conversion
+        raise ValueError('the checkpoint holds none of the methods of MMTracking that can be '
+                         f'loaded: {", ".join(name for name, _ in SIGNATURES)}')
+    return rename_weights(state_dict, 'MMTracking', method,
+                          lambda key: _translate(key, method), DROPPED)
 
 
 def _method(state_dict: Mapping[str, Tensor]) -> str | None:
@@ -58,8 +50,8 @@ def _method(state_dict: Mapping[str, Tensor]) -> str | None:
                  if any(re.match(pattern, key) for key in state_dict)), None)
 
 
-def _translate(key: str, method: str) -> str:
-    """Our name for one of their keys."""
+def _translate(key: str, method: str) -> str | None:
+    """Return our name for one of their keys; None for an unknown one."""
     if method in FLOW_GUIDED:
         if re.match(r'motion\.', key):
             return f'temporal_neck.{key}'
@@ -79,5 +71,4 @@ def _translate(key: str, method: str) -> str:
             return f'{_HEAD}aggregator.attentions.{match[1]}.{_ATTENTION[match[2]]}.{match[3]}'
     if match := re.fullmatch(r'.*\.bbox_roi_extractor\.embed_network\.conv\.(.*)', key):
         return f'{_HEAD}temporal_roi_align.embed.{match[1]}'
-    raise ValueError(f'the checkpoint looks like one of MMTracking but its key {key!r} is not '
-                     'known; is it of a changed version?')
+    return None

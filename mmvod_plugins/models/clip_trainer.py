@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmvod_plugins.references import WINDOW_ROLE, ReferencePolicy
 from mmvod_plugins.structures import FrameRecord, References, in_temporal_order
-from mmvod_plugins.utils.autocast import without_graph
+from mmvod_plugins.utils.precision import no_grad_and_uncached
 
 from . import checks
 from .clip import Clip, ClipBatch, gather_clips
@@ -58,7 +58,7 @@ class ClipTrainer:
         records = self.encoder.encode(batch.frames[:end], batch.samples[:end], plans[:end],
                                       training=True)
         if end < len(batch.samples):
-            with without_graph():
+            with no_grad_and_uncached():
                 records += self.encoder.encode(batch.frames[end:], batch.samples[end:],
                                                plans[end:], training=True)
         return records

@@ -160,7 +160,7 @@ class KeyFrameDetector:
                                                     rescale=rescale)
         if self.options.relations:
             if 'relations' not in step.head.details:
-                raise ValueError(NO_RELATIONS.format(name=self.adapter.head.method))
+                raise ValueError(NO_RELATIONS.format(name=self.adapter.head.method_name))
             sample.relations = step.head.details['relations'](step.record.frame_id + 1)
         return sample
 
@@ -211,7 +211,7 @@ class KeyFrameDetector:
         if any(known.values()):
             return known
         if memory is None or not self.policy.draws:
-            warn_without_references(part.method or type(part).__name__)
+            warn_without_references(part.method_name)
         return part.needs.alone(key)
 
     def _with_best_objects(self, record: FrameRecord, topk: int | None,

@@ -90,6 +90,11 @@ class TemporalPart:
     method: str | None = None
     needs: Needs = Needs()
 
+    @property
+    def method_name(self) -> str:
+        """The method, or the name of the class."""
+        return self.method or type(self).__name__
+
     def init_memory(self) -> object:
         """The memory of a new video; None for parts that remember nothing."""
         return None

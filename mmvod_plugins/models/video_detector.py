@@ -13,7 +13,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from mmvod_plugins.checkpoints import adapt_state_dict
+from mmvod_plugins.checkpoints import METADATA, adapt_state_dict
 from mmvod_plugins.references import build_references
 from mmvod_plugins.streaming import StreamPool, VideoStream
 from mmvod_plugins.structures import FrameRecord, ObjectStorage, References
@@ -93,6 +93,7 @@ class VideoDetector(BaseModel):
         self.adapter.check(self.output)
         for part in self.parts:
             part.check(self)
+        self._register_state_dict_hook(self._name_methods)
         self._register_load_state_dict_pre_hook(self._adapt_checkpoint)
 
     @property
@@ -206,7 +207,14 @@ class VideoDetector(BaseModel):
         """
         return self.trainer.loss(inputs, data_samples)
 
+    def _name_methods(self, _model: object, _weights: object, _prefix: str,
+                      metadata: dict[str, Any]) -> None:
+        """Name the methods of the temporal parts in the metadata of a state dict."""
+        parts = dict(neck=self.temporal_neck, head=self.adapter.head)
+        metadata[METADATA] = {name: part.method_name
+                              for name, part in parts.items() if part is not None}
+
     def _adapt_checkpoint(self, state_dict: dict[str, Any], prefix: str, *_: object) -> None:
-        """Translate published checkpoints before their weights are copied."""
+        """Adapt the checkpoint being loaded: translate names, refuse other methods."""
         if not prefix:
             adapt_state_dict(state_dict, self)

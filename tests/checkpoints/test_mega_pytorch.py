@@ -296,12 +296,26 @@ def test_every_published_key_is_accounted_for(path):
     assert len(set(conversion.mapped.values())) == len(conversion.mapped)
 
 
-def test_another_architecture_is_refused_with_the_shapes():
-    model, state = tiny_model('single'), tiny_model('single').state_dict()
-    name = 'detector.roi_head.bbox_head.shared_fcs.0.weight'
-    state[name] = torch.zeros(16, state[name].shape[1])
-    with pytest.raises(ValueError, match=rf'another architecture: 1 tensors.* {name}: \(16, '):
-        load_state_dict(model, state)
+@pytest.mark.parametrize(('part', 'settings', 'says'), [
+    ('backbone', dict(depth=50), 'backbone.layer1.0.conv1.weight: (8, 8, 1, 1) in the file, '
+     '(8, 8, 3, 3) in the model'),
+    ('backbone', dict(base_channels=16), 'backbone.conv1.weight: (16, 3, 7, 7) in the file'),
+    ('bbox_head', dict(fc_out_channels=16), 'roi_head.bbox_head.fc_cls.weight: (5, 16) in the '),
+])
+def test_another_architecture_is_refused_with_the_shapes(part, settings, says):
+    config = tiny_config('single')
+    detector = config.detector
+    (detector.backbone if part == 'backbone' else detector.roi_head.bbox_head).update(settings)
+    with pytest.raises(ValueError, match=r'another architecture: \d+ tensors .* detector\.'
+                       + re.escape(says)):
+        load_state_dict(tiny_model('single'), MODELS.build(config).state_dict())
+
+
+def test_the_heads_of_attention_are_no_last_layer():
+    """Another number of them changes first dimensions alone, as other classes do."""
+    state = tiny_model('mega', num_heads=8).state_dict()
+    with pytest.raises(ValueError, match=r'another architecture: .*location.weight: \(8, '):
+        load_state_dict(tiny_model('mega', num_heads=4), state)
 
 
 @pytest.mark.parametrize('state', [

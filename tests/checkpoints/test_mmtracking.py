@@ -138,7 +138,8 @@ def test_the_converter_names_what_a_file_holds_beside_tensors(wrap, tmp_path, ca
     content = torch.load(arguments[1], weights_only=True)
     assert all(isinstance(value, torch.Tensor) for value in content.values())
     load_checkpoint(model, arguments[1], strict=True)
-    assert torch.equal(model.adapter.head.embedding.fc.weight, source.roi_head.embedding.fc.weight)
+    assert torch.equal(model.adapter.head.embedding.fc.weight,
+                       source.adapter.head.embedding.fc.weight)
 
 
 def test_the_converter_needs_no_trust_for_texts_and_tensors(tmp_path):
@@ -205,7 +206,8 @@ def test_our_own_selsa_is_refused_by_mega_by_name():
 def test_our_own_checkpoint_loads(name):
     source, model = model_of(name), model_of(name, seed=1)
     load_state_dict(model, source.state_dict(), strict=True)
-    assert torch.equal(model.adapter.head.embedding.fc.weight, source.roi_head.embedding.fc.weight)
+    assert torch.equal(model.adapter.head.embedding.fc.weight,
+                       source.adapter.head.embedding.fc.weight)
 
 
 @pytest.mark.parametrize('key', [f'{BOX}aggregator.0.fc_extra.weight', f'{HEAD}extra.weight',

@@ -7,7 +7,7 @@ from mmcv.ops.nms import ext_module
 from mmdet.registry import MODELS
 
 from mmvod_plugins.models.layers import RelationModule
-from mmvod_plugins.utils.autocast import without_graph
+from mmvod_plugins.utils.precision import no_grad_and_uncached
 
 from .flow_models import KINDS, flow_model
 from .tiny import selsa_config, tiny_model, training_batch, video
@@ -72,7 +72,7 @@ def test_every_parameter_with_a_gradient_has_one_under_autocast(method):
     assert {name for name in with_gradient if not half.get(name)} == set()
 
 
-def test_what_autocast_keeps_is_forgotten_after_every_step_without_graph(monkeypatch):
+def test_what_autocast_keeps_is_forgotten_after_every_step_without_gradients(monkeypatch):
     """Older versions of torch would use it again, and lose gradients."""
     calls = []
     monkeypatch.setattr(torch, 'clear_autocast_cache',
@@ -81,7 +81,7 @@ def test_what_autocast_keeps_is_forgotten_after_every_step_without_graph(monkeyp
     # proposals of references with gradient, frames without, the memory; the end of autocast
     assert calls == [True] * 4
     calls.clear()
-    with torch.no_grad(), without_graph():
+    with torch.no_grad(), no_grad_and_uncached():
         pass
     assert calls == []
 

@@ -1,9 +1,9 @@
-"""Convert a published checkpoint once, into a plain state dict under this package's names.
+"""Convert a published checkpoint into a plain state dict under this package's names.
 
     python tools/model_converters/convert_checkpoint.py MEGA_R_101.pth mega_r101.pth
 
-Published files also load as they are (``load_from``, tools/test.py); a converted one is smaller,
-opens with torch.load(weights_only=True), and needs no translation again.
+Published files also load as they are (``load_from``, tools/test.py). A converted one is smaller,
+opens with torch.load(weights_only=True), and needs no further translation.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from mmvod_plugins.checkpoints import FORMATS, Conversion, convert
 
 
 def read(source: str, trust: bool) -> dict[str, Any]:
-    """Content of a file or an address.
+    """Read a checkpoint from a file or an address.
 
     Raises:
-        SystemExit: If it is not there, or holds more than tensors and is not trusted.
+        SystemExit: If it cannot be read, or holds more than tensors and is not trusted.
     """
     try:
         if source.startswith(('http://', 'https://')):
@@ -36,23 +36,23 @@ def read(source: str, trust: bool) -> dict[str, Any]:
     except OSError as error:
         raise SystemExit(f'{source} cannot be read: {error}') from error
     except pickle.UnpicklingError as error:
-        raise SystemExit(f'{source} is damaged or holds more than tensors, and opening it may then '
-                         'run code that it contains. If you trust where it comes from, add '
+        raise SystemExit(f'{source} is damaged or holds more than tensors. In the latter case '
+                         'opening it may run code that it contains: if you trust its source, add '
                          f'--trust. ({_found(str(error))})') from error
 
 
 def _found(message: str) -> str:
-    """Objects other than tensors that torch found, as far as it reports them."""
+    """Extract the object that torch refuses from its message; the first line without one."""
     named = re.search(r'(?:GLOBAL|class|global:?)\s+((?:\w+\.)+\w+)', message)
     return named[1] if named else message.splitlines()[0]
 
 
 def write(conversion: Conversion, destination: Path) -> None:
-    """Write the weights atomically."""
+    """Write the weights of a conversion atomically."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     unfinished = destination.with_name(f'{destination.name}.{os.getpid()}.part')
     try:
-        # copies: a slice would be stored with all that it was cut from
+        # copies: torch stores a slice with the whole tensor that it was cut from
         torch.save({key: value.clone() for key, value in conversion.state_dict.items()},
                    unfinished)
         unfinished.replace(destination)
@@ -61,7 +61,7 @@ def write(conversion: Conversion, destination: Path) -> None:
 
 
 def report(conversion: Conversion, *, every_key: bool) -> list[str]:
-    """Lines that account for every key of the file."""
+    """List what happened to the keys of a file, by reason or key by key."""
     lines = [f'method: {conversion.method}', f'mapped: {len(conversion.mapped)} keys']
     if every_key:
         lines += [f'  {theirs} -> {ours}' for theirs, ours in conversion.mapped.items()]
@@ -76,18 +76,18 @@ def report(conversion: Conversion, *, every_key: bool) -> list[str]:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Convert a file."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('source', help='published file, or its http(s) address; formats: '
+    parser.add_argument('source', help='published file or its http(s) address; programs: '
                         + ', '.join(known.name for known in FORMATS))
     parser.add_argument('destination', type=Path, help='file to write')
     parser.add_argument('--overwrite', action='store_true', help='replace the destination')
     parser.add_argument('--trust', action='store_true',
-                        help='open a file that holds more than tensors; it may run code')
+                        help='open a file that holds more than tensors, which may run code')
     parser.add_argument('--keys', action='store_true', help='print every key')
     options = parser.parse_args(args)
     if options.destination.exists() and not options.overwrite:
-        raise SystemExit(f'{options.destination} exists: choose another name or --overwrite')
+        raise SystemExit(f'{options.destination} exists: choose another name or add --overwrite')
     try:
         conversion = convert(read(options.source, options.trust))
     except ValueError as error:

@@ -16,7 +16,7 @@ from mmvod_plugins.models.dense_heads import FirstLevelRPNHead
 from mmvod_plugins.models.selection import OutputOptions, select_detections
 from mmvod_plugins.models.temporal_part import Needs
 from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References
-from mmvod_plugins.utils.autocast import without_graph
+from mmvod_plugins.utils.precision import no_grad_and_uncached
 
 from .base import DetectorAdapter, rescaled
 
@@ -68,7 +68,7 @@ class TwoStageAdapter(DetectorAdapter):
     def objects(self, maps: Maps, records: Sequence[FrameRecord],
                 topk: int | None = None) -> list[ObjectFeatures]:
         """Embedded proposals."""
-        with without_graph():
+        with no_grad_and_uncached():
             proposals = self.propose(maps, records)
         return self.head.extract(maps, [part[:topk] for part in proposals], list(records))
 

@@ -11,7 +11,7 @@ from mmvod_plugins.models.layers import KeptRelation
 from mmvod_plugins.models.memories import LongRangeMemory
 from mmvod_plugins.models.temporal_part import Needs
 from mmvod_plugins.structures import ObjectFeatures
-from mmvod_plugins.utils.autocast import without_graph
+from mmvod_plugins.utils.precision import no_grad_and_uncached
 
 from .base import Aggregated, Aggregator, ObjectsByRole, RelationStage
 from .relation_steps import (
@@ -114,7 +114,7 @@ class MEGAAggregator(Aggregator):
         """Remember the oldest frame of the window at every level."""
         memory.write(*aggregated.to_memory)
 
-    @without_graph()
+    @no_grad_and_uncached()
     def _remember(self, frames: list[ObjectFeatures],
                   pool: list[ObjectFeatures]) -> LongRangeMemory | None:
         """The memory that training frames stand for: the base model's intermediate objects."""

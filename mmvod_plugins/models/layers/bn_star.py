@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .precise import precise
+from mmvod_plugins.utils.precision import at_least_float32
 
 #: ``K`` of the paper: deviations above the mean where the gate is fully open.
 DEVIATIONS = 3
@@ -22,7 +22,7 @@ def bn_star(x: Tensor, *, all_elements: bool = False, detach: bool = False) -> T
     Returns:
         (N, C, H, W), in the precision of ``x``.
     """
-    values = precise(x)
+    values = at_least_float32(x)
     upper = upper_bound(values, all_elements=all_elements)
     upper = upper.detach() if detach else upper
     return (torch.minimum(values, upper) / upper).to(x.dtype)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mmvod_plugins.utils.precision import at_least_float32
+
 #: How positions are handed to ``grid_sample``; see :func:`flow_warp`.
 Grid = Literal['exact', 'mega.pytorch', 'mmtracking']
 GRIDS: tuple[str, ...] = get_args(Grid)
@@ -43,24 +45,23 @@ def flow_warp(feats: Tensor, flow: Tensor, grid: Grid = 'exact') -> Tensor:
         least.
     """
     height, width = feats.shape[-2:]
-    dtype = torch.promote_types(feats.dtype, torch.float32)
-    flow = flow.to(dtype)
-    x = torch.arange(width, device=flow.device, dtype=dtype) + flow[:, 0]
-    y = torch.arange(height, device=flow.device, dtype=dtype)[:, None] + flow[:, 1]
+    exact = at_least_float32(feats)
+    flow = flow.to(exact)
+    x = torch.arange(width, device=flow.device, dtype=flow.dtype) + flow[:, 0]
+    y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None] + flow[:, 1]
     # a map of one cell has one place to sample
     sizes = (width, height) if grid == 'mmtracking' else (max(width - 1, 1), max(height - 1, 1))
     positions = torch.stack([2 * p / size - 1 for p, size in zip((x, y), sizes, strict=True)], -1)
     warped = functional.grid_sample(
-        feats.to(dtype), positions, mode='bilinear', padding_mode='border',
+        exact, positions, mode='bilinear', padding_mode='border',
         align_corners=grid != 'mega.pytorch')
     if grid == 'exact':
         # grid_sample rounds positions: a cell that does not move keeps its value, its gradients
         # stay those of sampling
         still = (flow == 0).all(dim=1, keepdim=True)
-        kept = feats.to(dtype)
         if warped.requires_grad:
-            kept = kept.detach() + (warped - warped.detach())
-        warped = torch.where(still, kept, warped)
+            exact = exact.detach() + (warped - warped.detach())
+        warped = torch.where(still, exact, warped)
     return warped.to(feats.dtype)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mmvod_plugins.utils.precision import at_least_float32
+
 from .neighbourhood import correlate, gather
-from .precise import precise
 
 AFFINITIES = ('cosine', 'dot')
 #: A cell whose affinities sum to less keeps its own memory.
@@ -75,7 +76,7 @@ def transformation_coefficients(current: Tensor, previous: Tensor, radius: int,
         (N, (2 k + 1)^2, H, W), non-negative, summing to 1 over the neighbours: row by row, from
         the cell ``k`` above and ``k`` to the left on.
     """
-    current, previous = precise(current), precise(previous)
+    current, previous = at_least_float32(current), at_least_float32(previous)
     if affinity == 'cosine':
         current, previous = _unit(current), _unit(previous)
     # (N, (2 k + 1)^2, H, W); neighbours outside the map are zeros, so they match nothing

@@ -7,6 +7,8 @@ from mmcv.ops import roi_align
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
+from mmvod_plugins.utils.precision import at_least_float32
+
 
 def ps_roi_pool(maps: Tensor, rois: Tensor, grid_size: int, spatial_scale: float) -> Tensor:
     """Average the cells of each bin, as R-FCN's ``PSROIPooling`` does.
@@ -75,15 +77,15 @@ def _pool_bins(maps: Tensor, batch: Tensor, low: Tensor, high: Tensor,
     if not num_rois:  # no kernel for a grid of no blocks; the maps stay in the graph
         return maps[:0, :, 0, 0].unflatten(1, (-1, k, k))
     # Half precision cannot count the images (2,049 = 2,048), and roi_align knows no bfloat16.
-    dtype = torch.promote_types(maps.dtype, torch.float32)
-    groups = maps.to(dtype).unflatten(1, (-1, k * k)).transpose(1, 2).flatten(0, 1).contiguous()
+    exact = at_least_float32(maps)
+    groups = exact.unflatten(1, (-1, k * k)).transpose(1, 2).flatten(0, 1).contiguous()
     cells = torch.arange(k * k, device=low.device)
     rows, columns = cells // k, cells % k
     boxes = torch.stack([
         batch[:, None] * k * k + cells, low[:, columns, 0], low[:, rows, 1], high[:, columns, 0],
         high[:, rows, 1]
     ], dim=-1)
-    pooled = roi_align(groups, boxes.flatten(0, 1).to(dtype), 1, 1.0, sampling_ratio, 'avg', True)
+    pooled = roi_align(groups, boxes.flatten(0, 1).to(exact), 1, 1.0, sampling_ratio, 'avg', True)
     return pooled.view(num_rois, k, k, groups.shape[1]).permute(0, 3, 1, 2).to(maps.dtype)
 
 

@@ -7,6 +7,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmvod_plugins.utils.precision import at_least_float32
+
 from .position_embedding import location_terms, projected_embedding, sine_embedding
 
 #: Bias values that :meth:`RelationModule.attend_by_location` holds at once on a CPU.
@@ -122,8 +124,7 @@ class RelationModule(BaseModule):
 
         Its angles reach hundreds, so they are computed in single precision at least.
         """
-        exact = torch.promote_types(boxes.dtype, torch.float32)
-        boxes, references = boxes.to(exact), references.to(exact)
+        boxes, references = at_least_float32(boxes), at_least_float32(references)
         if torch.is_grad_enabled():
             embedding = sine_embedding(location_terms(boxes, references), self.embed_dim)
             return self.bias_of(self.location(embedding).permute(2, 0, 1))

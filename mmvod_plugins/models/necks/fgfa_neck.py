@@ -16,6 +16,7 @@ from mmvod_plugins.models.layers.flow_warp import Grid
 from mmvod_plugins.models.motion import Motion
 from mmvod_plugins.models.temporal_part import NeckStep
 from mmvod_plugins.structures import FrameRecord, References
+from mmvod_plugins.utils.precision import at_least_float32
 
 from .flow_guided_neck import FlowGuidedNeck, records_of
 
@@ -193,7 +194,6 @@ def cosine(embedded: Tensor, key: Tensor, eps: float = 1e-10) -> Tensor:
     Returns:
         (N, 1, H, W), in single precision at least.
     """
-    dtype = torch.promote_types(embedded.dtype, torch.float32)
-    embedded, key = embedded.to(dtype), key.to(dtype)
+    embedded, key = at_least_float32(embedded), at_least_float32(key)
     norms = (embedded.norm(dim=1, keepdim=True) + eps) * (key.norm(dim=1, keepdim=True) + eps)
     return (embedded * key).sum(dim=1, keepdim=True) / norms

@@ -52,9 +52,9 @@ class TemporalRoIHeadMixin(TemporalHead):
         return next(iter(self.aggregators.values()))
 
     @property
-    def method(self) -> str | None:
-        """The method of the aggregators."""
-        return self.aggregator_settings.method
+    def method(self) -> str:
+        """The method of the aggregators, or the name of their class."""
+        return self.aggregator_settings.method or type(self.aggregator_settings).__name__
 
     @property
     def needs(self) -> Needs:
@@ -81,7 +81,7 @@ class TemporalRoIHeadMixin(TemporalHead):
                      rcnn_test_cfg: ConfigDict,
                      rescale: bool = False) -> list[InstanceData]:
         """Detect without references, as a plain mmdet detector does; see mmdet for arguments."""
-        warn_without_references(self.method or type(self.aggregator_settings).__name__)
+        warn_without_references(self.method_name)
         objects = self._objects(x, rpn_results_list, [0] * len(rpn_results_list))
         return [
             self._detect(key, self.needs.alone(key), None, meta,
@@ -111,7 +111,7 @@ class TemporalRoIHeadMixin(TemporalHead):
 
     def _alone(self, aggregator: Aggregator, rois: Tensor, feats: Tensor) -> Tensor:
         """Enhanced embeddings (N, C) of RoIs (N, 5), each image its own reference."""
-        warn_without_references(self.method or type(self.aggregator_settings).__name__)
+        warn_without_references(self.method_name)
         # of no image too: without RoIs the result has the aggregator's width
         images = rois[:, 0].unique().tolist() or [0]
         rows = [(rois[:, 0] == image).nonzero()[:, 0] for image in images]

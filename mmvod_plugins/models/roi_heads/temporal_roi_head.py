@@ -61,7 +61,7 @@ class TemporalRoIHead(TemporalRoIHeadMixin, StandardRoIHead):
         return {'': self.aggregator}
 
     @property
-    def method(self) -> str | None:
+    def method(self) -> str:
         """The method of the aggregator, and Temporal RoI Align if there is any."""
         method = super().method
         return method if self.temporal_roi_align is None else f'{method} + Temporal RoI Align'

@@ -57,7 +57,7 @@ def test_every_key_is_printed_on_demand(convert, tmp_path, capsys):
 
 @pytest.mark.parametrize(('content', 'text'), [
     ({'backbone.body.stem.conv1.weight': torch.zeros(1)},
-     r'a\.pth: a checkpoint of mega\.pytorch with no known method: only'),
+     r'a\.pth: the checkpoint is of mega\.pytorch with no known method: only'),
     ({'encoder.weight': torch.zeros(1)}, r"no published format .* \['encoder.weight'\]"),
     ({'state_dict': {'detector.backbone.conv1.weight': torch.zeros(1)}}, 'need no conversion'),
 ])
@@ -77,7 +77,7 @@ def test_bad_files_and_names_are_refused(convert, tmp_path):
         convert([str(tmp_path / 'text.pth'), target])
     torch.save(published(tiny_model('single')), tmp_path / 'a.pth')
     convert([str(tmp_path / 'a.pth'), target])
-    with pytest.raises(SystemExit, match='exists: choose another name or --overwrite'):
+    with pytest.raises(SystemExit, match='exists: choose another name or add --overwrite'):
         convert([str(tmp_path / 'a.pth'), target])
     assert convert([str(tmp_path / 'a.pth'), target, '--overwrite']) == 0
 

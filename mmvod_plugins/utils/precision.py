@@ -1,4 +1,4 @@
-"""Gradient-free steps within a training step with mixed precision."""
+"""Steps of mixed precision that need single precision, or no gradient."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Convert half precision to single precision; other tensors stay as they are."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 @contextmanager
-def without_graph() -> Iterator[None]:
-    """``torch.no_grad()`` that clears autocast's cache, so that weights get gradients later.
+def no_grad_and_uncached() -> Iterator[None]:
+    """Disable gradients, and clear autocast's cache so that weights get gradients later.
 
     Autocast caches the half precision copy of a weight until it ends. Older versions of torch also
     cache copies made under ``no_grad``; a later step that uses one gives the weight no gradient.
