@@ -11,7 +11,7 @@ from mmvod_plugins.utils.precision import at_least_float32
 
 from .position_embedding import location_terms, projected_embedding, sine_embedding
 
-#: Bias values that :meth:`RelationModule.attend_by_location` holds at once on a CPU.
+#: Bias values that a relation module holds at once on a CPU.
 PORTION = 6 * 10**6
 
 
@@ -70,45 +70,17 @@ class RelationModule(BaseModule):
             # training wants a gradient from each process
             parts = [references, *self.parameters()]
             return torch.zeros_like(feats) + 0 * sum(part.sum() for part in parts)
-        projected = self.project(references)
+        projected = self._heads(self.key(references)), self._heads(self.value(references))
         if self.location is None:
-            return self.attend(feats, projected, None)
+            return self._attend(feats, projected, None)
         if torch.is_grad_enabled() or feats.is_cuda:
-            return self.attend(feats, projected, self.location_bias(boxes, reference_boxes))
-        return self.attend_by_location(feats, boxes, projected, reference_boxes)
-
-    def project(self, references: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values (1, heads, M, C / heads) of references (M, C)."""
-        return self._heads(self.key(references)), self._heads(self.value(references))
-
-    def attend(self, feats: Tensor, projected: tuple[Tensor, Tensor],
-               bias: Tensor | None) -> Tensor:
-        """What references add to objects (N, C), by their projections and bias (heads, N, M)."""
-        query = self._query(feats)
-        out = functional.scaled_dot_product_attention(
-            query, *projected, attn_mask=None if bias is None else bias.to(query.dtype)[None])
-        return out[0].transpose(0, 1).flatten(1)
-
-    def attend_by_location(self, feats: Tensor, boxes: Tensor, projected: tuple[Tensor, Tensor],
-                           reference_boxes: Tensor) -> Tensor:
-        """:meth:`attend` with the location bias, which is never held as a whole; for inference.
-
-        Args:
-            feats: Objects, (N, C).
-            boxes: (N, 4).
-            projected: Keys and values of M references.
-            reference_boxes: (M, 4).
-        """
-        rows = self.portion(len(reference_boxes))
+            return self._attend(feats, projected, self.location_bias(boxes, reference_boxes))
+        # On a CPU the bias is never held as a whole. The fused attention works in multiples of 32.
+        rows = max(PORTION // (self.num_heads * len(references)) // 32 * 32, 1)
         return torch.cat([
-            self.attend(part, projected, self.location_bias(part_boxes, reference_boxes))
+            self._attend(part, projected, self.location_bias(part_boxes, reference_boxes))
             for part, part_boxes in zip(feats.split(rows), boxes.split(rows), strict=True)
         ])
-
-    def portion(self, num_references: int) -> int:
-        """Objects whose bias is held at once; the fused attention works in multiples of 32."""
-        rows = PORTION // (self.num_heads * num_references)
-        return max(rows // 32 * 32, 1)
 
     def weights(self, feats: Tensor, references: Tensor, boxes: Tensor | None = None,
                 reference_boxes: Tensor | None = None) -> Tensor:
@@ -135,6 +107,14 @@ class RelationModule(BaseModule):
     def bias_of(projected: Tensor) -> Tensor:
         """Additive bias of a projected location embedding."""
         return (projected.relu() + 1e-6).log()
+
+    def _attend(self, feats: Tensor, projected: tuple[Tensor, Tensor],
+                bias: Tensor | None) -> Tensor:
+        """Sum of values (1, heads, M, C / heads) for objects (N, C), with bias (heads, N, M)."""
+        query = self._query(feats)
+        out = functional.scaled_dot_product_attention(
+            query, *projected, attn_mask=None if bias is None else bias.to(query.dtype)[None])
+        return out[0].transpose(0, 1).flatten(1)
 
     def _query(self, feats: Tensor) -> Tensor:
         query = self.query(feats)
