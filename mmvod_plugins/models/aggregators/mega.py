@@ -22,7 +22,8 @@ class MEGAAggregator(Aggregator):
     The global stage (eq. 3-4) enhances key and local objects with those of global frames, by
     location-free relations. The local stage (eq. 5-8) then refines the key objects and the best
     objects of every local frame with the local window and the memory, by location-based ones.
-    After its first module only the best ``distilled_topk`` objects of a local frame go on.
+    After its first module only the best ``distilled_topk`` objects of a local frame are refined
+    further.
 
     Roles: ``local`` (the window, key frame included, oldest first), ``global``, and in training
     ``memory``: frames that pass the base model without gradient and then serve as the memory.

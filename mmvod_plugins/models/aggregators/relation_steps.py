@@ -1,4 +1,4 @@
-"""The small steps that relation methods are made of, on objects."""
+"""Steps that relation methods share, on objects."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def make_transforms(count: int, channels: int) -> nn.ModuleList:
 
 def relate(relation: RelationModule, objects: ObjectFeatures,
            reference: ObjectFeatures) -> ObjectFeatures:
-    """Add what the references say (MEGA, equation 2 without h; RDN, equation 2)."""
+    """Add the sum of reference features (MEGA, equation 2 without h; RDN, equation 2)."""
     added = relation(objects.feats, reference.feats, objects.boxes, reference.boxes)
     return objects.with_feats(objects.feats + added)
 
 
 def transform(linear: nn.Linear, objects: ObjectFeatures) -> ObjectFeatures:
-    """A linear layer and ReLU: MEGA's h, and what stands between RDN's stages."""
+    """A linear layer and ReLU: MEGA's h, and the layer between RDN's stages."""
     feats: Tensor = linear(objects.feats).relu()
     return objects.with_feats(feats)
 
