@@ -50,6 +50,11 @@ class DetectorAdapter(ABC):
     def test_cfg(self) -> ConfigDict | None:
         """Thresholds and suppression of the last head."""
 
+    @property
+    @abstractmethod
+    def num_classes(self) -> int | None:
+        """Classes that the last head distinguishes; None if it tells objects from background."""
+
     def maps(self, images: Tensor) -> Maps:
         """Feature maps (N, C, H, W) of images (N, 3, H, W)."""
         return self.detector.extract_feat(images)

@@ -41,6 +41,12 @@ class TwoStageAdapter(DetectorAdapter):
         """``test_cfg.rcnn``."""
         return self.detector.test_cfg.rcnn
 
+    @property
+    def num_classes(self) -> int:
+        """Those of the box head, the last one of a cascade."""
+        head = self.last_head.bbox_head
+        return (head[-1] if isinstance(head, nn.ModuleList) else head).num_classes
+
     def propose(self, maps: Maps, records: Sequence[FrameRecord]) -> list[InstanceData]:
         """Proposals of every frame, best first: the samples' own, or the RPN's as in testing."""
         samples = [record.sample for record in records]
