@@ -102,7 +102,17 @@ class TwoStageAdapter(DetectorAdapter):
 
     def loss(self, maps: Maps, samples: list[DetDataSample],
              references: list[References] | None) -> dict[str, Tensor]:
-        """Losses of the RPN and of the RoI head."""
+        """Losses of the RPN and of the RoI head.
+
+        Raises:
+            ValueError: If there is a mask head and the data have no masks.
+        """
+        if self.last_head.with_mask and 'masks' not in samples[0].gt_instances:
+            raise ValueError(
+                f'{type(self.last_head).__name__} has a mask head, but the ground truth of '
+                f'{samples[0].metainfo.get("img_path")} has no masks: set roi_head.mask_head=None '
+                'and roi_head.mask_roi_extractor=None, or load masks (LoadTrackAnnotations('
+                'with_mask=True))')
         losses: dict[str, Tensor] = {}
         if self.detector.with_rpn:
             losses, proposals = self._rpn_loss(maps, samples)
