@@ -106,9 +106,11 @@ class Field:
     def accepts(self, values: list[Any]) -> bool:
         """Whether all values are valid as they are."""
         types = set(map(type, values))
-        if types - self.types - ({type(None)} if self.optional else set()) or '' in values:
+        if types - self.types - ({type(None)} if self.optional else set()):
             return False
-        if self.bounds is None or int not in types:
+        if str in types:
+            return '' not in values
+        if int not in types or self.bounds is None:
             return True
         integers = values if types == {int} else [v for v in values if type(v) is int]
         return self.bounds[0] <= min(integers) and max(integers) <= self.bounds[1]
