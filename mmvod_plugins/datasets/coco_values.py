@@ -190,12 +190,9 @@ class ValueReader:
 
     def _boxes(self, annotations: list[Entry]) -> list[Entry]:
         """Make boxes and areas numbers; an invalid box becomes None."""
-        boxes = [entry.get('bbox') for entry in annotations]
-        plain = not (set(map(type, boxes)) - {list} or set(map(len, boxes)) - {4})
-        sides = _numbers(list(chain.from_iterable(boxes))) if plain else None
-        areas = _numbers([entry.get('area', 1) for entry in annotations])
-        if (sides is not None and areas is not None and (areas > 0).all()
-                and (np.abs(sides) <= LARGEST_SIDE).all()):
+        areas = plain_numbers([entry.get('area', 1) for entry in annotations])
+        if (areas is not None and (areas > 0).all()
+                and plain_boxes([entry.get('bbox') for entry in annotations])):
             return annotations
         return [self._box(entry, position) for position, entry in enumerate(annotations)]
 
@@ -238,7 +235,15 @@ def entry_name(part: str, entry: Entry, position: int) -> str:
     return f'{one} {entry["id"]}' if 'id' in entry else f'entry {position} of {part}'
 
 
-def _numbers(values: list[Any]) -> np.ndarray | None:
+def plain_boxes(boxes: list[Any]) -> bool:
+    """Whether all boxes are lists of four numbers in bounds, which need no conversion."""
+    if set(map(type, boxes)) - {list} or set(map(len, boxes)) - {4}:
+        return False
+    sides = plain_numbers(list(chain.from_iterable(boxes)))
+    return sides is not None and bool((np.abs(sides) <= LARGEST_SIDE).all())
+
+
+def plain_numbers(values: list[Any]) -> np.ndarray | None:
     """Values as float64, None if one of them is not a finite number."""
     if set(map(type, values)) - {int, float}:
         return None
