@@ -95,6 +95,16 @@ class CocoVIDFile:
         """Names of the categories in the order of the file."""
         return tuple(category['name'] for category in self.categories)
 
+    def warn_of_class_order(self) -> None:
+        """Warn if labels in the order of the file differ from those in the order of the ids."""
+        ids = [category['id'] for category in self.categories]
+        if ids != sorted(ids, key=lambda i: (isinstance(i, str), i)):
+            warnings.warn(
+                f'{self.path}: the categories are not in the order of their ids; labels follow the '
+                f'order of the file, {self.classes}. A checkpoint of another order detects the '
+                'wrong classes without an error: name the order in '
+                'metainfo=dict(classes=...) of all data sets', stacklevel=2)
+
     def has_train_marks(self) -> bool:
         """Whether images are marked as training key frames."""
         return any('is_vid_train_frame' in image for image in self.images)

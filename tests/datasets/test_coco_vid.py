@@ -20,9 +20,18 @@ def frames_of(dataset, video_idx=0):
     return dataset.get_data_info(video_idx)['images']
 
 
-def test_classes_come_from_the_json_in_its_order(edit):
+def test_classes_come_from_the_json_in_its_order(tiny_json):
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert build(tiny_json).metainfo['classes'] == CLASSES
+
+
+def test_categories_in_another_order_than_their_ids_are_said(edit):
     path = edit(lambda c: c['categories'].reverse())
-    assert build(path).metainfo['classes'] == CLASSES[::-1]
+    with pytest.warns(UserWarning, match=r'labels follow the order of the file, .*metainfo'):
+        assert build(path).metainfo['classes'] == CLASSES[::-1]
+    with pytest.warns(UserWarning, match='omit its ann_file'):
+        assert build(path, metainfo=dict(classes=CLASSES)).metainfo['classes'] == CLASSES
 
 
 def test_labels_follow_the_asked_classes_and_warn_about_the_metric(tiny_json):
