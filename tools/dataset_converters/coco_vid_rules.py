@@ -144,11 +144,6 @@ def _check_categories(file: _File) -> Iterator[Problem]:
 
 def _check_videos(file: _File) -> Iterator[Problem]:
     frames = file.frames_by_video()
-    if not file.has_videos:
-        yield Problem('no videos', '"images"', f'none of the {len(file.images)} images has a '
-                      'video_id: each is a video of one frame, and nothing is known about time',
-                      'set video_id and frame_id if they are frames of videos '
-                      '(coco2coco_vid.py --videos-from-folders)', is_error=False)
     for video in file.videos:
         if video['id'] not in frames:
             yield Problem('empty video', f'video {video["id"]}', 'no image belongs to it',

@@ -91,7 +91,6 @@ WARNINGS = [
     ('area', put('annotations', 0, area=None), 'annotation 1'),
     ('ignore', put('annotations', 0, ignore=1), 'annotation 1'),
     ('loading', put('images', 0, is_vid_train_frame='1'), 'file'),
-    ('no videos', lambda c: (c.pop('videos'), [i.pop('video_id') for i in c['images']]), 'images'),
     ('box outside', put('annotations', 0, bbox=[60, 2, 4, 4]), 'annotation 1'),
     ('box outside', put('annotations', 0, bbox=[-9, 2, 9, 4]), 'annotation 1'),
     ('box beyond image', put('annotations', 0, bbox=[55, 2, 9, 4]), 'annotation 1'),
@@ -116,14 +115,19 @@ def test_fault_is_found_and_named(kind, change, where, is_error):
     assert all(item.is_error == is_error and item.found and item.remedy for item in found)
 
 
-def test_a_file_without_videos_has_one_warning_and_that_of_the_data_sets():
+def test_a_file_without_videos_has_the_warning_of_the_data_sets():
     content = copy.deepcopy(GOOD)
     del content['videos']
     for item in content['images']:
         del item['video_id'], item['frame_id'], item['is_vid_train_frame']
     for item in content['annotations']:
         del item['video_id'], item['instance_id']
-    assert [item.kind for item in check_coco_vid(content)] == ['no videos', 'loading']
+    found, = check_coco_vid(content)
+    assert (found.kind, found.is_error) == ('loading', False)
+    assert '4 of 4 images have no video_id' in found.found
+    for item in content['images']:
+        item['is_vid_train_frame'] = True  # stills that a converter marked
+    assert check_coco_vid(content) == []
 
 
 @pytest.mark.parametrize('content', [[], 'text', None, 3])
