@@ -4,6 +4,7 @@ import copy
 import json
 import warnings
 
+import numpy as np
 import pytest
 
 from mmvod_plugins.datasets import CocoVIDDataset
@@ -38,10 +39,12 @@ def read(data):
     return truth, [str(item.message) for item in caught]
 
 
-def equal(first, second):
-    return all((getattr(first, name) == getattr(second, name)).all() for name in
-               ('boxes', 'labels', 'crowd', 'areas', 'num_boxes', 'img_shapes')) and (
-                   first.image_ids == second.image_ids)
+OBJECTS = ('boxes', 'labels', 'crowd', 'num_boxes')
+
+
+def equal(first, second, names=(*OBJECTS, 'areas', 'img_shapes')):
+    return first.image_ids == second.image_ids and all(
+        np.array_equal(getattr(first, name), getattr(second, name)) for name in names)
 
 
 @pytest.mark.parametrize(('part', 'key', 'write', 'count'), [
@@ -213,3 +216,30 @@ def test_still_images_that_a_converter_marked_are_meant():
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         assert len(CocoVIDFile(stills(marked=True)).videos()) == 12
+
+
+ODD = [None, True, False, 0, -1, 1.5, 2**70, 10**400, float('nan'), float('inf'), '', ' ', 'x',
+       '1', '1.0', '-0', '\u0661', [], [1], {}, {'a': 1}, [None] * 4, ['a'] * 4]
+KEYS = [(part, key) for part, entry in (
+    ('categories', ('id', 'name')), ('videos', ('id', 'name')),
+    ('images', ('id', 'video_id', 'frame_id', 'file_name', 'height', 'width',
+                'is_vid_train_frame')),
+    ('annotations', ('image_id', 'category_id', 'instance_id', 'bbox', 'area', 'iscrowd',
+                     'ignore', 'video_id'))) for key in entry]
+
+
+@pytest.mark.parametrize(('part', 'key'), KEYS)
+def test_no_odd_value_changes_objects_in_silence(part, key):
+    """Each is an error with the key, a warning, or changes nothing."""
+    plain, _ = read(content())
+    for position in (0, -1):
+        for value in ODD:
+            data = content()
+            data[part][position][key] = value
+            try:
+                found, caught = read(data)
+            except ValueError as error:
+                assert str(error).startswith('annotations: ')  # noqa: PT017 warned or raised
+                continue
+            meant = key == 'iscrowd' and value is True
+            assert caught or meant or equal(found, plain, OBJECTS), (position, value)
