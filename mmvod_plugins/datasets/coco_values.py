@@ -191,10 +191,12 @@ class ValueReader:
     def _boxes(self, annotations: list[Entry]) -> list[Entry]:
         """Make boxes and areas numbers; an invalid box becomes None."""
         areas = plain_numbers([entry.get('area', 1) for entry in annotations])
-        if (areas is not None and (areas > 0).all()
-                and plain_boxes([entry.get('bbox') for entry in annotations])):
-            return annotations
-        return [self._box(entry, position) for position, entry in enumerate(annotations)]
+        if areas is None or not plain_boxes([entry.get('bbox') for entry in annotations]):
+            return [self._box(entry, position) for position, entry in enumerate(annotations)]
+        found = list(annotations)
+        for position in np.flatnonzero(areas <= 0).tolist():
+            found[position] = self._box(found[position], position)
+        return found
 
     def _box(self, entry: Entry, position: int) -> Entry:
         box, where = box_of(entry.get('bbox')), entry_name('annotations', entry, position)

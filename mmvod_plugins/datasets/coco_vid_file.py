@@ -25,7 +25,8 @@ class CocoVIDFile:
         backend_args: Storage backend of the file, see ``mmengine.fileio``.
 
     Raises:
-        ValueError: If the file is not a COCO json, has no images, or uses an id twice.
+        ValueError: If the file is not a COCO json, has no images, uses an id twice, has a value
+            that cannot be read, or numbers categories and annotations differently.
     """
 
     def __init__(self, source: str | dict[str, Any],
@@ -67,7 +68,8 @@ class CocoVIDFile:
             f'category_id {bad[0][1]["category_id"]!r}; the categories have the ids '
             f'{shortened(sorted(known, key=str))})')
         # Then the known ids mean other classes than they say, too.
-        shifted = any({i + by for i in used if isinstance(i, int)} <= known for by in (-1, 1))
+        numbers = {i for i in used if isinstance(i, int)}
+        shifted = bool(numbers) and any({i + by for i in numbers} <= known for by in (-1, 1))
         if shifted or not used & known:
             raise ValueError(f'{message}. Give annotations and categories the same ids; often one '
                              'of them counts from 0 and the other from 1')
@@ -107,7 +109,7 @@ class CocoVIDFile:
 
     def has_train_marks(self) -> bool:
         """Whether images are marked as training key frames."""
-        return any('is_vid_train_frame' in image for image in self.images)
+        return any(image.get('is_vid_train_frame') is not None for image in self.images)
 
     def labels(self, classes: Sequence[str]) -> dict[Hashable, int]:
         """Label of every requested category id: its position in ``classes``.

@@ -140,6 +140,26 @@ def test_single_unknown_categories_are_counted():
     assert 'annotation 4, category_id 7' in caught[0]
 
 
+def test_single_unknown_categories_of_text_are_counted():
+    data = changed('annotations', 'category_id', lambda i: 'cp'[i - 1])
+    for category, category_id in zip(data['categories'], 'cp', strict=True):
+        category['id'] = category_id
+    data['annotations'][3]['category_id'] = 'z'
+    truth, caught = read(data)
+    assert len(truth.boxes) == 11
+    assert len(caught) == 1
+    assert "category_id 'z'" in caught[0]
+
+
+def test_boxes_without_area_are_dropped_as_too_small_without_another_warning():
+    data = content()
+    data['annotations'][5].update(bbox=[3, 4, 0, 9], area=0)
+    truth, caught = read(data)
+    assert len(truth.boxes) == 11
+    assert [text.split(': ', 1)[1] for text in caught] == [
+        'boxes were dropped: 1 of less than one pixel']
+
+
 @pytest.mark.parametrize('key', ['id', 'name'])
 def test_a_category_used_twice_is_refused(key):
     data = content()
