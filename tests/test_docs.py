@@ -168,6 +168,7 @@ def test_fgfa_in_mmdet_s_deformable_detr_trains_and_detects(tmp_path):
     settings.temporal_neck.motion.base_channels = 2
     settings.detector = detector_of('deformable_detr')
     model = MODELS.build(settings)
+    model.init_weights()  # mmdet's transformers leave some of them unset before
     found = detect(model.eval(), video(4))
     assert [sample.frame_id for sample in found] == list(range(4))
     model.train()
