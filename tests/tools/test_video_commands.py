@@ -17,7 +17,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
-from mmvod_plugins.engine.launch import FORCE_LOAD, stock_script
+from mmvod_plugins.engine.launch import stock_script
 from mmvod_plugins.evaluation import load_predictions
 from mmvod_plugins.evaluation.coco_json import to_coco_results
 from tests.datasets.tiny_vid import make_tiny_vid
@@ -28,8 +28,9 @@ TRAIN, TEST = str(ROOT / 'tools/train.py'), str(ROOT / 'tools/test.py')
 REAL = ROOT.parent / 'shared' / 'data' / 'mmtracking_tests'
 LENGTHS = (5, 3)
 ENVIRON = os.environ | {
-    'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', 'PYTHON': sys.executable, FORCE_LOAD: '1',
-    'CUDA_VISIBLE_DEVICES': '-1'
+    'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', 'PYTHON': sys.executable,
+    'CUDA_VISIBLE_DEVICES': '-1',
+    'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD': '1'  # for mmdet's own scripts with mmengine 0.10.7
 }
 slow = pytest.mark.slow
 
@@ -79,6 +80,52 @@ def test_mega_trains_and_validates_by_the_stock_script(trained):
     assert (folder / 'work/iter_4.pth').is_file()
     assert len(re.findall(r'Iter\(train\) \[\d/4\].* loss: \d', text)) == 4
     assert re.search(r'Iter\(val\) \[8/8\].*coco/bbox_mAP_50: ', text)
+
+
+class Attack:
+    """Writes a file when it is unpickled."""
+
+    def __reduce__(self):
+        return Path.touch, (Path('attacked'), )
+
+
+def refused(folder, *command):
+    """What a command prints that must not run."""
+    process = start(folder, *command)
+    text, _ = process.communicate(timeout=300)
+    assert process.returncode == 1, text
+    return text.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize('command', [
+    [TEST, 'tiny.py', 'attack.pth'],
+    pytest.param([TRAIN, 'tiny.py', '--cfg-options', 'load_from=attack.pth'], marks=slow),
+    pytest.param([TRAIN, 'tiny.py', '--resume', 'attack.pth'], marks=slow)])
+def test_a_checkpoint_with_code_is_refused(trained, command):
+    folder, _ = trained
+    content = torch.load(folder / 'work/iter_4.pth', weights_only=False)
+    torch.save(dict(content, extra=Attack()), folder / 'attack.pth')
+    line = refused(folder, *command, '--work-dir', 'attack')
+    assert line.startswith('attack.pth holds more than weights: loading it would run pathlib.')
+    assert '--trust' in line
+    assert not (folder / 'attacked').exists()
+
+
+@slow
+def test_a_trusted_checkpoint_is_loaded(trained):
+    folder, _ = trained
+    content = torch.load(folder / 'work/iter_4.pth', weights_only=False)
+    torch.save(dict(content, extra=Path('x')), folder / 'more.pth')
+    run(folder, TEST, 'tiny.py', 'more.pth', '--work-dir', 'test', '--trust')
+
+
+@slow
+def test_resume_in_an_empty_folder_starts_from_load_from(trained):
+    folder, _ = trained
+    text = run(folder, TRAIN, 'tiny.py', '--work-dir', 'empty', '--resume', '--cfg-options',
+               'load_from=work/iter_4.pth')
+    assert 'the training starts from work/iter_4.pth' in text
+    assert 'Load checkpoint from work/iter_4.pth' in text
 
 
 @slow
