@@ -11,6 +11,7 @@ import numpy as np
 
 from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile, image_size
 from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.utils.files import write_text
 
 from .predictions import Predictions, load_predictions, save_predictions
 
@@ -44,6 +45,8 @@ def write_predictions(path: str | Path, predictions: Predictions,
                       source: CocoVIDFile | None = None) -> None:
     """Write predictions as npz, or as COCO results if the name ends with ``.json``.
 
+    An existing file is replaced only when the new one is complete.
+
     Args:
         path: ``.npz`` or ``.json``.
         predictions: Predictions to write.
@@ -56,8 +59,7 @@ def write_predictions(path: str | Path, predictions: Predictions,
     cat_ids: list[Hashable] = list(range(1, len(predictions.classes) + 1))
     if source is not None:
         cat_ids = list(source.labels(predictions.classes))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(to_coco_results(predictions, cat_ids)), encoding='utf-8')
+    write_text(path, json.dumps(to_coco_results(predictions, cat_ids)))
 
 
 def to_coco_results(predictions: Predictions,

@@ -93,9 +93,8 @@ class VideoVisualizationHook(Hook):
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Close the files and log the folder."""
-        for writer in self._writers.values():
-            writer.close()
-        self._writers = {}
+        for name in list(self._writers):
+            self._close(name)
         if self.draw and self._folder is not None:
             runner.logger.info(f'Annotated frames and videos are in {self._folder}')
 
@@ -145,7 +144,13 @@ class VideoVisualizationHook(Hook):
         if self.fps is not None and length > 1:
             self._write(name, image)
             if frame_id == length - 1:
-                self._writers.pop(name).close()
+                self._close(name)
+
+    def _close(self, name: str) -> None:
+        try:
+            self._writers.pop(name).close()
+        except OSError as error:
+            warnings.warn(f'{error} The frames are written as jpg', stacklevel=2)
 
     def _write(self, name: str, image: np.ndarray) -> None:
         if name not in self._writers:

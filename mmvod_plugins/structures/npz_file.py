@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from mmvod_plugins.utils.files import replacing
+
 
 @dataclass(frozen=True)
 class NpzFormat:
@@ -47,15 +49,10 @@ class NpzFormat:
         path = Path(path)
         if path.suffix != '.npz':
             raise ValueError(f'{self.content} are written as .npz, got {path}')
-        path.parent.mkdir(parents=True, exist_ok=True)
         header = json.dumps(dict(format=self.name, version=self.version, **meta))
-        part = path.with_name(f'.{path.stem}.{os.getpid()}.npz')
-        try:
-            write = np.savez_compressed if self.compressed else np.savez
+        write = np.savez_compressed if self.compressed else np.savez
+        with replacing(path) as part:
             write(part, meta=np.array(header), **arrays)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
 
     def load(self, path: str | os.PathLike[str], shown_as: str | None = None
              ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

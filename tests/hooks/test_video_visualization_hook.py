@@ -15,6 +15,7 @@ from mmengine.structures import InstanceData
 
 from mmvod_plugins.hooks import VideoVisualizationHook
 from mmvod_plugins.hooks.video_visualization_hook import safe_path
+from mmvod_plugins.visualization import video
 
 
 class Recorder:
@@ -128,6 +129,14 @@ def test_the_stock_command_switches_it_on():
     args = SimpleNamespace(show=True, wait_time=1.5, show_dir='out')
     hook = HOOKS.build(trigger_visualization_hook(cfg, args).default_hooks.visualization)
     assert (hook.draw, hook.show, hook.wait_time, hook.test_out_dir) == (True, True, 1.5, 'out')
+
+
+def test_a_video_that_cannot_be_finished_warns(runner, frame, tmp_path, monkeypatch):
+    monkeypatch.setattr(video, '_count', lambda path: 0)
+    with pytest.warns(UserWarning, match='2 frames were given, 0 can be read.*written as jpg'):
+        run(VideoVisualizationHook(draw=True, test_out_dir='out'), runner,
+            [frame(0, length=2), frame(1, length=2)])
+    assert files(tmp_path / 'now' / 'out') == ['val/clip/000000.jpg', 'val/clip/000001.jpg']
 
 
 @pytest.mark.parametrize(('name', 'path'), [

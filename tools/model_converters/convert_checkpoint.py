@@ -10,7 +10,6 @@ other checkpoint is reduced to its weights, which then load without trust.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 
 from mmvod_plugins.checkpoints import FORMATS, Conversion, convert, read_checkpoint, recognise
 from mmvod_plugins.checkpoints.conversion import unwrap
+from mmvod_plugins.utils.files import check_output, replacing
 
 
 def translate(source: str, trust: bool) -> Conversion:
@@ -37,16 +37,10 @@ def translate(source: str, trust: bool) -> Conversion:
 
 
 def write(conversion: Conversion, destination: Path) -> None:
-    """Write the weights of a conversion atomically."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = destination.with_name(f'{destination.name}.{os.getpid()}.part')
-    try:
+    """Write the weights of a conversion, whole or not at all."""
+    with replacing(destination) as part:
         # copies: torch stores a slice with the whole tensor that it was cut from
-        torch.save({key: value.clone() for key, value in conversion.state_dict.items()},
-                   unfinished)
-        unfinished.replace(destination)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        torch.save({key: value.clone() for key, value in conversion.state_dict.items()}, part)
 
 
 def report(conversion: Conversion, *, every_key: bool) -> list[str]:
@@ -78,6 +72,7 @@ def main(args: list[str] | None = None) -> int:
     if options.destination.exists() and not options.overwrite:
         raise SystemExit(f'{options.destination} exists: choose another name or add --overwrite')
     try:
+        check_output(options.destination, [options.source])
         conversion = translate(options.source, options.trust)
     except (OSError, ValueError) as error:
         named = options.source in str(error)
