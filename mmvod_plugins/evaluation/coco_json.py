@@ -32,7 +32,12 @@ def read_predictions(path: str | Path, source: CocoVIDFile | None = None) -> Pre
     if source is None:
         raise ValueError(f'{path}: COCO results do not name the video of an image; pass the '
                          'annotation file')
-    results = json.loads(path.read_text(encoding='utf-8'))
+    if path.exists() and not path.is_file():
+        raise ValueError(f'{path} is not a file (a folder, a pipe or a device)')
+    try:
+        results = json.loads(path.read_text(encoding='utf-8'))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{path} is not COCO results: no readable json ({error})') from error
     fields = {'image_id', 'category_id', 'bbox', 'score'}
     if not isinstance(results, list) or not all(
             isinstance(row, dict) and row.keys() >= fields for row in results):

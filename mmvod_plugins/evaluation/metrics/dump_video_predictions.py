@@ -89,14 +89,16 @@ class DumpVideoPredictions(VideoPredictionMetric):
             self._check_run(run)
             self._left_by_others = []
         self._write_run(run)
-        return [PartFile(load_predictions(path).videos[0].video_id, path.name)
+        return [PartFile(self._read(path).video_id, path.name)
                 for path in sorted(self.folder.glob('video_*.npz'))]
 
     def _check_run(self, run: dict[str, Any]) -> None:
         """Raise if the folder was left by another run."""
         try:
             found = json.loads(self._run_file.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+        except (FileNotFoundError, ValueError):
+            found = None
+        if not isinstance(found, dict):
             found = None
         if found == run:
             return
@@ -117,7 +119,15 @@ class DumpVideoPredictions(VideoPredictionMetric):
 
     def read(self, part: PartFile) -> VideoDetections:
         """Detections of a finished video."""
-        return load_predictions(self.folder / part.name).videos[0]
+        return self._read(self.folder / part.name)
+
+    def _read(self, path: Path) -> VideoDetections:
+        try:
+            [video] = load_predictions(path).videos
+        except ValueError as error:
+            raise ValueError(f'{error}. Delete {path} and start the test again: it detects in '
+                             'this video once more and reads the others') from error
+        return video
 
     def process(self, data_batch: dict[str, Any] | None,
                 data_samples: Sequence[dict[str, Any]]) -> None:

@@ -127,3 +127,18 @@ def test_without_names_of_classes(tmp_path):
     metric = DumpVideoPredictions(str(tmp_path / 'p.npz'))
     with pytest.raises(ValueError, match='pass ann_file to the metric'):
         metric.process(None, [track(frame(0, 0, 1))])
+
+
+@pytest.mark.parametrize('size', [0, 200, -30])
+def test_a_damaged_part_is_named_with_the_remedy(tmp_path, size):
+    metric = DumpVideoPredictions(str(tmp_path / 'p.npz'))
+    metric.resume(RUN)
+    feed(metric, {0: 2, 1: 3})
+    part = next((tmp_path / 'p.npz.parts').glob('video_1_*.npz'))
+    part.write_bytes(part.read_bytes()[:size])
+    again = DumpVideoPredictions(str(tmp_path / 'p.npz'))
+    with pytest.raises(ValueError, match=rf'Delete \S+{part.name} and start the test again'):
+        again.resume(RUN)
+    part.unlink()
+    assert [found.video_id for found in DumpVideoPredictions(
+        str(tmp_path / 'p.npz')).resume(RUN)] == [0]
