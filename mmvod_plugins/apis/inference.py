@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 
 from mmvod_plugins.checkpoints import read_checkpoint
-from mmvod_plugins.engine import complete_config
+from mmvod_plugins.engine import complete_config, watch_backbone
 from mmvod_plugins.models import VideoDetector
 from mmvod_plugins.structures import FrameRecord
 
@@ -53,6 +53,7 @@ def init_video_detector(config: str | Path | Config,
         _load_checkpoint_to_model(model, loaded)
         model.dataset_meta = loaded.get('meta', {}).get('dataset_meta', {})
     model.cfg = config
+    watch_backbone(model)
     return model.to(device).eval()
 
 

@@ -21,6 +21,9 @@ from mmengine.dist import barrier, get_rank
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from .conversion import wrapped_state_dict
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 ADDRESSES = ('http://', 'https://')
 REFUSED = (
     '{path} holds more than weights: loading it would run {names}. Nothing was run. If you trust '
@@ -61,7 +64,18 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu',  # noqa: ANN401
     if not isinstance(content, Mapping):
         raise CheckpointError(f'{path} holds a {type(content).__name__}, expected a dict with '
                               'state_dict, or of weights')
+    _check_numbers(content, path)
     return content
+
+
+def _check_numbers(content: Mapping[str, Any], path: str | Path) -> None:
+    """Raise for weights that are not a number: a model with them detects nothing, in silence."""
+    bad = [key for key, value in wrapped_state_dict(content).items()
+           if isinstance(value, torch.Tensor) and value.layout == torch.strided
+           and value.dtype in FLOATS and torch.isnan(value).any()]
+    if bad:
+        raise CheckpointError(f'{path} holds NaN in {len(bad)} weights (the first: {bad[0]}): the '
+                              'training that wrote it diverged; use an earlier checkpoint')
 
 
 def check_file(path: str | Path, *, whole: bool = False) -> None:

@@ -21,6 +21,8 @@ from mmvod_plugins.visualization import VideoWriter, draw_detections
 
 GREEN = (0, 200, 0)
 GREY = 114
+#: Longest part of a video's name, in bytes; file systems take 255 with a suffix.
+MAX_BYTES = 150
 
 
 @HOOKS.register_module()
@@ -139,6 +141,9 @@ class VideoVisualizationHook(Hook):
         frame_id = sample.metainfo.get('frame_id', 0)
         length = sample.metainfo.get('ori_video_length', 1)
         path = self._folder / name / f'{frame_id:06d}.jpg'
+        if not path.parent.resolve().is_relative_to(self._folder.resolve()):
+            raise ValueError(f'{path.parent} is a link that leads out of {self._folder}: remove '
+                             'it, or name another folder')
         path.parent.mkdir(parents=True, exist_ok=True)
         mmcv.imwrite(image, str(path))
         if self.fps is not None and length > 1:
@@ -168,6 +173,7 @@ def detected_frames(outputs: Sequence[TrackDataSample]) -> Iterator[DetDataSampl
 
 
 def safe_path(name: str) -> str:
-    """Relative path without ``..`` and without characters that file systems reject."""
+    """Relative path without ``..`` and without characters or lengths that file systems reject."""
     parts = [re.sub(r'[^\w.\-+ ]', '_', part) for part in name.replace('\\', '/').split('/')]
+    parts = [part.encode()[:MAX_BYTES].decode(errors='ignore') for part in parts]
     return '/'.join(part for part in parts if part.strip('. ')) or 'video'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,12 +54,18 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.stem[:100]}.{os.getpid()}.part{path.suffix}')
+    part = temporary_name(path)
     try:
         yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """Hidden name beside a file with its suffix, for this process; never too long."""
+    digest = zlib.crc32(os.fsencode(path.name))
+    return path.with_name(f'.{digest:08x}.{os.getpid()}.part{path.suffix}')
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -11,7 +11,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from mmvod_plugins.utils.files import check_output
+from mmvod_plugins.utils.files import check_output, temporary_name
 
 SUFFIXES = ('.mp4', )
 
@@ -53,7 +53,7 @@ class VideoWriter:
         """
         check_output(self.path, inputs, SUFFIXES)
         existing = next(folder for folder in self.path.absolute().parents if folder.exists())
-        probe = existing / f'.probe.{os.getpid()}.part.mp4'
+        probe = temporary_name(existing / self.path.name)
         try:
             self._opened(probe, (64, 64)).release()
         finally:
@@ -81,7 +81,7 @@ class VideoWriter:
         if path.is_dir():
             raise IsADirectoryError(f'cannot write {self.path}: it is a folder')
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f'.{path.stem[:100]}.{os.getpid()}.part.mp4')
+        part = temporary_name(path)
         self._writer = self._opened(part, shape)
         self._part, self._shape = part, shape
 

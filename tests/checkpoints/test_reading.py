@@ -186,6 +186,17 @@ def test_the_hash_in_a_name_is_compared(tmp_path):
         read_checkpoint(tmp_path / 'k-0123abcd.pth')
 
 
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float16])
+def test_weights_that_are_no_numbers_are_named(tmp_path, dtype):
+    weights = dict(a=torch.tensor([1., float('inf')], dtype=dtype), n=torch.zeros(1).long())
+    torch.save(dict(state_dict=weights), tmp_path / 'k.pth')
+    read_checkpoint(tmp_path / 'k.pth')
+    weights['b.weight'] = torch.tensor([0., float('nan')], dtype=dtype)
+    torch.save(dict(state_dict=weights), tmp_path / 'k.pth')
+    with pytest.raises(CheckpointError, match=r'k\.pth holds NaN in 1 weights .*b\.weight'):
+        read_checkpoint(tmp_path / 'k.pth')
+
+
 def test_folders_and_pipes_are_refused(tmp_path):
     os.mkfifo(tmp_path / 'pipe.pth')
     for path in (tmp_path, tmp_path / 'pipe.pth'):

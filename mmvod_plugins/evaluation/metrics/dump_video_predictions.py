@@ -202,7 +202,7 @@ class DumpVideoPredictions(VideoPredictionMetric):
 
     def _write(self, video: VideoDetections) -> PartFile:
         """Write one video; a checksum keeps apart ids that give the same readable name."""
-        readable = re.sub(r'\W+', '_', str(video.video_id))[:60]
+        readable = re.sub(r'\W+', '_', str(video.video_id), flags=re.ASCII)[:60]
         name = f'video_{readable}_{zlib.crc32(repr(video.video_id).encode()):08x}.npz'
         save_predictions(self.folder / name, Predictions([video], self.classes, self.info))
         return PartFile(video.video_id, name)

@@ -142,3 +142,17 @@ def test_a_damaged_part_is_named_with_the_remedy(tmp_path, size):
     part.unlink()
     assert [found.video_id for found in DumpVideoPredictions(
         str(tmp_path / 'p.npz')).resume(RUN)] == [0]
+
+
+@pytest.mark.parametrize('name', [
+    '../../x', '/etc/x', 'x' * 999, '漢' * 300, 'a\0b', '\U0001f600', ''])
+def test_a_name_never_leads_out_of_the_folder_and_never_fails(tmp_path, name):
+    metric = DumpVideoPredictions(str(tmp_path / 'p'))
+    metric.dataset_meta = dict(classes=('a', 'b', 'c'))
+    for i in range(2):
+        sample = frame(0, i, 2)
+        sample.set_metainfo(dict(video_id=name))
+        metric.process(None, [track(sample)])
+    metric.evaluate()
+    assert ids(tmp_path / 'p') == [name]
+    assert [path.name for path in tmp_path.iterdir()] == ['p']
