@@ -238,6 +238,34 @@ def test_a_killed_test_goes_on_with_the_videos_that_are_left(trained):
     assert f"coco/bbox_mAP_50: {numbers[0]['coco/bbox_mAP_50']:.4f}" in text
 
 
+@slow
+def test_a_killed_test_of_two_processes_goes_on_with_two(trained):
+    folder, _ = trained
+    path = make_tiny_vid(folder / 'long_two', lengths=(3, 4, 90, 100))
+    command = ['-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29607', TEST,
+               'tiny_two.py', 'work/iter_4.pth', '--launcher', 'pytorch', '--work-dir', 'test',
+               '--out', 'two.npz', '--cfg-options', f'test_dataloader.dataset.ann_file={path}',
+               f'test_dataloader.dataset.data_prefix.img_path={path.parent}',
+               f'test_evaluator.ann_file={path}']
+    process = subprocess.Popen([sys.executable, *command], cwd=folder, env=ENVIRON,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list((folder / 'two.npz.parts').glob('video_*.npz')):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    workers = subprocess.run(['pgrep', '-f', str(path)], capture_output=True, text=True,
+                             check=False)
+    for worker in workers.stdout.split():  # torch gives each worker a session of its own
+        os.kill(int(worker), signal.SIGKILL)
+    assert not (folder / 'two.npz').exists()
+    text = run(folder, *command)
+    assert re.search(r'[12] videos are read from two\.npz\.parts', text)
+    assert [v.num_frames for v in load_predictions(folder / 'two.npz').videos] == [3, 4, 90, 100]
+
+
 def results(folder, name, *launcher):
     """Boxes, numbers and predictions file of a test by mmdet's metric and ours."""
     prefix = folder / name
