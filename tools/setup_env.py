@@ -395,14 +395,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--this-python', action='store_true',
                         help='make .venv anew if another version of Python made it')
     args = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit('[set-up] ended; run it again to go on.'))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit('[set-up] ended; run it again to continue.'))
     try:
         with alone(ROOT):
             setup(ROOT, this_python=args.this_python)
     except SetupError as error:
         sys.exit(f'[set-up] stopped: {error}')
     except KeyboardInterrupt:
-        sys.exit('[set-up] interrupted; run the same command again to go on.')
+        sys.exit('[set-up] interrupted; run the same command again to continue.')
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=5000, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VideoVisualizationHook'))
-custom_hooks = [dict(type='CloseStreamsHook')]
+custom_hooks = [dict(type='CheckClassesHook'), dict(type='CloseStreamsHook')]
 
 env_cfg = dict(
     cudnn_benchmark=False,

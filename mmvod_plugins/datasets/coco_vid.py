@@ -103,7 +103,10 @@ class CocoVIDDataset(BaseVideoDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read videos as ``dict(video_id, video_name, video_length, images, key_frame_ids)``."""
         source = CocoVIDFile(self.ann_file, self.backend_args)
-        classes = self._metainfo.get('classes') or source.classes
+        classes = self._metainfo.get('classes')
+        if not classes:
+            source.warn_of_class_order()
+            classes = source.classes
         if isinstance(classes, str):
             raise ValueError(f'metainfo classes must be a list of names, got {classes!r}')
         self._metainfo['classes'] = tuple(classes)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from mmengine.fileio import load
+from .coco_values import ValueReader, entry_name, read_json
 
 #: First id of one-frame videos made of images without ``video_id`` (as in mmdet).
 STILL_IMAGE_ID = 100001
@@ -26,7 +25,8 @@ class CocoVIDFile:
         backend_args: Storage backend of the file, see ``mmengine.fileio``.
 
     Raises:
-        ValueError: If the file is not a COCO json, has no images, or uses an id twice.
+        ValueError: If the file is not a COCO json, has no images, uses an id twice, has a value
+            that cannot be read, or numbers categories and annotations differently.
     """
 
     def __init__(self, source: str | dict[str, Any],
@@ -35,14 +35,20 @@ class CocoVIDFile:
         self.path = 'annotations' if in_memory else source
         content = source if in_memory else read_json(source, backend_args)
         check_content(content, self.path)
-        self.categories: list[dict] = content.get('categories') or []
-        self.images: list[dict] = content['images']
-        self.video_infos: list[dict] = content.get('videos') or []
+        reader = ValueReader(self.path)
+        self.categories = reader.entries(content, 'categories')
+        self.images = reader.entries(content, 'images')
+        self.video_infos = reader.entries(content, 'videos')
+        annotations = reader.entries(content, 'annotations')
+        reader.warn()
         self.dropped: Counter[str] = Counter()
+        self._check_unique('category id', [c['id'] for c in self.categories])
         self._check_unique('category name', [c['name'] for c in self.categories])
         self._check_unique('video id', [v['id'] for v in self.video_infos])
         self._check_unique('image id', [i['id'] for i in self.images])
-        self.annotations = self._group_annotations(content.get('annotations') or [])
+        self._check_categories(annotations)
+        self.annotations = self._group_annotations(annotations)
+        self._instance_numbers = instance_numbers(annotations)
 
     def _check_unique(self, what: str, values: Sequence[Hashable]) -> None:
         if len(set(values)) < len(values):
@@ -50,12 +56,32 @@ class CocoVIDFile:
             raise ValueError(f'{self.path}: {what} {twice[0]!r} occurs more than once '
                              f'({len(twice)} such); give every entry its own')
 
+    def _check_categories(self, annotations: list[dict]) -> None:
+        known = {category['id'] for category in self.categories}
+        used = {annotation['category_id'] for annotation in annotations}
+        if used <= known:
+            return
+        bad = [(i, a) for i, a in enumerate(annotations) if a['category_id'] not in known]
+        message = (
+            f'{self.path}: {len(bad)} of {len(annotations)} annotations have a category_id that '
+            f'no category has (the first one: {entry_name("annotations", *bad[0][::-1])}, '
+            f'category_id {bad[0][1]["category_id"]!r}; the categories have the ids '
+            f'{shortened(sorted(known, key=str))})')
+        # Then the known ids mean other classes than they say, too.
+        numbers = {i for i in used if isinstance(i, int)}
+        shifted = bool(numbers) and any({i + by for i in numbers} <= known for by in (-1, 1))
+        if shifted or not used & known:
+            raise ValueError(f'{message}. Give annotations and categories the same ids; often one '
+                             'of them counts from 0 and the other from 1')
+        warnings.warn(f'{message}; they are ignored. Add the categories, or remove these '
+                      'annotations', stacklevel=3)
+
     def _group_annotations(self, annotations: list[dict]) -> dict[Hashable, list[dict]]:
         known = {image['id'] for image in self.images}
         grouped: dict[Hashable, list[dict]] = defaultdict(list)
         orphans = []
         for annotation in annotations:
-            if annotation['image_id'] in known:
+            if annotation.get('image_id') in known:
                 grouped[annotation['image_id']].append(annotation)
             else:
                 orphans.append(annotation)
@@ -63,7 +89,7 @@ class CocoVIDFile:
             warnings.warn(
                 f'{self.path}: {len(orphans)} annotations belong to images that are not in the '
                 f'file (the first one: annotation {orphans[0].get("id")}, image_id '
-                f'{orphans[0]["image_id"]}); they are ignored', stacklevel=2)
+                f'{orphans[0].get("image_id")!r}); they are ignored', stacklevel=2)
         return grouped
 
     @property
@@ -71,9 +97,19 @@ class CocoVIDFile:
         """Names of the categories in the order of the file."""
         return tuple(category['name'] for category in self.categories)
 
+    def warn_of_class_order(self) -> None:
+        """Warn if labels in the order of the file differ from those in the order of the ids."""
+        ids = [category['id'] for category in self.categories]
+        if ids != sorted(ids, key=lambda i: (isinstance(i, str), i)):
+            warnings.warn(
+                f'{self.path}: the categories are not in the order of their ids; labels follow the '
+                f'order of the file, {self.classes}. A checkpoint of another order detects the '
+                'wrong classes without an error: name the order in '
+                'metainfo=dict(classes=...) of all data sets', stacklevel=2)
+
     def has_train_marks(self) -> bool:
         """Whether images are marked as training key frames."""
-        return any('is_vid_train_frame' in image for image in self.images)
+        return any(image.get('is_vid_train_frame') is not None for image in self.images)
 
     def labels(self, classes: Sequence[str]) -> dict[Hashable, int]:
         """Label of every requested category id: its position in ``classes``.
@@ -125,6 +161,7 @@ class CocoVIDFile:
         self._order_frames(videos)
         for video in videos:
             self._check_sizes(video)
+        self._warn_of_stills(len(stills))
         return videos + self._still_videos(stills, grouped)
 
     def _still_videos(self, images: list[dict], taken: dict[Hashable, Any]) -> list[dict]:
@@ -134,6 +171,15 @@ class CocoVIDFile:
                  is_video_data=False, images=[dict(image, frame_id=0)])
             for i, image in enumerate(images)
         ]
+
+    def _warn_of_stills(self, count: int) -> None:
+        # Converters mark the stills of ImageNet DET, which are meant as such.
+        if count and not (count == len(self.images) and self.has_train_marks()):
+            warnings.warn(
+                f'{self.path}: {count} of {len(self.images)} images have no video_id: each is a '
+                'video of one frame, so that temporal methods train, link and evaluate without '
+                'time. If they are frames of videos, set video_id and frame_id, for instance with '
+                'tools/dataset_converters/coco2coco_vid.py --videos-from-folders', stacklevel=3)
 
     def _warn_if_empty(self, names: list[str]) -> None:
         if names:
@@ -145,7 +191,7 @@ class CocoVIDFile:
         renumbered = []
         for video in videos:
             images = video['images']
-            numbered = ['frame_id' in image for image in images]
+            numbered = [image.get('frame_id') is not None for image in images]
             if any(numbered) and not all(numbered):
                 without = images[numbered.index(False)]['file_name']
                 raise ValueError(f'{self.path}: video {video["video_name"]!r} has frames with '
@@ -185,21 +231,27 @@ class CocoVIDFile:
         instances = []
         for position, annotation in self.valid_annotations(image, labels):
             x, y, w, h = annotation['bbox']
-            instance_id = annotation.get('instance_id')
             instance = dict(bbox=[x, y, x + w, y + h],
                             bbox_label=labels[annotation['category_id']],
                             ignore_flag=int(bool(annotation.get('iscrowd', False))),
-                            instance_id=position if instance_id is None else instance_id)
+                            instance_id=self._instance_number(annotation, position))
             if annotation.get('segmentation'):
                 instance['mask'] = annotation['segmentation']
             instances.append(instance)
         return instances
 
+    def _instance_number(self, annotation: dict, position: int) -> int:
+        instance_id = annotation.get('instance_id')
+        if instance_id is None:
+            return position
+        return (instance_id if self._instance_numbers is None
+                else self._instance_numbers[instance_id])
+
     def valid_annotations(self, image: dict, labels: dict[Hashable, int]
                           ) -> Iterator[tuple[int, dict]]:
         """Iterate over the valid annotations of an image, with their position in it."""
         for position, annotation in enumerate(self.annotations.get(image['id'], [])):
-            if annotation['category_id'] not in labels or annotation.get('ignore', False):
+            if annotation['category_id'] not in labels:
                 continue
             problem = box_problem(annotation, image)
             if problem:
@@ -213,19 +265,6 @@ class CocoVIDFile:
             reasons = ', '.join(f'{count} {why}' for why, count in sorted(self.dropped.items()))
             warnings.warn(f'{self.path}: boxes were dropped: {reasons}', stacklevel=2)
             self.dropped.clear()
-
-
-def read_json(path: str, backend_args: dict[str, Any] | None) -> object:
-    """Load a json.
-
-    Raises:
-        ValueError: If it is not a json.
-    """
-    try:
-        return load(path, file_format='json', backend_args=backend_args)
-    except json.JSONDecodeError as error:
-        raise ValueError(f'{path} is not a valid json ({error}); convert the data set again'
-                         ) from error
 
 
 def check_content(content: object, path: str) -> None:
@@ -244,13 +283,31 @@ def image_size(image: dict) -> tuple[int | None, int | None]:
     return image.get('height'), image.get('width')
 
 
+def instance_numbers(annotations: Sequence[dict]) -> dict[Hashable, int] | None:
+    """Number of every instance id where some are no int32, as mmdet stores them; else None."""
+    ids = dict.fromkeys(annotation.get('instance_id') for annotation in annotations)
+    ids.pop(None, None)
+    if all(isinstance(i, int) and -2**31 <= i < 2**31 for i in ids):
+        return None
+    return {value: n for n, value in enumerate(ids)}
+
+
+def shortened(items: Sequence[object], limit: int = 10) -> str:
+    """A list as text, cut after ``limit`` items."""
+    shown = ', '.join(map(repr, items[:limit]))
+    return shown + (f', ... ({len(items)} in all)' if len(items) > limit else '')
+
+
 def box_problem(annotation: dict, image: dict) -> str | None:
-    """Reason why a box is invalid, or None."""
+    """Reason why a box is not used, or None."""
+    if annotation.get('ignore'):
+        return ('marked "ignore" (what is detected there counts as false: mark regions that '
+                'training and evaluation shall pass over with iscrowd instead)')
     box = annotation.get('bbox')
-    if not isinstance(box, list) or len(box) != 4:
+    if box is None:
         return 'without four numbers'
     x, y, w, h = box
-    if not (w >= 1 and h >= 1 and annotation.get('area', w * h) > 0):
+    if not (w >= 1 and h >= 1):
         return 'of less than one pixel'
     height, width = image_size(image)
     if height is None or width is None:

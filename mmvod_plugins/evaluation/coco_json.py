@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mmvod_plugins.datasets.coco_values import (
+    box_of,
+    number,
+    plain_boxes,
+    plain_numbers,
+    read_json,
+    whole,
+)
 from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile, image_size
 from mmvod_plugins.structures import VideoDetections
 from mmvod_plugins.utils.files import write_text
+from mmvod_plugins.utils.names import FileNames
 
 from .predictions import Predictions, load_predictions, save_predictions
+
+FIELDS = {'image_id', 'category_id', 'bbox', 'score'}
 
 
 def read_predictions(path: str | Path, source: CocoVIDFile | None = None) -> Predictions:
@@ -32,18 +44,12 @@ def read_predictions(path: str | Path, source: CocoVIDFile | None = None) -> Pre
     if source is None:
         raise ValueError(f'{path}: COCO results do not name the video of an image; pass the '
                          'annotation file')
-    if path.exists() and not path.is_file():
-        raise ValueError(f'{path} is not a file (a folder, a pipe or a device)')
-    try:
-        results = json.loads(path.read_text(encoding='utf-8'))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f'{path} is not COCO results: no readable json ({error})') from error
-    fields = {'image_id', 'category_id', 'bbox', 'score'}
+    results = read_json(str(path))
     if not isinstance(results, list) or not all(
-            isinstance(row, dict) and row.keys() >= fields for row in results):
+            isinstance(row, dict) and row.keys() >= FIELDS for row in results):
         raise ValueError(f'{path} is not COCO results: expected a list of objects with '
-                         f'{sorted(fields)}')
-    return from_coco_results(results, source)
+                         f'{sorted(FIELDS)}')
+    return from_coco_results(results, source, path=str(path))
 
 
 def write_predictions(path: str | Path, predictions: Predictions,
@@ -86,31 +92,116 @@ def to_coco_results(predictions: Predictions,
 
 
 def from_coco_results(results: list[dict[str, Any]], source: CocoVIDFile,
-                      classes: Sequence[str] | None = None) -> Predictions:
+                      classes: Sequence[str] | None = None,
+                      path: str = 'results') -> Predictions:
     """Convert COCO results; every frame of the annotation file is present, empty or not.
+
+    Images are named by id or, as other programs do, by file: with or without folders and suffix.
 
     Args:
         results: COCO results; ``segmentation`` and other extra fields are dropped.
         source: The annotation file that the results belong to.
         classes: Names in the order of the labels; None for the order of the file.
+        path: File of the results, for messages.
 
     Raises:
-        ValueError: If results name images or categories that the file does not have.
+        ValueError: If results name images or categories that the file does not have, or hold
+            values that are no numbers.
     """
     classes = tuple(classes or source.classes)
     labels = source.labels(classes)
     videos = source.videos()
     by_image: dict[Hashable, list[dict]] = {
         image['id']: [] for video in videos for image in video['images']}
-    for what, known in (('image_id', by_image), ('category_id', labels)):
-        unknown = sorted({result[what] for result in results if result[what] not in known}, key=str)
-        if unknown:
-            raise ValueError(
-                f'the results have the {what} {unknown[0]!r} ({len(unknown)} unknown), which is '
-                f'not in {source.path}: they belong to another annotation file')
+    if not _are_plain(results, by_image, labels):
+        reader = _ResultReader(path, source, labels)
+        results = [reader.read(result, position) for position, result in enumerate(results)]
+        reader.warn()
     for result in results:
         by_image[result['image_id']].append(result)
     return Predictions([_video(video, by_image, labels) for video in videos], classes)
+
+
+def _are_plain(results: list[dict[str, Any]], *known: dict[Hashable, Any]) -> bool:
+    """Whether all results have known ids and numbers, so that none needs a conversion."""
+    for key, ids in zip(('image_id', 'category_id'), known, strict=True):
+        values = [result[key] for result in results]
+        if set(map(type, values)) - {int} or set(values) - ids.keys():
+            return False
+    scores = plain_numbers([result['score'] for result in results])
+    return (scores is not None and bool((scores >= 0).all())
+            and plain_boxes([result['bbox'] for result in results]))
+
+
+class _ResultReader:
+    """Reads rows of COCO results with ids of the annotation file and typed numbers."""
+
+    def __init__(self, path: str, source: CocoVIDFile, labels: dict[Hashable, int]) -> None:
+        self.path, self.source, self.labels = path, source, labels
+        self.files = FileNames((image['file_name'], image['id']) for image in source.images)
+        self.images = {str(image['id']): image['id'] for image in source.images}
+        self.categories = {str(category_id): category_id for category_id in labels}
+        self.named: list[str] = []
+
+    def read(self, result: dict[str, Any], position: int) -> dict[str, Any]:
+        """A row with ids of the annotation file.
+
+        Raises:
+            ValueError: If it names something else, or a value is no number.
+        """
+        image_id = self._image(result['image_id'], position)
+        category_id = known_id(result['category_id'], self.categories)
+        if category_id is None:
+            self._refuse('category_id', result['category_id'], position)
+        box, score = box_of(result['bbox']), number(result['score'])
+        if box is None or score is None or score < 0:
+            key = 'bbox' if box is None else 'score'
+            raise ValueError(
+                f'{self.path}: result {position} (image_id {result["image_id"]!r}) has the {key} '
+                f'{result[key]!r}, expected '
+                f'{"four finite numbers" if box is None else "a number from 0"}')
+        return {**result, 'image_id': image_id, 'category_id': category_id, 'bbox': box,
+                'score': score}
+
+    def _image(self, written: object, position: int) -> Hashable:
+        # A name in digits is a name: the file 7.png need not have the id 7.
+        found = self.files.find(written) if isinstance(written, str) else []
+        if len(found) > 1:
+            raise ValueError(
+                f'{self.path}: result {position} has the image_id {written!r}, which can be '
+                f'{len(found)} files of {self.source.path} (images {found[:3]}): write the '
+                'folder into the name, or the id of the image')
+        if found:
+            self.named.append(written)
+            return found[0]
+        image_id = known_id(written, self.images)
+        if image_id is None:
+            self._refuse('image_id', written, position)
+        return image_id
+
+    def _refuse(self, key: str, written: object, position: int) -> None:
+        raise ValueError(
+            f'{self.path}: result {position} has the {key} {written!r}, which is not in '
+            f'{self.source.path}: the results belong to another annotation file, or number '
+            'images or categories in another way')
+
+    def warn(self) -> None:
+        """Say how many images were found by their file."""
+        if self.named:
+            warnings.warn(f'{self.path}: the image_id of {len(self.named)} results is the name of '
+                          f'a file (the first one: {self.named[0]!r}); they are matched with the '
+                          f'file_name in {self.source.path}', stacklevel=3)
+
+
+def known_id(written: object, known: dict[str, Hashable]) -> Hashable | None:
+    """The id that is meant by a number or text, None if there is no such id.
+
+    Args:
+        written: What a file has.
+        known: Ids by their text. Text must be the same: ``'007'`` is not 7.
+    """
+    found = written if isinstance(written, str) else whole(written)
+    return known.get(str(found))
 
 
 def _rows(video: VideoDetections, cat_ids: Sequence[Hashable]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from .aggregators import Aggregator, MEGAAggregator, RDNAggregator, SELSAAggregator
 from .backbones import VGG16
+from .data_preprocessor import VideoDataPreprocessor
 from .dense_heads import FirstLevelRPNHead
 from .layers import ConvGRUCell, PSRoIAlign, PSRoIPool, STMMCell
 from .motion import FlowNetSimple
@@ -57,5 +58,6 @@ __all__ = [
     'TemporalRoIHead',
     'VGGBBoxHead',
     'VGGNeck',
+    'VideoDataPreprocessor',
     'VideoDetector'
 ]

@@ -38,18 +38,17 @@ def check_roles(policy: ReferencePolicy, parts: Sequence[TemporalPart]) -> None:
 
 
 def check_clip(policy: ReferencePolicy, clip: Clip) -> None:
-    """Refuse training clips without the references that the policy draws.
+    """Refuse training clips with other roles than the policy draws.
 
     Raises:
-        ValueError: With the expected and the found number of frames by role.
+        ValueError: With the expected and the found roles.
     """
-    expected = {role: count for role, count in policy.draws.items() if count}
-    got = {role: len(rows) for role, rows in clip.roles.items()}
-    if expected != got:
+    expected = {role for role, count in policy.draws.items() if count}
+    if expected != clip.roles.keys():
         raise ValueError(
-            f'the model expects references {expected} but the clip has {got}: name the policy in '
-            "model.references alone and train with runner_type='VideoRunner', or give "
-            'SampleReferenceFrames.references the same value')
+            f'the model expects references in the roles {sorted(expected)} but the clip has '
+            f"{sorted(clip.roles)}: name the policy in model.references alone and train with "
+            "runner_type='VideoRunner', or give SampleReferenceFrames.references the same value")
 
 
 def check_shape(shapes: dict[float, tuple[int, int]], record: FrameRecord) -> None:

@@ -19,7 +19,7 @@ from mmvod_plugins.streaming import StreamPool, VideoStream
 from mmvod_plugins.structures import FrameRecord, ObjectStorage, References
 
 from . import checks
-from .adapters import adapt
+from .adapters import adapt, build_detector
 from .clip_trainer import ClipTrainer
 from .frame_encoder import FrameEncoder
 from .key_frame_detector import DetectorMemory, KeyFrameDetector
@@ -74,9 +74,11 @@ class VideoDetector(BaseModel):
                  init_cfg: dict | None = None) -> None:
         detector = copy.deepcopy(detector)
         own = detector.pop('data_preprocessor', None) or {}
-        preprocessor = data_preprocessor or {**own, 'type': 'TrackDataPreprocessor'}
+        preprocessor = dict(data_preprocessor or {**own, 'type': 'TrackDataPreprocessor'})
+        if preprocessor['type'] == 'TrackDataPreprocessor' and preprocessor.get('batch_augments'):
+            preprocessor['type'] = 'VideoDataPreprocessor'
         super().__init__(MODELS.build(preprocessor), init_cfg)
-        self.detector = MODELS.build(detector)
+        self.detector = build_detector(detector)
         self.adapter = adapt(self.detector)
         self.temporal_neck = MODELS.build(temporal_neck) if temporal_neck else None
         self.policy = build_references(references)

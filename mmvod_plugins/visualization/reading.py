@@ -9,18 +9,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-#: Suffixes of images, in any case.
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp')
+from mmvod_plugins.utils.names import IMAGE_SUFFIXES, natural_key
+
+GREY = 114
 
 
 def read_frames(path: str | Path) -> Iterator[np.ndarray]:
     """Decode a video frame by frame, (H, W, 3) uint8 BGR.
 
     Args:
-        path: A video file, or a folder whose images, sorted by name, are the frames.
+        path: A video file, or a folder whose images are the frames, in the order of the numbers
+            in their names. Hidden files are omitted; for an image that cannot be read there is a
+            grey frame, with a warning.
 
     Raises:
-        OSError: If an image of a folder cannot be read.
+        OSError: If no image of a folder can be read.
     """
     path = Path(path)
     yield from _read_folder(path) if path.is_dir() else _read_file(path)
@@ -73,15 +76,32 @@ def _property(path: Path, key: int) -> float:
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    found = [path for path in folder.iterdir()
+             if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')]
+    return sorted(found, key=lambda path: natural_key(path.name))
 
 
 def _read_folder(folder: Path) -> Iterator[np.ndarray]:
-    for path in _images(folder):
+    paths = _images(folder)
+    size: tuple[int, ...] | None = None
+    for path in paths:
         frame = cv2.imread(str(path))
         if frame is None:
-            raise OSError(f'{path} cannot be read as an image')
+            size = size or _first_size(paths)
+            warnings.warn(f'{path} cannot be read as an image; a grey frame is used instead',
+                          stacklevel=3)
+            frame = np.full(size, GREY, np.uint8)
+        size = frame.shape
         yield frame
+
+
+def _first_size(paths: list[Path]) -> tuple[int, ...]:
+    images = (cv2.imread(str(path)) for path in paths)
+    size = next((image.shape for image in images if image is not None), None)
+    if size is None:
+        raise OSError(f'none of the {len(paths)} images of {paths[0].parent} can be read, the '
+                      f'first is {paths[0]}')
+    return size
 
 
 def _read_file(path: Path) -> Iterator[np.ndarray]:

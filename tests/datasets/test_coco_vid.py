@@ -20,9 +20,18 @@ def frames_of(dataset, video_idx=0):
     return dataset.get_data_info(video_idx)['images']
 
 
-def test_classes_come_from_the_json_in_its_order(edit):
+def test_classes_come_from_the_json_in_its_order(tiny_json):
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert build(tiny_json).metainfo['classes'] == CLASSES
+
+
+def test_categories_in_another_order_than_their_ids_are_said(edit):
     path = edit(lambda c: c['categories'].reverse())
-    assert build(path).metainfo['classes'] == CLASSES[::-1]
+    with pytest.warns(UserWarning, match=r'labels follow the order of the file, .*metainfo'):
+        assert build(path).metainfo['classes'] == CLASSES[::-1]
+    with pytest.warns(UserWarning, match='omit its ann_file'):
+        assert build(path, metainfo=dict(classes=CLASSES)).metainfo['classes'] == CLASSES
 
 
 def test_labels_follow_the_asked_classes_and_warn_about_the_metric(tiny_json):
@@ -139,7 +148,8 @@ def test_images_without_video_are_still_images(edit):
         del content['videos']
         for image in content['images']:
             del image['video_id'], image['frame_id']
-    dataset = build(edit(change))
+    with pytest.warns(UserWarning, match='7 of 7 images have no video_id'):
+        dataset = build(edit(change))
     assert len(dataset) == 7
     assert [dataset.video_id(i) for i in range(3)] == [100001, 100002, 100003]
     frame = frames_of(dataset, 3)[0]
@@ -171,9 +181,15 @@ def test_annotations_of_missing_images_are_counted(edit):
     ([5, 5, 0, 9], '1 of less than one pixel'),
     ([64, 5, 9, 9], '1 outside of the image'),
     ([-9, 5, 9, 9], '1 outside of the image'),
-    ([5, 5, float('nan'), 9], '1 of less than one pixel'),
+    ([5, 5, float('nan'), 9], '1 without four numbers'),
+    ([5, 5, float('inf'), 9], '1 without four numbers'),
+    ([5, 5, 10**400, 9], '1 without four numbers'),
+    ([5, 5, None, 9], '1 without four numbers'),
+    ([5, 5, True, 9], '1 without four numbers'),
     ([5, 5], '1 without four numbers'),
-], ids=['zero area', 'right of the image', 'left of the image', 'nan', 'two numbers'])
+    (None, '1 without four numbers'),
+], ids=['zero area', 'right of the image', 'left of the image', 'nan', 'infinite', 'huge', 'null',
+        'true', 'two numbers', 'no box'])
 def test_unusable_boxes_are_dropped_and_counted(edit, box, reason):
     path = edit(lambda c: c['annotations'][0].update(bbox=box))
     with pytest.warns(UserWarning, match=f'boxes were dropped: {reason}'):

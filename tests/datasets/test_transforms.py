@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmcv.transforms import TransformBroadcaster
+from mmcv.transforms import BaseTransform, TransformBroadcaster
+from mmdet.registry import TRANSFORMS
+from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.dataset import pseudo_collate, worker_init_fn
 from torch.utils.data import DataLoader
 
@@ -200,7 +202,34 @@ SHARED = [
     dict(type='RandomAffine'),
     dict(type='YOLOXHSVRandomAug'),
     dict(type='RandomApply', transforms=[dict(type='PhotoMetricDistortion')], prob=0.5),
+    *(dict(type=name, prob=0.8) for name in (
+        'Rotate', 'ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Color', 'Brightness',
+        'Contrast', 'Sharpness', 'Solarize', 'SolarizeAdd', 'Posterize', 'Equalize', 'AutoContrast',
+        'Invert')),
+    dict(type='RandomChoice', transforms=[[dict(type='RandomFlip', prob=0.5)],
+                                          [dict(type='Rotate', prob=0.5), dict(type='Color')]]),
+    dict(type='AutoAugment'), dict(type='RandAugment', aug_num=2),
+    dict(type='RandomOrder', transforms=[dict(type='Rotate'), dict(type='Brightness')]),
+    dict(type='RandomErasing', n_patches=(1, 4), ratio=(0.1, 0.4)),
+    dict(type='CutOut', n_holes=(1, 3), cutout_shape=[(4, 4), (9, 6)]),
+    dict(type='DrawsAnywhere'),
 ]
+
+
+class DrawsAnywhere(BaseTransform):
+    """A transform of a user that draws from all generators, where it likes."""
+
+    def transform(self, results):
+        noise = random.random() + np.random.rand() + float(torch.rand(()))  # noqa: NPY002, S311
+        results['img'] = (results['img'] * (noise / 3)).astype(np.uint8)
+        return results
+
+
+@pytest.fixture(autouse=True, scope='module')
+def _registered():
+    TRANSFORMS.register_module(module=DrawsAnywhere)
+    yield
+    TRANSFORMS.module_dict.pop('DrawsAnywhere')
 
 
 def equal_frames(seed):
@@ -209,7 +238,7 @@ def equal_frames(seed):
     image = np.random.default_rng(seed).integers(0, 255, (48, 64, 3), dtype=np.uint8)
     boxes = np.array([[5, 5, 40, 40], [20, 10, 60, 30]], np.float32)
     return dict(img=[image.copy() for _ in range(3)], img_shape=[(48, 64)] * 3,
-                gt_bboxes=[boxes.copy() for _ in range(3)],
+                gt_bboxes=[HorizontalBoxes(boxes.copy()) for _ in range(3)],
                 gt_bboxes_labels=[np.array([0, 1])] * 3,
                 gt_ignore_flags=[np.zeros(2, bool)] * 3)
 
@@ -217,7 +246,8 @@ def equal_frames(seed):
 def alike(clip):
     return all(
         first.shape == other.shape and (first == other).all()
-        for key in ('img', 'gt_bboxes') for first in clip[key][:1] for other in clip[key][1:])
+        for frames in (clip['img'], [boxes.numpy() for boxes in clip['gt_bboxes']])
+        for first in frames[:1] for other in frames[1:])
 
 
 @pytest.mark.parametrize('config', SHARED, ids=lambda config: config['type'])
@@ -225,6 +255,20 @@ def test_a_clip_is_transformed_as_one(config):
     transform = ClipTransform([config])
     results = [transform(equal_frames(seed)) for seed in range(12)]
     assert all(alike(clip) for clip in results)
+    if 'Random' in config['type'] or 'prob' in config:
+        assert any((clip['img'][0] != results[0]['img'][0]).any() for clip in results
+                   if clip['img'][0].shape == results[0]['img'][0].shape)
+
+
+def test_the_generators_go_on_as_after_one_frame():
+    config = dict(type='PhotoMetricDistortion')
+    clip, states = equal_frames(3), []
+    one = {key: value[0] for key, value in clip.items()}
+    for call in (lambda: TRANSFORMS.build(config)(one), lambda: ClipTransform([config])(clip)):
+        np.random.seed(5)  # noqa: NPY002
+        call()
+        states.append(np.random.rand())  # noqa: NPY002
+    assert states[0] == states[1]
 
 
 def test_draws_differ_between_clips():
@@ -232,13 +276,35 @@ def test_draws_differ_between_clips():
     assert {transform(equal_frames(seed))['flip'][0] for seed in range(12)} == {True, False}
 
 
-@pytest.mark.parametrize('name', ['RandomShift', 'CutOut', 'MinIoURandomCrop'])
-def test_transforms_that_draw_per_frame_are_refused(name):
-    config = dict(type=name, **(dict(n_holes=1, cutout_shape=(4, 4)) if name == 'CutOut' else {}))
-    with pytest.raises(ValueError, match=f'{name} draws separately'):
-        ClipTransform([dict(type='Resize', scale=(8, 8)), config])
-    with pytest.raises(ValueError, match=f'{name} draws separately'):
-        ClipTransform([dict(type='RandomApply', transforms=[config])])
+@pytest.mark.parametrize(('config', 'reason'), [
+    (dict(type='MinIoURandomCrop'), 'draws separately'),
+    (dict(type='RandomShift'), 'draws separately'),
+    (dict(type='RandomCenterCropPad', crop_size=(8, 8), ratios=(1.0, ), mean=[0] * 3, std=[1] * 3,
+          to_rgb=False, test_pad_mode=None), 'draws separately'),
+    (dict(type='Mosaic', img_scale=(64, 48)), 'mixes single images'),
+    (dict(type='MixUp', img_scale=(64, 48)), 'mixes single images'),
+    (dict(type='CachedMosaic', img_scale=(64, 48)), 'mixes single images'),
+    (dict(type='CachedMixUp', img_scale=(64, 48)), 'mixes single images'),
+    (dict(type='CopyPaste'), 'mixes single images'),
+], ids=lambda value: value['type'] if isinstance(value, dict) else '')
+def test_transforms_that_a_clip_cannot_share_are_refused_with_a_reason(config, reason):
+    for wrapped in (config, dict(type='RandomApply', transforms=[config], prob=0.5),
+                    dict(type='RandomChoice', transforms=[[dict(type='Color')], [config]])):
+        with pytest.raises(ValueError, match=f'{config["type"]} cannot be in ClipTransform: .*'
+                           f'{reason}'):
+            ClipTransform([dict(type='Resize', scale=(8, 8)), wrapped])
+
+
+def test_draws_by_content_are_found_at_the_first_frame_that_differs():
+    class ByContent(BaseTransform):
+        def transform(self, results):
+            np.random.rand(len(results['gt_bboxes']))  # noqa: NPY002
+            return results
+
+    clip = equal_frames(0)
+    clip['gt_bboxes'][2] = clip['gt_bboxes'][2][:1]
+    with pytest.raises(ValueError, match=r'for frame 2 of a clip .*ByContent'):
+        ClipTransform([ByContent()])(clip)
 
 
 def test_stock_broadcasting_cannot_skip():

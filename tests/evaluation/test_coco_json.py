@@ -53,12 +53,49 @@ def test_tracks_are_kept(source):
 
 
 @pytest.mark.parametrize(('change', 'word'), [
-    (dict(image_id=77), "image_id 77 .1 unknown., which is not in"),
-    (dict(category_id=9), 'category_id 9'),
+    (dict(image_id=77), "result 1 has the image_id 77, which is not in"),
+    (dict(category_id=9), 'category_id 9'), (dict(category_id='class_9'), 'category_id'),
+    (dict(image_id='000004'), "image_id '000004'"), (dict(image_id=True), 'image_id True'),
+    (dict(image_id=None), 'image_id None'), (dict(image_id=[4]), 'image_id'),
+    (dict(image_id=1.5), 'image_id 1.5'), (dict(image_id='other/000001'), 'image_id'),
+    (dict(image_id='000001'), r"can be 2 files of .* \(images \[2, 5\]\): write the folder"),
+    (dict(score=None), 'the score None, expected'), (dict(score=-1), 'a number from 0'),
+    (dict(score=float('nan')), 'the score nan'), (dict(score='high'), 'the score'),
+    (dict(bbox=[1, 2, None, 4]), 'the bbox .* four finite numbers'),
+    (dict(bbox=[1, 2, 3]), 'the bbox'), (dict(bbox=None), 'the bbox None'),
 ])
 def test_results_of_another_annotation_file_are_refused(source, change, word):
     with pytest.raises(ValueError, match=word):
         from_coco_results([RESULTS[0], dict(RESULTS[1], **change)], source)
+
+
+@pytest.mark.parametrize('name', [
+    'video_1/000000.jpg', 'video_1/000000', './video_1/000000.PNG', 'video_1\\000000.jpg',
+    '/data/set/video_1/000000.jpg'])
+def test_images_are_matched_by_file(source, name):
+    rows = [dict(row, image_id=name) if row['image_id'] == 4 else row for row in RESULTS]
+    with pytest.warns(UserWarning, match='2 results is the name of a file'):
+        found = from_coco_results(rows, source)
+    expected = from_coco_results(RESULTS, source)
+    assert all(a.equals(b) for a, b in zip(found.videos, expected.videos, strict=True))
+
+
+def test_a_number_in_a_name_is_no_id():
+    content = dict(categories=[dict(id=1, name='a')], videos=[dict(id=1, name='v')],
+                   images=[dict(id=i + 1, video_id=1, frame_id=i, file_name=f'{i}.png')
+                           for i in range(3)])
+    rows = [dict(image_id=str(i), category_id='1', bbox=[0, 0, 9, 9], score=f'0.{i + 1}')
+            for i in range(3)]
+    with pytest.warns(UserWarning, match='3 results'):
+        found = from_coco_results(rows, CocoVIDFile(content))
+    assert found.videos[0].scores.tolist() == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_ids_written_as_text_are_ids_where_no_file_has_the_name(source):
+    rows = [dict(row, image_id=str(row['image_id'])) for row in RESULTS]
+    expected = from_coco_results(RESULTS, source)
+    found = from_coco_results(rows, source)
+    assert all(a.equals(b) for a, b in zip(found.videos, expected.videos, strict=True))
 
 
 def test_files_by_their_names(source, tmp_path):

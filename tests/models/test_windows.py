@@ -406,6 +406,6 @@ def test_a_head_that_does_not_know_windows_is_refused():
 
 def test_clips_of_another_policy_are_refused():
     model = stmn_model(RFCN)
-    data = model.data_preprocessor(training_batch(video(9), 4, {'window': [6]}), training=True)
+    data = model.data_preprocessor(training_batch(video(9), 4, {'local': [6, 8]}), training=True)
     with pytest.raises(ValueError, match=r"name the policy in model\.references"):
         model.train()(**data, mode='loss')

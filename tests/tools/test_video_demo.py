@@ -125,15 +125,12 @@ def test_a_bad_output_is_refused_before_anything_is_built(demo, options, output,
     assert demo.video.read_bytes() == content
 
 
-def test_a_folder_with_a_broken_image_or_two_sizes_is_refused_before_the_work(demo):
+def test_images_of_two_sizes_are_refused_before_the_work(demo):
     demo.video = demo.folder / 'frames'
     demo.video.mkdir()
     for i, size in enumerate((40, 44)):
         cv2.imwrite(str(demo.video / f'{i}.png'), np.zeros((size, 40, 3), np.uint8))
     with pytest.raises(SystemExit, match=r'different sizes .* \[\(40, 40\), \(44, 40\)\]'):
-        demo.run()
-    (demo.video / '1.png').write_bytes(b'no image')
-    with pytest.raises(SystemExit, match=r'1\.png cannot be read'):
         demo.run()
     assert demo.built == 0
 

@@ -139,11 +139,31 @@ def test_a_folder_of_images_is_read_in_the_order_of_the_names(tmp_path):
     assert frames_per_second(tmp_path) == 25.0
 
 
+def test_numbers_in_names_count_as_numbers_and_hidden_files_are_omitted(tmp_path):
+    for t in (0, 1, 2, 10, 11):
+        cv2.imwrite(str(tmp_path / f'frame {t}.png'), np.full((4, 6, 3), 10 * t, np.uint8))
+    (tmp_path / '._frame 0.png').write_bytes(b'Mac OS X')
+    assert count_frames(tmp_path) == 5
+    assert [int(frame[0, 0, 0]) for frame in read_frames(tmp_path)] == [0, 10, 20, 100, 110]
+
+
+@pytest.mark.parametrize('broken', [0, 1, 2])
+def test_an_image_that_cannot_be_read_is_a_grey_frame(tmp_path, broken):
+    for t in range(3):
+        cv2.imwrite(str(tmp_path / f'{t}.png'), np.full((4, 6, 3), t, np.uint8))
+    (tmp_path / f'{broken}.png').write_bytes(b'')
+    with pytest.warns(UserWarning, match=f'{broken}.png cannot be read .* grey frame'):
+        frames = list(read_frames(tmp_path))
+    assert {frame.shape for frame in frames} == {(4, 6, 3)}
+    assert [int(frame[0, 0, 0]) for frame in frames] == [
+        114 if t == broken else t for t in range(3)]
+
+
 def test_what_holds_no_frames_is_refused(tmp_path):
     with pytest.raises(ValueError, match='contains no image'):
         count_frames(tmp_path)
     (tmp_path / 'a.png').write_bytes(b'no image')
-    with pytest.raises(OSError, match=r'a.png cannot be read'):
+    with pytest.raises(OSError, match=r'none of the 1 images .*a.png'):
         list(read_frames(tmp_path))
     with pytest.raises(ValueError, match='no frame that OpenCV can decode'):
         count_frames(tmp_path / 'a.png')

@@ -23,14 +23,14 @@ import torch
 from benchmark_methods import remove_pretrained
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.config import Config
-from mmvod_plugins.models.detector_steps import predict
+from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmvod_plugins.apis import init_video_detector
 from mmvod_plugins.engine.where import find_config
 from mmvod_plugins.models import DFFNeck, FGFANeck, VideoDetector
 from mmvod_plugins.models.necks.fgfa_neck import EMBEDDING, cosine
-from mmvod_plugins.structures import FrameRecord
+from mmvod_plugins.structures import FramePlace, FramePlan, FrameRecord, place_of
 
 #: What is timed, by its label; and ratios of the seconds of one repetition.
 Programs = dict[str, Callable[[], object]]
@@ -75,23 +75,37 @@ def network_input(model: VideoDetector, size: tuple[int, int],
     return data['inputs'][0], data['data_samples'][0][0]
 
 
-def single_frame(model: VideoDetector, frame: Tensor, sample: DetDataSample) -> object:
-    """Detect with the stock detector on a frame."""
-    return predict(model.detector, model.detector.extract_feat(frame), [sample], True,
-                   model.detections)
+def encode(model: VideoDetector, frame: Tensor, sample: DetDataSample) -> FrameRecord:
+    """The record of a frame, with what the policy asks for."""
+    plan = model.policy.plan(place_of(sample))
+    [record] = model.encoder.encode(frame, [sample], [plan])
+    return record
+
+
+def detect_alone(model: VideoDetector, record: FrameRecord) -> InstanceData:
+    """Detect in the maps of a frame as they are, with the stock head."""
+    [raw] = model.adapter.raw(record.maps, [record], model.output)
+    return model.adapter.select(raw, record, model.output, rescale=True)
+
+
+def single_frame(model: VideoDetector, frame: Tensor, sample: DetDataSample) -> InstanceData:
+    """Detect with the stock detector in a frame."""
+    record = FrameRecord(place_of(sample), FramePlan(), sample, model.adapter.maps(frame))
+    return detect_alone(model, record)
 
 
 def dff_programs(model: VideoDetector, size: tuple[int, int]) -> tuple[Programs, Ratios]:
     """The single-frame detector, and DFF on a frame of either kind."""
     first, second = (network_input(model, size, frame_id) for frame_id in (0, 1))
-    [source] = model.encode(first[0], [first[1]])
+    source = encode(model, *first)
 
     def detect(frame: Tensor, sample: DetDataSample, passes: bool) -> object:
-        [record] = model.encode(frame, [sample])
+        record = encode(model, frame, sample)
         references = {'local': [record if passes else source]}
         return model.detect(record, references, model.init_memory())
 
-    interval = next(t for t in range(1, LENGTH) if model.policy.inputs(t, LENGTH).feats)
+    interval = next(t for t in range(1, LENGTH)
+                    if model.policy.plan(FramePlace('video', t, LENGTH)).maps)
 
     def ratios(seconds: list[float]) -> dict[str, float]:
         single, passing, between = seconds
@@ -122,7 +136,8 @@ def other_frame(record: FrameRecord, frame_id: int) -> FrameRecord:
             return tuple(drawn(part) for part in value)
         return torch.rand_like(value)
 
-    return dataclasses.replace(record, frame_id=frame_id, feats=drawn(record.feats),
+    place = dataclasses.replace(record.place, frame_id=frame_id)
+    return dataclasses.replace(record, place=place, maps=drawn(record.maps),
                                extras={name: drawn(part) for name, part in record.extras.items()})
 
 
@@ -130,23 +145,23 @@ def fgfa_programs(model: VideoDetector, size: tuple[int, int]) -> tuple[Programs
     """FGFA on a key frame, and its parts, each as often as it must run for one."""
     neck = model.temporal_neck
     frame, sample = network_input(model, size, 0)
-    [new] = model.encode(frame, [sample])
+    new = encode(model, frame, sample)
     key, window = fgfa_window(model, new)
     all_warped = neck.warp_key == 'all'
     moved = [record for record in window if all_warped or record is not key]
     motion = neck.find_motion(key, moved)
-    maps = [torch.cat(level) for level in zip(*(r.feats for r in moved), strict=True)]
-    own = [] if all_warped else list(key.feats)
+    maps = [torch.cat(level) for level in zip(*(r.maps for r in moved), strict=True)]
+    own = [] if all_warped else list(key.maps)
     if neck.embeds_frames:
         embedded = [torch.cat(level)
                     for level in zip(*(r.extras[EMBEDDING] for r in moved), strict=True)]
-        to_warp, to_embed = maps + embedded, list(new.feats)
+        to_warp, to_embed = maps + embedded, list(new.maps)
     else:
         embedded = [neck.embed_convs(level) for level in maps]
         to_warp, to_embed = maps, maps + own
 
     def whole() -> object:
-        [record] = model.encode(frame, [sample])
+        record = encode(model, frame, sample)
         return model.detect(key, {'local': window}, model.init_memory()), record
 
     def average() -> list[Tensor]:
@@ -160,12 +175,12 @@ def fgfa_programs(model: VideoDetector, size: tuple[int, int]) -> tuple[Programs
 
     return {
         'FGFA, a key frame': whole,
-        'backbone, 1 frame': lambda: model.detector.extract_feat(frame),
+        'backbone, 1 frame': lambda: model.adapter.maps(frame),
         f'flow, {len(moved)} pairs': lambda: neck.find_motion(key, moved),
         'warp': lambda: [neck.warp(level, motion) for level in to_warp],
         'embedding': lambda: [neck.embed_convs(level) for level in to_embed],
         'weights and mean': average,
-        'head': lambda: predict(model.detector, key.feats, [sample], True, model.detections),
+        'head': lambda: detect_alone(model, key),
     }, ratios
 
 

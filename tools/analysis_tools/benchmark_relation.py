@@ -3,11 +3,9 @@
     OMP_NUM_THREADS=1 python tools/analysis_tools/benchmark_relation.py
 
 The sizes are those of MEGA's first local stage in steady state: 300 key objects and 15 of each of
-25 window frames, against 75 objects of each window frame and of each of 25 memory frames.
-Consecutive key frames are timed by processor time; each program runs in a process of its own,
-whose resident memory above that of inputs and weights is its peak. The package keeps the location
-bias of frames that stay and the projections of remembered frames, as MEGA's memory does;
-``--program anew`` computes all of it every time.
+25 window frames, against 75 objects of each window frame and of each of 25 memory frames. Both
+programs get the same objects; each runs in a process of its own, timed by processor time, and its
+resident memory above that of inputs and weights is its peak.
 """
 
 from __future__ import annotations
@@ -18,20 +16,19 @@ import resource
 import subprocess
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import torch
 from plain_relation import plain_relation
 from torch import Tensor
 
-from mmvod_plugins.models.aggregators.relation_steps import best, relate_frames
-from mmvod_plugins.models.layers import KeptRelation, RelationModule
-from mmvod_plugins.structures import ObjectFeatures
+from mmvod_plugins.models.layers import RelationModule
 
 #: (width, height) of the images, in pixels.
 SCALE = (1000, 600)
+#: Functions of module, objects, references and the boxes of both.
+PROGRAMS: dict[str, Callable[..., Tensor]] = {
+    'literal': plain_relation, 'package': RelationModule.__call__}
 
 
 def make_module(channels: int, num_heads: int) -> RelationModule:
@@ -43,72 +40,18 @@ def make_module(channels: int, num_heads: int) -> RelationModule:
     return module.eval()
 
 
-def frame(index: int, count: int, channels: int) -> ObjectFeatures:
-    """Proposals of a frame."""
-    generator = torch.Generator().manual_seed(index)
+def made_up(count: int, channels: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Features (N, C) and boxes (N, 4) of N objects."""
+    generator = torch.Generator().manual_seed(seed)
     corner = torch.rand(count, 2, generator=generator) * torch.tensor(SCALE) * 0.8
     side = 16 + 300 * torch.rand(count, 2, generator=generator)
     feats = torch.randn(count, channels, generator=generator).relu()
-    return ObjectFeatures(torch.cat([corner, corner + side], dim=1), feats, torch.zeros(count),
-                          torch.full((count, ), index))
+    return feats, torch.cat([corner, corner + side], dim=1)
 
 
-@dataclass
-class Step:
-    """The objects of one key frame.
-
-    Attributes:
-        key: Of the key frame.
-        frames: Best ones of every window frame.
-        window: Reference objects of every window frame.
-        memory: Those of every memory frame, the same tensors as long as a frame stays.
-    """
-
-    key: ObjectFeatures
-    frames: list[ObjectFeatures]
-    window: list[ObjectFeatures]
-    memory: list[ObjectFeatures]
-
-
-def steps(args: argparse.Namespace) -> Iterator[Step]:
-    """Consecutive key frames; the window moves by one, and its oldest frame is remembered."""
-    memory = deque((frame(i, args.topk, args.channels) for i in range(-args.memory, 0)),
-                   maxlen=args.memory)
-    for key in range(args.steps + 1):
-        window = [frame(key + i, args.topk, args.channels) for i in range(args.frames)]
-        yield Step(frame(key + args.frames // 2, args.proposals, args.channels),
-                   best(window, args.distilled), window, list(memory))
-        memory.append(window[0])
-
-
-def run_plain(call: Callable[..., Tensor], module: RelationModule, step: Step) -> Tensor:
-    """All queries and references at once."""
-    queries = ObjectFeatures.cat([step.key, *step.frames])
-    references = ObjectFeatures.cat([*step.window, *step.memory])
-    return queries.feats + call(
-        module, queries.feats, references.feats, queries.boxes, references.boxes)
-
-
-def literal(module: RelationModule, step: Step, kept: None) -> tuple[Tensor, None]:
-    """As the papers write it."""
-    return run_plain(plain_relation, module, step), kept
-
-
-def anew(module: RelationModule, step: Step, kept: None) -> tuple[Tensor, None]:
-    """The package's module without anything of the step before."""
-    return run_plain(RelationModule.__call__, module, step), kept
-
-
-def package(module: RelationModule, step: Step,
-            kept: KeptRelation | None) -> tuple[Tensor, KeptRelation | None]:
-    """As MEGA's local stage calls it in a stream."""
-    objects, kept = relate_frames(
-        module, step.key, step.frames, step.window, step.memory, kept)
-    return objects.feats, kept
-
-
-PROGRAMS: dict[str, Callable[..., tuple[Tensor, KeptRelation | None]]] = {
-    'literal': literal, 'package': package, 'anew': anew}
+def sizes(args: argparse.Namespace) -> tuple[int, int]:
+    """Number of queries and of references."""
+    return (args.proposals + args.frames * args.distilled, (args.frames + args.memory) * args.topk)
 
 
 def megabytes() -> float:
@@ -119,17 +62,18 @@ def megabytes() -> float:
 
 @torch.no_grad()
 def measure(name: str, args: argparse.Namespace) -> dict[str, float | list[float]]:
-    """Seconds of every step but the first, memory in megabytes, and some of the results."""
+    """Seconds of every call but the first, memory in megabytes, and some of the results."""
     call, module = PROGRAMS[name], make_module(args.channels, args.heads)
-    small = frame(0, 4, args.channels)
-    call(module, Step(small, [small], [small], [small]), None)
-    before, seconds, out, kept = None, [], None, None
-    for step in steps(args):
-        before = megabytes() if before is None else before
+    small, small_boxes = made_up(4, args.channels, 0)
+    call(module, small, small, small_boxes, small_boxes)
+    (feats, boxes), (references, reference_boxes) = (
+        made_up(count, args.channels, seed) for seed, count in enumerate(sizes(args)))
+    before, seconds = megabytes(), []
+    for _ in range(args.steps + 1):
         start = time.process_time()
-        out, kept = call(module, step, kept)
+        out = call(module, feats, references, boxes, reference_boxes)
         seconds.append(time.process_time() - start)
-    return dict(seconds=seconds[1:], memory=megabytes() - before, out=out[::50].flatten().tolist())
+    return dict(seconds=seconds[1:], memory=megabytes() - before, out=out[:50].flatten().tolist())
 
 
 def run_alone(name: str, arguments: Sequence[str]) -> dict[str, float | list[float]]:
@@ -146,7 +90,7 @@ def parse_args(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default, text in (
-            ('steps', 5, 'key frames that are timed'),
+            ('steps', 5, 'calls that are timed'),
             ('proposals', 300, 'objects of the key frame'),
             ('frames', 25, 'frames of the window'),
             ('memory', 25, 'frames of the memory'),
@@ -156,8 +100,6 @@ def parse_args(arguments: Sequence[str]) -> argparse.Namespace:
             ('heads', 16, 'heads of the attention')):
         parser.add_argument(f'--{name}', type=int, default=default,
                             help=f'{text} (default: {default})')
-    parser.add_argument('--program', choices=('package', 'anew'), default='package',
-                        help='what is compared with the literal form (default: package)')
     parser.add_argument('--only', choices=PROGRAMS, help='measure one program, print numbers')
     return parser.parse_args(arguments)
 
@@ -169,18 +111,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.only:
         print(json.dumps(measure(args.only, args)))
         return 0
-    queries = args.proposals + args.frames * args.distilled
-    references = (args.frames + args.memory) * args.topk
+    queries, references = sizes(args)
     print(f'{queries} queries, {references} references, {args.channels} channels, {args.heads} '
           f'heads, {torch.get_num_threads()} threads, torch {torch.__version__}')
-    found = {name: run_alone(name, arguments) for name in ('literal', args.program)}
+    found = {name: run_alone(name, arguments) for name in PROGRAMS}
     fastest = {name: min(numbers['seconds']) for name, numbers in found.items()}
     for name, numbers in found.items():
-        print(f'{name}: {fastest[name]:.3f} s per key frame, {numbers["memory"]:.0f} MB')
+        print(f'{name}: {fastest[name]:.3f} s per call, {numbers["memory"]:.0f} MB')
     theirs, ours = (torch.tensor(numbers['out']) for numbers in found.values())
     error = float((theirs - ours).abs().max() / theirs.abs().max())
-    speed = fastest['literal'] / fastest[args.program]
-    memory = found['literal']['memory'] / max(found[args.program]['memory'], 1)
+    speed = fastest['literal'] / fastest['package']
+    memory = found['literal']['memory'] / max(found['package']['memory'], 1)
     print(f'{speed:.1f} times faster; {memory:.1f} times less memory; largest difference '
           f'{error:.1e} of the largest value')
     return 0

@@ -14,22 +14,21 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
+from benchmark_flow import detect_alone
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
 
-from mmvod_plugins.models import VideoDetector, detector_steps
+from mmvod_plugins.models import VideoDetector
 from mmvod_plugins.models.layers import MatchTrans
-from mmvod_plugins.models.selection import OutputOptions
-from mmvod_plugins.structures import FrameRecord
+from mmvod_plugins.structures import FramePlan, FrameRecord, Maps, place_of
 
 CONFIG = 'configs/stmn/stmn_rfcn_r101_4xb1-40k_imagenetvid.py'
-FLOW = dict(
-    type='FlowNetSimple', downsample='average', output='stride_16', decoder_bias=True,
-    img_norm=dict(mean=[0.0] * 3, std=[1.0] * 3, input_mean=[0.0] * 3))
+FLOW = dict(type='FlowNetSimple', downsample='average', output='stride_16', decoder_bias=True)
 
 
 def seconds(step: Callable[[], object], repetitions: int, device: str) -> float:
@@ -45,11 +44,12 @@ def seconds(step: Callable[[], object], repetitions: int, device: str) -> float:
     return statistics.median(times[1:])
 
 
-def sample_of(frame_id: int, shape: tuple[int, int]) -> DetDataSample:
-    """Metainfo of a frame of (height, width)."""
-    return DetDataSample(metainfo=dict(
+def record_of(frame_id: int, maps: Maps, shape: tuple[int, int]) -> FrameRecord:
+    """Record of a frame of (height, width)."""
+    sample = DetDataSample(metainfo=dict(
         frame_id=frame_id, img_shape=shape, ori_shape=shape, pad_shape=shape,
         batch_input_shape=shape, scale_factor=(1.0, 1.0)))
+    return FrameRecord(place_of(sample), FramePlan(), sample, maps)
 
 
 @torch.no_grad()
@@ -57,17 +57,15 @@ def measure(model: VideoDetector, args: argparse.Namespace) -> dict[str, float]:
     """Seconds per frame of encoding, memories and detection, and per pair of the alignments."""
     shape = (args.size[1], args.size[0])
     image = torch.rand(1, 3, *shape, device=args.device)
-    window = [FrameRecord(t, sample_of(t, shape), model.detector.extract_feat(image))
-              for t in range(args.frames)]
-    [maps] = model.temporal_neck.enhance_windows([window])
-    feat, memory = window[0].feats[-1], maps[0][-1]
+    window = [record_of(t, model.adapter.maps(image), shape) for t in range(args.frames)]
+    [[enhanced, *_]] = model.temporal_neck.enhance_windows([window])
+    feat, memory = window[0].maps[-1], enhanced.maps[-1]
     memory = memory[:, :memory.shape[1] // 2]
     flow = MODELS.build(FLOW).to(args.device).eval()
-    half = flow.prepare(image, shape)
+    half = flow.prepare(255 * image, shape)
     steps = {
-        'encoding': lambda: model.detector.extract_feat(image),
-        'detection': lambda: detector_steps.predict(
-            model.detector, maps[0], [window[0].sample], False, OutputOptions()),
+        'encoding': lambda: model.adapter.maps(image),
+        'detection': lambda: detect_alone(model, replace(window[0], maps=enhanced.maps)),
         'memories': lambda: model.temporal_neck.enhance_windows([window]),
         'MatchTrans': lambda: MatchTrans()(feat, feat, memory),
         'FlowNetS': lambda: flow(half, half),

@@ -20,11 +20,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mmvod_plugins.models.layers.memory_cell import MemoryCell
 from torch import Tensor
 
 from mmvod_plugins.apis import encode_frames, init_video_detector
 from mmvod_plugins.models import STMMNeck, VideoDetector
+from mmvod_plugins.models.layers import RecurrentCell
 from mmvod_plugins.visualization import (
     contact_sheet,
     count_frames,
@@ -75,7 +75,7 @@ def window_of(args: argparse.Namespace, model: VideoDetector) -> range:
     return window
 
 
-def cell_of(model: VideoDetector, level: int, direction: str) -> MemoryCell:
+def cell_of(model: VideoDetector, level: int, direction: str) -> RecurrentCell:
     """A memory cell of a model.
 
     Raises:
@@ -95,7 +95,7 @@ def cell_of(model: VideoDetector, level: int, direction: str) -> MemoryCell:
 
 
 @torch.no_grad()
-def memories(cell: MemoryCell, feats: Tensor, direction: str) -> Tensor:
+def memories(cell: RecurrentCell, feats: Tensor, direction: str) -> Tensor:
     """The memory after every frame.
 
     Args:
@@ -117,7 +117,7 @@ def compute_maps(args: argparse.Namespace, model: VideoDetector,
     cell = cell_of(model, args.level, args.direction)
     records = encode_frames(model, frames, args.input.name)
     index = model.temporal_neck.indices[args.level]
-    feats = torch.cat([record.feats[index] for record in records])
+    feats = torch.cat([record.maps[index] for record in records])
     cells = {'memory': cell}
     if cell.alignment is not None:
         without = copy.copy(cell)

@@ -1,12 +1,13 @@
 """Check a COCO-VID annotation file and print a remedy for every problem."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from coco_vid_rules import check_coco_vid
 from problems import report
+
+from mmvod_plugins.datasets.coco_values import read_json
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -14,15 +15,15 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('annotations', type=Path, help='COCO-VID json')
     parser.add_argument('--img-root', type=Path, metavar='DIR',
-                        help='folder of the images; missing files are errors then')
+                        help='folder of the images; missing and unfitting files are errors')
     parser.add_argument('--limit', type=int, default=10, metavar='N',
                         help='lines per kind of problem (default: 10)')
     parser.add_argument('--strict', action='store_true', help='exit with 1 on warnings too')
     args = parser.parse_args(argv)
     try:
-        content = json.loads(args.annotations.read_text(encoding='utf-8'))
+        content = read_json(str(args.annotations))
     except (OSError, ValueError) as error:
-        print(f'error: {args.annotations} cannot be read: {error}', file=sys.stderr)
+        print(f'error: {error}', file=sys.stderr)
         return 1
     problems = check_coco_vid(content, args.img_root)
     for line in report(problems, args.limit):

@@ -3,6 +3,8 @@
 import json
 import os
 import tempfile
+import warnings
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +18,13 @@ class VidObject:
     Attributes:
         encode_name: Its wnid.
         box: xmin, ymin, xmax, ymax in pixels.
-        track_id: Identity within the video; empty for still images.
+        track_id: Identity within the video; empty for still images and where it is not known.
         occluded: Whether it is partly hidden.
         generated: Whether the box was interpolated.
     """
 
     encode_name: str
-    box: tuple[int, int, int, int]
+    box: tuple[float, float, float, float]
     track_id: str = ''
     occluded: bool = False
     generated: bool = False
@@ -32,7 +34,7 @@ class CocoVidBuilder:
     """Collects videos, images and objects; every id counts from 1 in the order of adding.
 
     Args:
-        categories: Entries of ``categories``; objects of other wnids are skipped.
+        categories: Entries of ``categories``; objects of other wnids are skipped and counted.
         other_category: Id for objects of other wnids instead of skipping them.
     """
 
@@ -45,6 +47,8 @@ class CocoVidBuilder:
         self._ids = {item['encode_name']: item['id'] for item in self.categories}
         self._other = other_category
         self._instances: dict[tuple[int, str], int] = {}
+        self._skipped: Counter[str] = Counter()
+        self._untracked = 0
 
     def add_video(self, name: str, train_frames: Iterable[int] = ()) -> int:
         """Start a video.
@@ -92,6 +96,7 @@ class CocoVidBuilder:
         """Add an object to the image that was added last."""
         category_id = self._ids.get(item.encode_name, self._other)
         if category_id is None:
+            self._skipped[item.encode_name] += 1
             return
         image = self.images[-1]
         x1, y1, x2, y2 = item.box
@@ -103,14 +108,35 @@ class CocoVidBuilder:
             image_id=image['id'], category_id=category_id, bbox=[x1, y1, width, height],
             area=width * height, iscrowd=False)
         if 'video_id' in image:
-            key = (image['video_id'], item.track_id)
-            entry.update(
-                instance_id=self._instances.setdefault(key, len(self._instances) + 1),
-                occluded=item.occluded, generated=item.generated)
+            if item.track_id:
+                key = (image['video_id'], item.track_id)
+                entry['instance_id'] = self._instances.setdefault(key, len(self._instances) + 1)
+            else:
+                self._untracked += 1
+            entry.update(occluded=item.occluded, generated=item.generated)
         self.annotations.append(entry)
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of the json file; still images have no ``videos``."""
+        """The content of the json file; still images have no ``videos``.
+
+        Warns of skipped objects and of objects without track.
+
+        Raises:
+            ValueError: If there were objects, but all of them were skipped.
+        """
+        names = ', '.join(f'{count} of {name!r}' for name, count in self._skipped.most_common(5))
+        known = ', '.join(list(self._ids)[:3])
+        skipped = (f'{self._skipped.total()} objects are of {len(self._skipped)} names that no '
+                   f'category has ({names}; known are {known}, ...)')
+        if self._skipped and not self.annotations:
+            raise ValueError(f'{skipped}, and there are no others: give --categories with the '
+                             'names of the xml as encode_name')
+        if self._skipped:
+            warnings.warn(f'{skipped}: they are skipped', stacklevel=3)
+        if self._untracked:
+            warnings.warn(f'{self._untracked} of {len(self.annotations)} objects of videos have no '
+                          'trackid: they get no instance_id, so that these objects cannot be '
+                          'followed', stacklevel=3)
         record: dict[str, Any] = dict(categories=self.categories)
         if self.videos:
             record['videos'] = self.videos

@@ -1,15 +1,21 @@
 """Rules of COCO-VID annotation files, applied by ``check_coco_vid``."""
 
+import itertools
 import math
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from problems import Problem
 
+from mmvod_plugins.evaluation.functional import GroundTruth
+
 Entry = dict[str, Any]
+_ORIENTATION = 0x0112
 _LISTS = ('images', 'annotations', 'categories')
 
 
@@ -67,6 +73,7 @@ def check_coco_vid(content: Any, img_root: Path | None = None  # noqa: ANN401
     file = _File(**parts, has_videos=has_videos)
     for rule in _RULES:
         problems.extend(rule(file))
+    problems.extend(_check_loading(content, known=any(item.is_error for item in problems)))
     if img_root is not None:
         problems.extend(_check_files(file, img_root))
     return problems
@@ -83,6 +90,23 @@ def _check_outline(content: Any) -> Iterator[Problem]:  # noqa: ANN401
             yield Problem('outline', f'"{name}"', 'missing or not a list', 'add the list')
     if not isinstance(content.get('videos', []), list):
         yield Problem('outline', '"videos"', 'not a list', 'make it a list')
+
+
+def _check_loading(content: dict[str, Any], *, known: bool) -> Iterator[Problem]:
+    """What data sets and metrics say about the file; ``known``: errors were found already."""
+    refused = None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        try:
+            GroundTruth.from_coco_vid(content)
+        except ValueError as error:
+            refused = str(error)
+    for item in caught:
+        yield Problem('loading', 'file', str(item.message).removeprefix('annotations: '),
+                      'data sets and metrics warn of this', is_error=False)
+    if refused and not known:
+        yield Problem('loading', 'file', refused.removeprefix('annotations: '),
+                      'data sets and metrics refuse the file')
 
 
 def _usable(entries: list[Any], part: str) -> tuple[list[Entry], list[Problem]]:
@@ -168,10 +192,13 @@ def _check_frame_ids(file: _File) -> Iterator[Problem]:
                 images_of = [item['id'] for item in valid if item['frame_id'] == frame_id]
                 yield Problem('duplicate frame_id', where, f'images {images_of} all have frame_id '
                               f'{frame_id}', 'number the frames of each video from 0')
-        missing = sorted(set(range(max(frame_ids, default=-1) + 1)) - set(frame_ids))
-        if missing:
-            shown = ', '.join(map(str, missing[:5])) + (', ...' if len(missing) > 5 else '')
-            yield Problem('frame_id gap', where, f'{len(missing)} frame_ids are missing: {shown}',
+        present = set(frame_ids)
+        number = max(present, default=-1) + 1 - len(present)
+        if number:
+            first = itertools.islice((i for i in itertools.count() if i not in present),
+                                     min(number, 5))
+            shown = ', '.join(map(str, first)) + (', ...' if number > 5 else '')
+            yield Problem('frame_id gap', where, f'{number} frame_ids are missing: {shown}',
                           'number the frames from 0 without gaps; list frames without objects too')
         if frame_ids != sorted(frame_ids):
             yield Problem('frame order', where, 'its images are not in the order of frame_id',
@@ -220,12 +247,17 @@ def _check_boxes(file: _File) -> Iterator[Problem]:
             yield Problem('bbox', where, f'its bbox is {box!r}', 'write [x, y, width, height]')
             continue
         x, y, width, height = box
-        area = item.get('area', width * height)
-        if width < 1 or height < 1 or not _positive(area):
-            yield Problem('empty box', where, f'bbox {box} with area {area!r}',
-                          'boxes below 1 pixel or without area are dropped when loading',
-                          is_error=False)
+        if width < 1 or height < 1:
+            yield Problem('empty box', where, f'bbox {box}',
+                          'boxes below 1 pixel are dropped when loading', is_error=False)
             continue
+        if not _positive(item.get('area', width * height)):
+            yield Problem('area', where, f'its area is {item["area"]!r}, its bbox {box}',
+                          'width * height is used', is_error=False)
+        if item.get('ignore'):
+            yield Problem('ignore', where, f'ignore is {item["ignore"]!r}',
+                          'it is dropped when loading; what is detected there counts as false. '
+                          'Mark regions to pass over with iscrowd', is_error=False)
         image_id = item.get('image_id')
         image = file.image_by_id.get(image_id, {}) if _whole(image_id) else {}
         limits = image.get('width'), image.get('height')
@@ -272,9 +304,38 @@ def _check_instances(file: _File) -> Iterator[Problem]:
 def _check_files(file: _File, img_root: Path) -> Iterator[Problem]:
     for image in file.images:
         name = image.get('file_name')
-        if isinstance(name, str) and name and not (img_root / name).is_file():
-            yield Problem('file missing', f'image {image["id"]}', f'there is no {img_root / name}',
+        if not isinstance(name, str) or not name:
+            continue
+        path = img_root / name
+        if path.is_file():
+            yield from _check_file(path, image)
+        else:
+            yield Problem('file missing', f'image {image["id"]}', f'there is no {path}',
                           'correct file_name or the image folder')
+
+
+def _check_file(path: Path, image: Entry) -> Iterator[Problem]:
+    """Compare an image with its entry; only its header is read."""
+    where = f'image {image["id"]}'
+    try:
+        with Image.open(path) as file:
+            size, turned = (file.height, file.width), file.getexif().get(_ORIENTATION, 1)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        yield Problem('file unreadable', where, f'{path} is no image: {error}',
+                      'restore the file')
+        return
+    # Loaders turn images upright, so their sides may swap.
+    decoded = size[::-1] if turned >= 5 else size
+    annotated = image.get('height'), image.get('width')
+    if decoded != annotated:
+        orientation = f' (EXIF orientation {turned} of a file that is stored as {size})'
+        yield Problem('file size', where, f'{path} is loaded as {decoded} (height, width)'
+                      f'{orientation if turned >= 5 else ""}, but annotated as {annotated}',
+                      'correct height, width and boxes; store images without EXIF orientation')
+    elif turned != 1:
+        yield Problem('orientation', where, f'{path} is turned by its EXIF orientation {turned} '
+                      'when it is loaded', 'check that the boxes were drawn on the turned image, '
+                      'or store images without EXIF orientation', is_error=False)
 
 
 def _finite(value: Any) -> bool:  # noqa: ANN401

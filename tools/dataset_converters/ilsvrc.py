@@ -1,5 +1,6 @@
 """Reader of ILSVRC2015: classes, published list files and xml."""
 
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ DET_FOLDERS = ('train/ILSVRC2013_train', *(f'train/ILSVRC2014_train_{i:04d}' for
 LIST_NAMES = dict(train=('VID_train_15frames', 'VID_train_every10frames'),
                   val=('VID_val_videos', 'VID_val_frames'), det=('DET_train_30classes',))
 """Names of the list files of the field, the preferred one first."""
+
+
+IMAGE_SUFFIXES = ('.jpeg', '.jpg', '.png', '.bmp')
+"""Suffixes of images, in any case."""
 
 
 class IlsvrcError(Exception):
@@ -116,19 +121,58 @@ def read_video_list(path: Path) -> list[VideoEntry]:
 def read_image_list(path: Path) -> list[str]:
     """Read a list of still images, ``image index``: paths below ``Data/DET`` without suffix."""
     rows = (line.split() for line in path.read_text(encoding='utf-8').splitlines())
-    names = [fields[0] for fields in rows if fields]
-    return [name.removesuffix('.JPEG') for name in dict.fromkeys(names)]
+    names = (Path(fields[0]) for fields in rows if fields)
+    return list(dict.fromkeys(
+        (name.with_suffix('') if name.suffix.lower() in IMAGE_SUFFIXES else name).as_posix()
+        for name in names))
+
+
+class ImageFiles:
+    """Finds the images of a tree, whatever their suffix is.
+
+    Args:
+        base: ``Data/VID`` or ``Data/DET``; may be absent.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self._folders: dict[str, dict[str, str]] = {}
+
+    def name(self, stem: str) -> str:
+        """Path of an image below ``base``; with ``.JPEG`` where there is none.
+
+        Args:
+            stem: Path below ``base`` without suffix.
+        """
+        folder, _, last = stem.rpartition('/')
+        if folder not in self._folders:
+            path = self.base / folder
+            self._folders[folder] = {file.stem: file.suffix for file in images_in(path)
+                                     } if path.is_dir() else {}
+        return stem + self._folders[folder].get(last, '.JPEG')
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Images of a folder, without hidden files of the system."""
+    return [file for file in folder.iterdir()
+            if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith('.')]
+
+
+def xml_in(folder: Path) -> list[Path]:
+    """Annotations of a folder, without hidden files of the system."""
+    return [file for file in folder.iterdir()
+            if file.suffix == '.xml' and not file.name.startswith('.')]
 
 
 def videos_of_tree(root: Path, split: str) -> list[VideoEntry]:
     """The videos found below ``Data/VID``, or below ``Annotations/VID`` where that is absent."""
-    for base, suffix in ((root / 'Data/VID', '.JPEG'), (root / 'Annotations/VID', '.xml')):
+    for base, files in ((root / 'Data/VID', images_in), (root / 'Annotations/VID', xml_in)):
         if not (base / split).is_dir():
             continue
         depth = '*/*' if split == 'train' else '*'
         folders = sorted(path for path in (base / split).glob(depth)
                          if path.is_dir() and not path.name.startswith('.'))
-        lengths = [sum(file.suffix == suffix for file in folder.iterdir()) for folder in folders]
+        lengths = [len(files(folder)) for folder in folders]
         return [
             VideoEntry(folder.relative_to(base).as_posix(), length,
                        tuple(train_frame_numbers(length)) if split == 'train' else (0,))
@@ -150,7 +194,8 @@ def stills_of_tree(root: Path) -> list[str]:
     if not base.is_dir():
         raise IlsvrcError(f'{root} has no Annotations/DET: give the folder that holds Data and '
                           'Annotations of ILSVRC2015')
-    paths = (path for folder in DET_FOLDERS for path in sorted((base / folder).rglob('*.xml')))
+    paths = (path for folder in DET_FOLDERS for path in sorted((base / folder).rglob('*.xml'))
+             if not path.name.startswith('.'))
     return [path.relative_to(base).with_suffix('').as_posix() for path in paths]
 
 
@@ -158,20 +203,42 @@ def read_xml(path: Path) -> FrameXml:
     """Read the annotation of a frame or a still image."""
     try:
         root = ET.parse(path).getroot()
-        size = int(_text(root, 'size/height')), int(_text(root, 'size/width'))
+        size = _side(root, 'size/height'), _side(root, 'size/width')
         return FrameXml(size, tuple(_object(item) for item in root.iter('object')))
     except FileNotFoundError as error:
         raise IlsvrcError(f'{path} is missing: run --check on the tree') from error
     except (ET.ParseError, ValueError, OSError) as error:
-        raise IlsvrcError(f'{path} cannot be read ({error}): unpack it again') from error
+        raise IlsvrcError(f'{path} cannot be read ({error}): correct it, or unpack it '
+                          'again') from error
 
 
 def _object(item: ET.Element) -> VidObject:
     """One ``<object>``."""
-    x1, y1, x2, y2 = (int(_text(item, f'bndbox/{key}')) for key in ('xmin', 'ymin', 'xmax', 'ymax'))
+    x1, y1, x2, y2 = (_number(item, f'bndbox/{key}')
+                      for key in ('xmin', 'ymin', 'xmax', 'ymax'))
     return VidObject(
-        _text(item, 'name'), (x1, y1, x2, y2), item.findtext('trackid') or '',
+        _text(item, 'name'), (x1, y1, x2, y2), (item.findtext('trackid') or '').strip(),
         occluded=item.findtext('occluded') == '1', generated=item.findtext('generated') == '1')
+
+
+def _side(parent: ET.Element, path: str) -> int:
+    """Positive whole number of a required element."""
+    found = _number(parent, path)
+    if not isinstance(found, int) or found < 1:
+        raise ValueError(f'{path} is {found}, expected a number of pixels')
+    return found
+
+
+def _number(parent: ET.Element, path: str) -> float:
+    """Number of a required element, an integer where it has no fraction."""
+    text = _text(parent, path)
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise ValueError(f'{path} is {text!r}, expected a number')
+    return int(found) if found.is_integer() else found
 
 
 def _text(parent: ET.Element, path: str) -> str:

@@ -10,6 +10,7 @@ from ilsvrc import (
     OTHER_CATEGORY,
     VID_CATEGORIES,
     IlsvrcError,
+    ImageFiles,
     find_list,
     read_image_list,
     read_xml,
@@ -44,8 +45,9 @@ def convert_stills(root: Path, listed: list[str] | None,
     chosen = set(listed)
     builder = CocoVidBuilder(*([categories] if categories else
                                [(*VID_CATEGORIES, OTHER_CATEGORY), OTHER_CATEGORY['id']]))
+    files = ImageFiles(root / 'Data/DET')
     for name in (*listed, *(name for name in contents if name not in chosen)):
-        builder.add_still(f'{name}.JPEG', contents[name].size, train=name in chosen)
+        builder.add_still(files.name(name), contents[name].size, train=name in chosen)
         for item in contents[name].objects:
             builder.add_object(item)
     return builder.to_dict()

@@ -12,6 +12,7 @@ from ilsvrc import (
     NUMBER_RULES,
     VID_CATEGORIES,
     IlsvrcError,
+    ImageFiles,
     VideoEntry,
     key_frames,
     load_videos,
@@ -35,7 +36,7 @@ def convert_videos(root: Path, entries: Iterable[VideoEntry], rule: str | None,
     Returns:
         The content of the json file.
     """
-    builder = CocoVidBuilder(categories)
+    builder, files = CocoVidBuilder(categories), ImageFiles(root / 'Data/VID')
     for entry in tqdm(list(entries), desc='convert', unit='video'):
         frames, outside = key_frames(entry, rule) if rule else ([], [])
         if outside:
@@ -45,7 +46,7 @@ def convert_videos(root: Path, entries: Iterable[VideoEntry], rule: str | None,
         for frame_id in range(entry.length):
             name = f'{entry.name}/{frame_id:06d}'
             content = read_xml(root / 'Annotations/VID' / f'{name}.xml')
-            builder.add_frame(f'{name}.JPEG', content.size, frame_id)
+            builder.add_frame(files.name(name), content.size, frame_id)
             for item in content.objects:
                 builder.add_object(item)
     return builder.to_dict()
@@ -55,7 +56,9 @@ def convert_split(args: argparse.Namespace, split: str) -> dict[str, Any]:
     """Convert ``'train'`` or ``'val'`` with the options of the command line."""
     entries = load_videos(args.root, split, getattr(args, f'{split}_list'))
     if not entries:
-        raise IlsvrcError(f'{args.root} has no videos for {split}')
+        depth = 'train/PART/VIDEO' if split == 'train' else 'val/VIDEO'
+        raise IlsvrcError(f'{args.root} has no videos for {split}: expected folders of images as '
+                          f'Data/VID/{depth}')
     categories = read_categories(args.categories) if args.categories else VID_CATEGORIES
     return convert_videos(args.root, entries, args.frame_numbers if split == 'train' else None,
                           categories)

@@ -7,12 +7,15 @@ from pathlib import Path
 
 from ilsvrc import (
     IlsvrcError,
+    ImageFiles,
     VideoEntry,
     find_list,
+    images_in,
     load_videos,
     read_image_list,
     read_xml,
     stills_of_tree,
+    xml_in,
 )
 from problems import Problem
 from tqdm import tqdm
@@ -81,13 +84,14 @@ def _check_videos(root: Path, split: str, result: TreeReport) -> dict[str, int]:
     """Check the videos of a split; returns its totals."""
     entries = load_videos(root, split)
     frames = boxes = 0
+    files = ImageFiles(root / 'Data')
     for entry in tqdm(entries, desc=f'check {split}', unit='video'):
         problems = list(_check_lengths(root, entry))
         result.problems.extend(problems)
         if any(item.kind == 'video missing' for item in problems):
             continue
         for frame_id in range(entry.length):
-            number, found = _check_frame(root, f'VID/{entry.name}/{frame_id:06d}')
+            number, found = _check_frame(root, files, f'VID/{entry.name}/{frame_id:06d}')
             result.problems.extend(found)
             frames += not any(item.kind == 'image missing' for item in found)
             boxes += number
@@ -96,29 +100,30 @@ def _check_videos(root: Path, split: str, result: TreeReport) -> dict[str, int]:
 
 def _check_lengths(root: Path, entry: VideoEntry) -> Iterator[Problem]:
     """Compare the length of a video with its folders."""
-    for kind, suffix in (('Data', '.JPEG'), ('Annotations', '.xml')):
+    for kind, what, files in (('Data', 'images', images_in), ('Annotations', '.xml', xml_in)):
         folder = root / kind / 'VID' / entry.name
         if not folder.is_dir():
             yield Problem('video missing', str(folder), 'folder does not exist', _UNPACK)
             continue
-        number = sum(path.suffix == suffix for path in folder.iterdir())
+        number = len(files(folder))
         if number != entry.length:
-            yield Problem('frame count', str(folder), f'{number} {suffix} files, expected '
+            yield Problem('frame count', str(folder), f'{number} {what}, expected '
                           f'{entry.length}', f'{_UNPACK}, or correct the list file')
 
 
-def _check_frame(root: Path, name: str) -> tuple[int, list[Problem]]:
+def _check_frame(root: Path, files: ImageFiles, name: str) -> tuple[int, list[Problem]]:
     """Check image and xml of a frame.
 
     Args:
         root: Folder of the tree.
+        files: The images of ``root / 'Data'``.
         name: Path below ``Data`` and ``Annotations``, without suffix.
 
     Returns:
         Number of boxes, and problems.
     """
     problems = []
-    broken = _broken_jpeg(root / 'Data' / f'{name}.JPEG')
+    broken = _broken_image(root / 'Data' / files.name(name))
     if broken:
         problems.append(broken)
     path = root / 'Annotations' / f'{name}.xml'
@@ -132,7 +137,7 @@ def _check_frame(root: Path, name: str) -> tuple[int, list[Problem]]:
     return 0, problems
 
 
-def _broken_jpeg(path: Path) -> Problem | None:
+def _broken_image(path: Path) -> Problem | None:
     """Check the first and last bytes of an image only, to be quick."""
     if not path.is_file():
         return Problem('image missing', str(path), 'file does not exist', _UNPACK)
@@ -141,9 +146,10 @@ def _broken_jpeg(path: Path) -> Problem | None:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(size - 1024, 0))
         end = file.read()
-    if start != b'\xff\xd8' or b'\xff\xd9' not in end:
-        return Problem('image broken', str(path), f'{size} bytes that do not begin and end as a '
-                       'JPEG does', _UNPACK)
+    is_jpeg = path.suffix.lower() in ('.jpeg', '.jpg')
+    if not size or (is_jpeg and (start != b'\xff\xd8' or b'\xff\xd9' not in end)):
+        return Problem('image broken', str(path), f'{size} bytes that do not begin and end as an '
+                       'image does', _UNPACK)
     return None
 
 
@@ -151,9 +157,9 @@ def _check_stills(root: Path, result: TreeReport) -> dict[str, int]:
     """Check the DET training images; returns their totals."""
     names, path = stills_of_tree(root), find_list(root, 'det')
     names = list(dict.fromkeys([*(read_image_list(path) if path else []), *names]))
-    boxes = 0
+    boxes, files = 0, ImageFiles(root / 'Data')
     for name in tqdm(names, desc='check det', unit='image'):
-        number, found = _check_frame(root, f'DET/{name}')
+        number, found = _check_frame(root, files, f'DET/{name}')
         result.problems.extend(found)
         boxes += number
     return dict(images=len(names), boxes=boxes)

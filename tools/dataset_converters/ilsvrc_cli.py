@@ -1,16 +1,18 @@
 """Command line shared by the two ILSVRC converters."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from coco_vid import write_json
+from coco_vid_rules import check_coco_vid
 from ilsvrc import IlsvrcError
 from ilsvrc_check import EXPECTED, check_tree
 from problems import report
+
+from mmvod_plugins.datasets.coco_values import ValueReader, read_json
 
 
 def build_parser(description: str | None) -> argparse.ArgumentParser:
@@ -27,6 +29,8 @@ def build_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument('--categories', type=Path, metavar='JSON',
                         help='take the categories from this COCO file instead of the 30 of '
                         'ImageNet VID, for instance for ToyVID')
+    parser.add_argument('--write-faulty', action='store_true',
+                        help='write a file although the validator finds errors in it')
     return parser
 
 
@@ -44,19 +48,28 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser, splits: tuple
         parser.error('give either a folder to convert or --check with a folder')
     if args.check is not None:
         return run_check(args.check, splits, any_counts=args.any_counts)
+    faulty = False
     try:
         for split in splits:
             content = convert(args, split)
+            errors = [item for item in check_coco_vid(content) if item.is_error]
+            for line in report(errors) if errors else ():
+                print(line, file=sys.stderr)
+            faulty |= bool(errors)
+            if errors and not args.write_faulty:
+                print(f'error: the validator refuses what {split} would be (see above), and it is '
+                      'not written; correct the xml, or pass --write-faulty', file=sys.stderr)
+                continue
             name = 'imagenet_det_30plus1cls' if split == 'det' else f'imagenet_vid_{split}'
             path = (args.out or args.root / 'annotations') / f'{name}.json'
             write_json(path, content)
             numbers = ', '.join(f'{len(content[key])} {key}' for key in
                                 ('videos', 'images', 'annotations') if key in content)
             print(f'{path}: {numbers}')
-    except (IlsvrcError, OSError) as error:
+    except (IlsvrcError, ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    return 0
+    return int(faulty)
 
 
 def run_check(root: Path, splits: tuple[str, ...], *, any_counts: bool) -> int:
@@ -73,11 +86,10 @@ def run_check(root: Path, splits: tuple[str, ...], *, any_counts: bool) -> int:
 def read_categories(path: Path) -> list[dict[str, Any]]:
     """``categories`` of a COCO file; each needs an ``encode_name``, the name in the xml."""
     try:
-        categories = json.loads(path.read_text(encoding='utf-8'))['categories']
-        complete = all({'id', 'name', 'encode_name'} <= set(item) for item in categories)
-    except (ValueError, KeyError, TypeError) as error:
-        raise IlsvrcError(f'{path} is not a COCO file with categories ({error!r})') from error
-    if not complete:
+        categories = ValueReader(str(path)).entries(read_json(str(path)), 'categories')
+    except (ValueError, AttributeError) as error:
+        raise IlsvrcError(f'{path} is not a COCO file with categories ({error})') from error
+    if not categories or not all(item.get('encode_name') for item in categories):
         raise IlsvrcError(f'{path}: every category needs id, name and encode_name, which is its '
                           'name in the xml files')
     return categories

@@ -67,8 +67,10 @@ class LoadVideoFrame(LoadImageFromFile):
                 'correct data_root and data_prefix, or choose unreadable="skip" (training) or '
                 '"blank" (testing) in LoadVideoFrame')
         if img is not None and None not in annotated and img.shape[:2] != annotated:
+            turned = img.shape[1::-1] == annotated
             problem = (f'{path} is {img.shape[:2]} (height, width) but annotated as {annotated}: '
-                       'its boxes do not fit. Correct the annotation file')
+                       'its boxes do not fit. Correct the annotation file'
+                       f'{", or store the image without EXIF orientation" if turned else ""}')
             if self.unreadable != 'skip':
                 raise ValueError(problem)
         if problem and self.unreadable == 'skip':

@@ -50,9 +50,27 @@ class DetectorAdapter(ABC):
     def test_cfg(self) -> ConfigDict | None:
         """Thresholds and suppression of the last head."""
 
+    @property
+    @abstractmethod
+    def num_classes(self) -> int | None:
+        """Classes that the last head distinguishes; None if it tells objects from background."""
+
     def maps(self, images: Tensor) -> Maps:
-        """Feature maps (N, C, H, W) of images (N, 3, H, W)."""
-        return self.detector.extract_feat(images)
+        """Feature maps (N, C, H, W) of images (N, 3, H, W).
+
+        Raises:
+            ValueError: If the detector fails at images whose sides are no multiple of 32.
+        """
+        try:
+            return self.detector.extract_feat(images)
+        except RuntimeError as error:
+            height, width = images.shape[-2:]
+            if height % 32 == 0 and width % 32 == 0:
+                raise
+            raise ValueError(
+                f'{type(self.detector).__name__} fails at frames of {height} x {width} pixels '
+                f'({error}). Necks that enlarge maps need sides that are multiples of 32: set '
+                'pad_size_divisor=32 in data_preprocessor') from error
 
     @abstractmethod
     def objects(self, maps: Maps, records: Sequence[FrameRecord],

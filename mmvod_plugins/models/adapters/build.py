@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmdet.models.detectors import (
     BaseDetector,
     DetectionTransformer,
     SingleStageDetector,
     TwoStageDetector,
 )
+from mmdet.registry import MODELS
 
 from .base import DetectorAdapter
 from .dense import DenseAdapter
@@ -20,6 +23,23 @@ FAMILIES: tuple[tuple[type[BaseDetector], type[DetectorAdapter]], ...] = (
     (DetectionTransformer, QueryAdapter),
     (SingleStageDetector, DenseAdapter),
 )
+
+
+def build_detector(config: dict[str, Any]) -> BaseDetector:
+    """Build a stock detector.
+
+    Raises:
+        ValueError: If a detector without a RoI head is given one.
+    """
+    try:
+        return MODELS.build(config)
+    except TypeError as error:
+        if "unexpected keyword argument 'roi_head'" not in str(error):
+            raise
+        raise ValueError(
+            f'detector.type is {config["type"]}, which has no RoI head, but detector.roi_head is '
+            'given: aggregators of proposals need a two-stage detector (FasterRCNN, CascadeRCNN); '
+            'in this one use a temporal neck (FGFANeck, STMMNeck)') from error
 
 
 def adapt(detector: BaseDetector) -> DetectorAdapter:

@@ -49,6 +49,11 @@ class DenseAdapter(DetectorAdapter):
         return self.last_head.test_cfg
 
     @property
+    def num_classes(self) -> int | None:
+        """Those of the dense head; an RPN has none."""
+        return None if isinstance(self.last_head, RPNHead) else self.last_head.num_classes
+
+    @property
     def finished(self) -> bool:
         """Whether the head gives nothing but finished detections."""
         return self.head is None and isinstance(self.last_head, FINISHED)

@@ -35,6 +35,11 @@ class QueryAdapter(DetectorAdapter):
         """``test_cfg``."""
         return self.last_head.test_cfg
 
+    @property
+    def num_classes(self) -> int:
+        """Those of the head."""
+        return self.last_head.num_classes
+
     def decode(self, maps: Maps, samples: list[DetDataSample]) -> dict[str, Any]:
         """Run encoder and decoder: the arguments of the head, ``hidden_states`` among them."""
         return self.detector.forward_transformer(maps, samples)

@@ -41,6 +41,12 @@ class TwoStageAdapter(DetectorAdapter):
         """``test_cfg.rcnn``."""
         return self.detector.test_cfg.rcnn
 
+    @property
+    def num_classes(self) -> int:
+        """Those of the box head, the last one of a cascade."""
+        head = self.last_head.bbox_head
+        return (head[-1] if isinstance(head, nn.ModuleList) else head).num_classes
+
     def propose(self, maps: Maps, records: Sequence[FrameRecord]) -> list[InstanceData]:
         """Proposals of every frame, best first: the samples' own, or the RPN's as in testing."""
         samples = [record.sample for record in records]
@@ -96,7 +102,17 @@ class TwoStageAdapter(DetectorAdapter):
 
     def loss(self, maps: Maps, samples: list[DetDataSample],
              references: list[References] | None) -> dict[str, Tensor]:
-        """Losses of the RPN and of the RoI head."""
+        """Losses of the RPN and of the RoI head.
+
+        Raises:
+            ValueError: If there is a mask head and the data have no masks.
+        """
+        if self.last_head.with_mask and 'masks' not in samples[0].gt_instances:
+            raise ValueError(
+                f'{type(self.last_head).__name__} has a mask head, but the ground truth of '
+                f'{samples[0].metainfo.get("img_path")} has no masks: set roi_head.mask_head=None '
+                'and roi_head.mask_roi_extractor=None, or load masks (LoadTrackAnnotations('
+                'with_mask=True))')
         losses: dict[str, Tensor] = {}
         if self.detector.with_rpn:
             losses, proposals = self._rpn_loss(maps, samples)

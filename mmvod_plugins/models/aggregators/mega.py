@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import torch
 from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 from torch import nn
 
-from mmvod_plugins.models.layers import KeptRelation
 from mmvod_plugins.models.memories import LongRangeMemory
 from mmvod_plugins.models.temporal_part import Needs
 from mmvod_plugins.structures import ObjectFeatures
 from mmvod_plugins.utils.precision import no_grad_and_uncached
 
 from .base import Aggregated, Aggregator, ObjectsByRole, RelationStage
-from .relation_steps import (
-    best,
-    make_relations,
-    make_transforms,
-    relate,
-    relate_frames,
-    split,
-    transform,
-)
+from .relation_steps import best, make_relations, make_transforms, relate, split, transform
 
 
 @MODELS.register_module()
@@ -32,7 +22,8 @@ class MEGAAggregator(Aggregator):
     The global stage (eq. 3-4) enhances key and local objects with those of global frames, by
     location-free relations. The local stage (eq. 5-8) then refines the key objects and the best
     objects of every local frame with the local window and the memory, by location-based ones.
-    After its first module only the best ``distilled_topk`` objects of a local frame go on.
+    After its first module only the best ``distilled_topk`` objects of a local frame are refined
+    further.
 
     Roles: ``local`` (the window, key frame included, oldest first), ``global``, and in training
     ``memory``: frames that pass the base model without gradient and then serve as the memory.
@@ -98,21 +89,19 @@ class MEGAAggregator(Aggregator):
             memory = self._remember(references['memory'], pool)
         key = self._global_stage(key, pool, self.global_relations)
         levels: list[list[ObjectFeatures]] = []
-        kept: list[KeptRelation | None] = []
         details = {}
         if self.local_relations:
             window = self._per_frame(window, pool)
-            remembered = memory.read(0) if memory is not None else []
-            first = RelationStage(self.local_relations[0], key, [*window, *remembered])
+            first = RelationStage(self.local_relations[0], key, with_memory(window, memory, 0))
             details['relations'] = first.weights_to
-            key, levels, kept = self._local_stage(key, window, memory)
+            key, levels = self._local_stage(key, window, memory)
         key = self._global_stage(key, pool, self.result_relations)
-        return Aggregated(key.feats, ([level[0] for level in levels], kept), details=details)
+        return Aggregated(key.feats, [level[0] for level in levels], details=details)
 
     def write(self, memory: LongRangeMemory, aggregated: Aggregated,
               found: InstanceData | None) -> None:
         """Remember the oldest frame of the window at every level."""
-        memory.write(*aggregated.to_memory)
+        memory.write(aggregated.to_memory)
 
     @no_grad_and_uncached()
     def _remember(self, frames: list[ObjectFeatures],
@@ -122,7 +111,7 @@ class MEGAAggregator(Aggregator):
         if memory is None:
             return None
         window = self._per_frame(best(frames, self.needs.topk), pool)
-        _, levels, _ = self._local_stage(window[0][:0], window, None)
+        _, levels = self._local_stage(window[0][:0], window, None)
         for entry in zip(*levels, strict=True):
             memory.write(entry)
         return memory
@@ -147,34 +136,24 @@ class MEGAAggregator(Aggregator):
 
     def _local_stage(
         self, key: ObjectFeatures, window: list[ObjectFeatures], memory: LongRangeMemory | None
-    ) -> tuple[ObjectFeatures, list[list[ObjectFeatures]], list[KeptRelation | None]]:
+    ) -> tuple[ObjectFeatures, list[list[ObjectFeatures]]]:
         """Equation 8: refine key and local objects, level by level.
 
         Returns:
-            The key objects; for every level the local objects (by frame) that it referred to, and
-            what the next step can use of its relation.
+            The key objects; for every level the local objects, by frame, that it referred to.
         """
-        distilled = best(window, self.distilled_topk)
-        levels, kept = [], []
-        for level in range(len(self.local_relations) - 1):
-            levels.append(window)
-            query, keep = self._local_relation(level, key, distilled, window, memory)
-            kept.append(keep)
-            query = transform(self.local_transforms[level], query)
-            key = query[:len(key)]
-            window = distilled = split(query[len(key):], distilled)
-        key, keep = self._local_relation(len(levels), key, [], window, memory)
-        return key, [*levels, window], [*kept, keep]
+        levels, distilled = [window], best(window, self.distilled_topk)
+        for level, linear in enumerate(self.local_transforms):
+            references = ObjectFeatures.cat(with_memory(levels[level], memory, level))
+            objects = ObjectFeatures.cat([key, *distilled])
+            objects = transform(linear, relate(self.local_relations[level], objects, references))
+            key, distilled = objects[:len(key)], split(objects[len(key):], distilled)
+            levels.append(distilled)
+        references = ObjectFeatures.cat(with_memory(levels[-1], memory, len(levels) - 1))
+        return relate(self.local_relations[-1], key, references), levels
 
-    def _local_relation(
-        self, level: int, key: ObjectFeatures, distilled: list[ObjectFeatures],
-        window: list[ObjectFeatures], memory: LongRangeMemory | None
-    ) -> tuple[ObjectFeatures, KeptRelation | None]:
-        """Key and distilled objects, enhanced with those of the window and the memory."""
-        relation = self.local_relations[level]
-        remembered = memory.read(level) if memory is not None else []
-        # On a GPU sines are cheap, and asking which frames stayed makes it wait.
-        if memory and not torch.is_grad_enabled() and not key.boxes.is_cuda:
-            return relate_frames(relation, key, distilled, window, remembered, memory.kept(level))
-        return relate(relation, ObjectFeatures.cat([key, *distilled]),
-                      ObjectFeatures.cat([*window, *remembered])), None
+
+def with_memory(window: list[ObjectFeatures], memory: LongRangeMemory | None,
+                level: int) -> list[ObjectFeatures]:
+    """The references of a level: objects of the window and those remembered, by frame."""
+    return window if memory is None else [*window, *memory.read(level)]

@@ -3,14 +3,6 @@
 from .bn_star import bn_star
 from .conv_gru_cell import ConvGRUCell
 from .flow_warp import flow_warp, resize_flow
-from .kept_relation import (
-    FrameBoxes,
-    KeptBias,
-    KeptRelation,
-    move_bias,
-    name_frames,
-    project_frames,
-)
 from .match_trans import MatchTrans, transform_memory, transformation_coefficients
 from .position_embedding import location_terms, sine_embedding
 from .ps_roi_pool import PSRoIAlign, PSRoIPool, ps_roi_align, ps_roi_pool
@@ -22,9 +14,6 @@ from .stmm_cell import STMMCell
 __all__ = [
     'CellState',
     'ConvGRUCell',
-    'FrameBoxes',
-    'KeptBias',
-    'KeptRelation',
     'MatchTrans',
     'PSRoIAlign',
     'PSRoIPool',
@@ -35,9 +24,6 @@ __all__ = [
     'bn_star',
     'flow_warp',
     'location_terms',
-    'move_bias',
-    'name_frames',
-    'project_frames',
     'ps_roi_align',
     'ps_roi_pool',
     'resize_flow',

@@ -25,7 +25,7 @@ class CellState:
     feat: Tensor
     memory: Tensor
 
-    def kept(self) -> CellState:
+    def detached_copy(self) -> CellState:
         """A copy without its graph, which shares nothing."""
         return CellState(self.feat.detach().clone(), self.memory.detach().clone())
 

@@ -11,7 +11,7 @@ from mmvod_plugins.utils.precision import at_least_float32
 
 from .position_embedding import location_terms, projected_embedding, sine_embedding
 
-#: Bias values that :meth:`RelationModule.attend_by_location` holds at once on a CPU.
+#: Bias values that a relation module holds at once on a CPU.
 PORTION = 6 * 10**6
 
 
@@ -52,89 +52,71 @@ class RelationModule(BaseModule):
         self.location = nn.Linear(embed_dim, num_heads) if location else None
         self.key_bias = nn.Parameter(torch.zeros(channels)) if key_bias else None
 
-    def forward(self, feats: Tensor, references: Tensor, boxes: Tensor | None = None,
+    def forward(self, feats: Tensor, reference_feats: Tensor, boxes: Tensor | None = None,
                 reference_boxes: Tensor | None = None) -> Tensor:
-        """What the references add to the objects.
+        """Sum of reference features that is added to the objects.
 
         Args:
             feats: Objects, (N, C).
-            references: Reference objects, (M, C).
+            reference_feats: Reference objects, (M, C).
             boxes: (N, 4), used with ``location``.
             reference_boxes: (M, 4), used with ``location``.
 
         Returns:
             (N, C), to be added to ``feats`` by the caller; zeros without references.
         """
-        if not len(feats) or not len(references):
+        if not len(feats) or not len(reference_feats):
             # a share in every parameter, and in those that made the references: distributed
             # training wants a gradient from each process
-            parts = [references, *self.parameters()]
+            parts = [reference_feats, *self.parameters()]
             return torch.zeros_like(feats) + 0 * sum(part.sum() for part in parts)
-        projected = self.project(references)
+        projected = self._heads(self.key(reference_feats)), self._heads(self.value(reference_feats))
         if self.location is None:
-            return self.attend(feats, projected, None)
+            return self._attend(feats, projected, None)
         if torch.is_grad_enabled() or feats.is_cuda:
-            return self.attend(feats, projected, self.location_bias(boxes, reference_boxes))
-        return self.attend_by_location(feats, boxes, projected, reference_boxes)
-
-    def project(self, references: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values (1, heads, M, C / heads) of references (M, C)."""
-        return self._heads(self.key(references)), self._heads(self.value(references))
-
-    def attend(self, feats: Tensor, projected: tuple[Tensor, Tensor],
-               bias: Tensor | None) -> Tensor:
-        """What references add to objects (N, C), by their projections and bias (heads, N, M)."""
-        query = self._query(feats)
-        out = functional.scaled_dot_product_attention(
-            query, *projected, attn_mask=None if bias is None else bias.to(query.dtype)[None])
-        return out[0].transpose(0, 1).flatten(1)
-
-    def attend_by_location(self, feats: Tensor, boxes: Tensor, projected: tuple[Tensor, Tensor],
-                           reference_boxes: Tensor) -> Tensor:
-        """:meth:`attend` with the location bias, which is never held as a whole; for inference.
-
-        Args:
-            feats: Objects, (N, C).
-            boxes: (N, 4).
-            projected: Keys and values of M references.
-            reference_boxes: (M, 4).
-        """
-        rows = self.portion(len(reference_boxes))
+            return self._attend(feats, projected, self.location_bias(boxes, reference_boxes))
+        # On a CPU the bias is never held as a whole. The fused attention works in multiples of 32.
+        rows = max(PORTION // (self.num_heads * len(reference_feats)) // 32 * 32, 1)
         return torch.cat([
-            self.attend(part, projected, self.location_bias(part_boxes, reference_boxes))
+            self._attend(part, projected, self.location_bias(part_boxes, reference_boxes))
             for part, part_boxes in zip(feats.split(rows), boxes.split(rows), strict=True)
         ])
 
-    def portion(self, num_references: int) -> int:
-        """Objects whose bias is held at once; the fused attention works in multiples of 32."""
-        rows = PORTION // (self.num_heads * num_references)
-        return max(rows // 32 * 32, 1)
-
-    def weights(self, feats: Tensor, references: Tensor, boxes: Tensor | None = None,
+    def weights(self, feats: Tensor, reference_feats: Tensor, boxes: Tensor | None = None,
                 reference_boxes: Tensor | None = None) -> Tensor:
         """The weights w_ij of :meth:`forward`, (heads, N, M); each row sums to one."""
         query = self._query(feats)
-        logits = query[0] @ self._heads(self.key(references))[0].mT / query.shape[-1]**0.5
+        logits = query[0] @ self._heads(self.key(reference_feats))[0].mT / query.shape[-1]**0.5
         if self.location is not None:
             logits = logits + self.location_bias(boxes, reference_boxes)
         return logits.softmax(-1)
 
-    def location_bias(self, boxes: Tensor, references: Tensor) -> Tensor:
+    def location_bias(self, boxes: Tensor, reference_boxes: Tensor) -> Tensor:
         """Additive bias (heads, N, M) of boxes (N, 4) and reference boxes (M, 4).
 
         Its angles reach hundreds, so they are computed in single precision at least.
         """
-        boxes, references = at_least_float32(boxes), at_least_float32(references)
+        boxes, reference_boxes = at_least_float32(boxes), at_least_float32(reference_boxes)
         if torch.is_grad_enabled():
-            embedding = sine_embedding(location_terms(boxes, references), self.embed_dim)
+            embedding = sine_embedding(location_terms(boxes, reference_boxes), self.embed_dim)
             return self.bias_of(self.location(embedding).permute(2, 0, 1))
-        return projected_embedding(boxes, references, self.location.weight, self.location.bias,
+        return projected_embedding(boxes, reference_boxes, self.location.weight,
+                                   self.location.bias,
                                    lambda rows: rows.relu_().add_(1e-6).log_())
 
     @staticmethod
     def bias_of(projected: Tensor) -> Tensor:
         """Additive bias of a projected location embedding."""
         return (projected.relu() + 1e-6).log()
+
+    def _attend(self, feats: Tensor, projected: tuple[Tensor, Tensor],
+                bias: Tensor | None) -> Tensor:
+        """Sum of values (1, heads, M, C / heads) for objects (N, C), with bias (heads, N, M)."""
+        # attention per head; the result, (1, heads, N, C / heads), is put together to (N, C)
+        query = self._query(feats)
+        out = functional.scaled_dot_product_attention(
+            query, *projected, attn_mask=None if bias is None else bias.to(query.dtype)[None])
+        return out[0].transpose(0, 1).flatten(1)
 
     def _query(self, feats: Tensor) -> Tensor:
         query = self.query(feats)

@@ -1,4 +1,4 @@
-"""What is remembered from one key frame to the next: plain objects."""
+"""Memories: plain objects that outlive a key frame."""
 
 from .long_range_memory import LongRangeMemory
 from .recurrent_memory import RecurrentMemory

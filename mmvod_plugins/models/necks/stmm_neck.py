@@ -43,7 +43,7 @@ class STMMNeck(TemporalNeck):
         levels: Levels that have memories, as indices of the tuple of maps; others stay.
         cell: Config of the cells: ``STMMCell`` or ``ConvGRUCell``, with their options.
         bidirectional: Whether a second cell goes through the window from its end.
-        stride: Online: frames from a frame to the one whose memory it goes on from.
+        stride: Online: distance, in frames, between a frame and the one whose memory it continues.
         replaces: Name of the convolution, no longer in the detector, in whose place the memories
             stand and whose trained weights start them, such as ``'detector.neck.last_conv.conv'``;
             ``{level}`` stands for a level's index. None: the memories are added to the maps.
@@ -68,8 +68,8 @@ class STMMNeck(TemporalNeck):
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         if stride < 1:
-            raise ValueError(f'temporal_neck.stride is {stride}, expected 1 or more: frames from a '
-                             'frame to the one whose memory it goes on from')
+            raise ValueError(f'temporal_neck.stride is {stride}, expected 1 or more: the distance, '
+                             'in frames, to the frame whose memory is continued')
         if not levels or len(set(levels)) < len(levels):
             raise ValueError(f'temporal_neck.levels is {tuple(levels)}, expected one index or '
                              'more, each once')

@@ -11,6 +11,8 @@ from mmvod_plugins.evaluation.functional import GroundTruth
 
 from .scenes import SHARED_DATA, make_truth, random_scene
 
+pytestmark = pytest.mark.filterwarnings('ignore:.*marked "ignore":UserWarning')
+
 DEMOS = sorted((SHARED_DATA / 'mmtracking_tests').glob('*/ann_*.json'))
 
 
@@ -77,7 +79,9 @@ def test_classes_select_and_order():
 def test_images_without_videos_are_videos_of_one_frame():
     images = [dict(id=i, file_name=f'{i}.jpg') for i in (2, 1)]
     annotations = [dict(id=1, image_id=1, category_id=3, bbox=[0, 0, 4, 4])]
-    truth = GroundTruth.from_coco_vid(content(images=images, annotations=annotations, videos=[]))
+    with pytest.warns(UserWarning, match='2 of 2 images have no video_id'):
+        truth = GroundTruth.from_coco_vid(
+            content(images=images, annotations=annotations, videos=[]))
     assert truth.image_ids == [2, 1]
     assert len(truth.videos) == 2
     assert truth.frame_ids.tolist() == [0, 0]

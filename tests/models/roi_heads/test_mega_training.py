@@ -337,41 +337,6 @@ def test_memory_has_the_paper_s_levels_and_sizes():
 
 
 @torch.no_grad()
-def test_what_stays_is_kept(monkeypatch):
-    """A stream computes fewer pairs and projects fewer rows than one that forgets."""
-    mega = mega_of({})
-    kind = type(mega.local_relations[0])
-    pairs, rows, location_bias, project = [], [], kind.location_bias, kind.project
-
-    def count_pairs(self, boxes, references):
-        pairs.append(len(boxes) * len(references))
-        return location_bias(self, boxes, references)
-
-    def count_rows(self, references):
-        rows.append(len(references))
-        return project(self, references)
-
-    monkeypatch.setattr(kind, 'location_bias', count_pairs)
-    monkeypatch.setattr(kind, 'project', count_rows)
-    found, kept, counts = [], [], []
-    for forget in (False, True):
-        pairs.clear()
-        rows.clear()
-        found.append([])
-        for *_, aggregated, memory in run_stream(mega):
-            if forget:
-                aggregated.to_memory[1][:] = [None] * 3
-            found[-1].append(aggregated.feats)
-            # the first step has no memory yet
-            kept.append([memory.kept(level) is not None for level in range(3)])
-        counts.append((sum(pairs), sum(rows)))
-    assert kept == [[False] * 3] * 2 + [[True] * 3] * 7 + [[False] * 3] * 9
-    for ours, theirs in zip(*found, strict=True):
-        torch.testing.assert_close(ours, theirs, **EXACT)
-    assert all(ours < 0.9 * theirs for ours, theirs in zip(*counts, strict=True))
-
-
-@torch.no_grad()
 def test_memory_at_the_start_repeats_the_first_frame():
     """As the published program: its edge copies are entries of their own."""
     seen = [[int(entry.frame_ids[0]) for entry in memory.read(2)]

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from check_coco_vid import check_coco_vid, main
+from PIL import Image
 from problems import Problem, report
 
 
@@ -74,6 +75,8 @@ ERRORS = [
     ('bbox', put('annotations', 0, bbox=...), 'annotation 1'),
     ('bbox', put('annotations', 0, bbox=[1, 2, 3]), 'annotation 1'),
     ('bbox', put('annotations', 0, bbox=[1, 2, float('nan'), 3]), 'annotation 1'),
+    ('loading', put('annotations', 0, iscrowd=2), 'file'),
+    ('frame_id gap', put('images', 2, frame_id=1_690_000_000_000), 'video 1'),
     ('duplicate instance', put('annotations', 1, image_id=1), 'annotation 2'),
 ]
 WARNINGS = [
@@ -84,7 +87,10 @@ WARNINGS = [
     ('frame order', lambda c: c['images'].reverse(), 'video 1'),
     ('is_vid_train_frame', put('images', 1, is_vid_train_frame=...), '"images"'),
     ('empty box', put('annotations', 0, bbox=[1, 2, 0, 4]), 'annotation 1'),
-    ('empty box', put('annotations', 0, area=0), 'annotation 1'),
+    ('area', put('annotations', 0, area=0), 'annotation 1'),
+    ('area', put('annotations', 0, area=None), 'annotation 1'),
+    ('ignore', put('annotations', 0, ignore=1), 'annotation 1'),
+    ('loading', put('images', 0, is_vid_train_frame='1'), 'file'),
     ('box outside', put('annotations', 0, bbox=[60, 2, 4, 4]), 'annotation 1'),
     ('box outside', put('annotations', 0, bbox=[-9, 2, 9, 4]), 'annotation 1'),
     ('box beyond image', put('annotations', 0, bbox=[55, 2, 9, 4]), 'annotation 1'),
@@ -109,13 +115,18 @@ def test_fault_is_found_and_named(kind, change, where, is_error):
     assert all(item.is_error == is_error and item.found and item.remedy for item in found)
 
 
-def test_file_without_videos_is_fine_without_their_fields():
+def test_a_file_without_videos_has_the_warning_of_the_data_sets():
     content = copy.deepcopy(GOOD)
     del content['videos']
     for item in content['images']:
         del item['video_id'], item['frame_id'], item['is_vid_train_frame']
     for item in content['annotations']:
         del item['video_id'], item['instance_id']
+    found, = check_coco_vid(content)
+    assert (found.kind, found.is_error) == ('loading', False)
+    assert '4 of 4 images have no video_id' in found.found
+    for item in content['images']:
+        item['is_vid_train_frame'] = True  # stills that a converter marked
     assert check_coco_vid(content) == []
 
 
@@ -135,12 +146,34 @@ def test_no_value_makes_the_validator_itself_fail(field):
         assert check_coco_vid(broken(put(part, 0, **{key: value}))) or value in (True, 'x', 1.5)
 
 
-def test_missing_images_are_found_when_the_folder_is_given(tmp_path):
-    (tmp_path / '1').mkdir()
-    (tmp_path / '1/0.jpg').touch()
-    problems = check_coco_vid(GOOD, tmp_path)
-    assert [item.where for item in problems] == ['image 2', 'image 3', 'image 4']
-    assert {item.kind for item in problems} == {'file missing'}
+def write_images(root, size=(60, 40), orientation=None):
+    for image in GOOD['images']:
+        exif = Image.Exif()
+        if orientation:
+            exif[0x0112] = orientation
+        (root / image['file_name']).parent.mkdir(exist_ok=True)
+        Image.new('RGB', size).save(root / image['file_name'], exif=exif.tobytes())
+
+
+def test_images_are_opened_when_the_folder_is_given(tmp_path):
+    write_images(tmp_path)
+    assert check_coco_vid(GOOD, tmp_path) == []
+    (tmp_path / '1/0.jpg').unlink()
+    (tmp_path / '1/1.jpg').write_bytes(b'no image')
+    Image.new('RGB', (61, 40)).save(tmp_path / '1/2.jpg')
+    assert [(item.kind, item.where) for item in check_coco_vid(GOOD, tmp_path)] == [
+        ('file missing', 'image 1'), ('file unreadable', 'image 2'), ('file size', 'image 3')]
+
+
+@pytest.mark.parametrize(('size', 'orientation', 'kind'), [
+    ((60, 40), 1, None), ((60, 40), 3, 'orientation'), ((60, 40), 6, 'file size'),
+    ((40, 60), 6, 'orientation'), ((40, 60), 1, 'file size')])
+def test_images_that_loading_turns_are_said(tmp_path, size, orientation, kind):
+    write_images(tmp_path, size, orientation)
+    found = check_coco_vid(GOOD, tmp_path)
+    assert [item.kind for item in found] == ([kind] * 4 if kind else [])
+    assert all(f'EXIF orientation {orientation}' in item.found or orientation == 1
+               for item in found)
 
 
 def test_many_problems_are_summarised():
@@ -164,7 +197,7 @@ def test_exit_code(tmp_path, change, options, code):
 def test_unreadable_file_is_named(tmp_path, capsys):
     (tmp_path / 'a.json').write_text('{')
     assert main([str(tmp_path / 'a.json')]) == 1
-    assert 'a.json cannot be read' in capsys.readouterr().err
+    assert 'a.json is not a valid json' in capsys.readouterr().err
 
 
 def test_script_runs(tmp_path, run_tool):

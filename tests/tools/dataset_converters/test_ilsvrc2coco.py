@@ -213,6 +213,106 @@ def test_failing_conversion_keeps_the_old_file(tree, capsys):
     assert '000000.xml cannot be read' in capsys.readouterr().err
 
 
+# Trees of users
+
+
+def convert_own(root, *objects, categories=None, split='val', images='.JPEG'):
+    """Convert a validation video of two frames; returns exit code and content."""
+    for frame in range(2):
+        write_xml(root, f'VID/val/street/{frame:06d}', *objects)
+        path = root / f'Data/VID/val/street/{frame:06d}{images}'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    options = ['--splits', split]
+    if categories:
+        write(root / 'categories.json', json.dumps(dict(categories=categories)))
+        options += ['--categories', str(root / 'categories.json')]
+    code = main_vid([str(root), *options])
+    path = root / f'annotations/imagenet_vid_{split}.json'
+    return code, json.loads(path.read_text()) if path.exists() else None
+
+
+OWN = [dict(id=1, name='van', encode_name='van')]
+
+
+def test_objects_without_track_are_different_objects(tmp_path):
+    with pytest.warns(UserWarning, match='4 of 4 objects of videos have no trackid'):
+        code, content = convert_own(tmp_path, obj('van', (1, 2, 11, 22)),
+                                    obj('van', (20, 2, 31, 22)), categories=OWN)
+    assert code == 0
+    assert len(content['annotations']) == 4
+    assert not any('instance_id' in item for item in content['annotations'])
+
+
+def test_names_that_no_category_has_are_refused_if_there_are_no_others(tmp_path, capsys):
+    assert convert_own(tmp_path, obj('van', (1, 2, 11, 22), 0)) == (1, None)
+    error = capsys.readouterr().err
+    assert "2 objects are of 1 names that no category has (2 of 'van'" in error
+    assert '--categories' in error
+
+
+def test_names_that_no_category_has_are_counted(tmp_path):
+    with pytest.warns(UserWarning, match=r"2 objects are of 1 names .*2 of 'bus'.*skipped"):
+        code, content = convert_own(tmp_path, obj('van', (1, 2, 11, 22), 0),
+                                    obj('bus', (1, 2, 11, 22), 1), categories=OWN)
+    assert (code, len(content['annotations'])) == (0, 2)
+
+
+def test_decimals_are_read(tmp_path):
+    code, content = convert_own(tmp_path, obj('van', ('1.5', '2.0', '11.25', '22'), 0),
+                                categories=OWN)
+    assert code == 0
+    assert content['annotations'][0]['bbox'] == [1.5, 2, 9.75, 20]
+
+
+@pytest.mark.parametrize('value', ['nan', 'inf', 'left', ''])
+def test_what_is_no_number_is_named(tmp_path, capsys, value):
+    assert convert_own(tmp_path, obj('van', (value, 2, 11, 22), 0), categories=OWN) == (1, None)
+    assert f"bndbox/xmin is {value!r}, expected a number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.JPEG'])
+def test_images_keep_their_suffix_and_hidden_files_are_no_frames(tmp_path, suffix):
+    write(tmp_path / f'Data/VID/val/street/._000000{suffix}', 'Mac OS X')
+    code, content = convert_own(tmp_path, obj('van', (1, 2, 11, 22), 0), categories=OWN,
+                                images=suffix)
+    assert code == 0
+    assert [item['file_name'] for item in content['images']] == [
+        f'val/street/{i:06d}{suffix}' for i in range(2)]
+
+
+def test_stills_keep_their_suffix_and_hidden_files_are_no_stills(tree):
+    write(tree / 'Data/DET/train/ILSVRC2014_train_0001/b.jpg', '')
+    write(tree / 'Annotations/DET/train/ILSVRC2014_train_0001/._b.xml', 'Mac OS X')
+    assert main_det([str(tree)]) == 0
+    names = [item['file_name'] for item in converted(tree, 'imagenet_det_30plus1cls')['images']]
+    assert sorted(names) == [
+        'train/ILSVRC2013_train/n1/a.JPEG', 'train/ILSVRC2014_train_0000/c.JPEG',
+        'train/ILSVRC2014_train_0001/b.jpg']
+
+
+def test_what_the_validator_refuses_is_written_only_if_asked(tmp_path, capsys):
+    objects = obj('van', (1, 2, 11, 22), 0), obj('van', (20, 2, 31, 22), 0)  # one identity twice
+    assert convert_own(tmp_path, *objects, categories=OWN) == (1, None)
+    error = capsys.readouterr().err
+    assert 'duplicate instance' in error
+    assert '--write-faulty' in error
+    options = [str(tmp_path), '--splits', 'val', '--categories', str(tmp_path / 'categories.json')]
+    assert main_vid([*options, '--write-faulty']) == 1
+    assert len(converted(tmp_path, 'imagenet_vid_val')['annotations']) == 4
+
+
+@pytest.mark.parametrize('text', [
+    '[]', '{}', '{"categories": []}', '{"categories": [{"id": 1, "name": "van"}]}',
+    '{"categories": [{"name": "van", "encode_name": "van"}]}'])
+def test_categories_that_are_none_are_refused(tmp_path, capsys, text):
+    write(tmp_path / 'c.json', text)
+    convert_own(tmp_path, obj('van', (1, 2, 11, 22), 0))
+    assert main_vid([str(tmp_path), '--splits', 'val', '--categories',
+                     str(tmp_path / 'c.json')]) == 1
+    assert 'c.json' in capsys.readouterr().err
+
+
 def test_wrong_folder_is_explained(tmp_path, capsys):
     assert main_vid([str(tmp_path)]) == 1
     assert main_det([str(tmp_path)]) == 1

@@ -143,7 +143,7 @@ def test_half_precision_and_frames_without_features(kind, dtype):
 
 def test_a_kept_state_shares_nothing():
     state = CellState(random(1, 2, 3, 3).requires_grad_(), random(1, 2, 3, 3))
-    kept = state.kept()
+    kept = state.detached_copy()
     state.memory.zero_()
     assert not kept.feat.requires_grad
     assert kept.memory.abs().sum() > 0
