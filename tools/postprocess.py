@@ -22,6 +22,7 @@ from mmvod_plugins.postprocessing import (
     build_post_processors,
     ensemble,
 )
+from mmvod_plugins.utils.files import check_output
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / 'misc'))
 
@@ -69,8 +70,8 @@ def process_files(args: argparse.Namespace) -> Predictions:
     Raises:
         ValueError: If files do not belong together, or a post-processor refuses them.
     """
-    if args.out.suffix not in ('.npz', '.json'):
-        raise ValueError(f'predictions are written as .npz or .json, got {args.out}')
+    inputs = [*args.predictions, *([args.annotations] if args.annotations else [])]
+    check_output(args.out, inputs, ('.npz', '.json'))
     configs = [parse_post_processor(text) for text in args.post_processors]
     processors = build_post_processors(configs)
     source = CocoVIDFile(str(args.annotations)) if args.annotations else None

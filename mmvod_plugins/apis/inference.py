@@ -11,9 +11,10 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
-from mmengine.runner import load_checkpoint
+from mmengine.runner.checkpoint import _load_checkpoint_to_model
 
-from mmvod_plugins.engine import complete_config
+from mmvod_plugins.checkpoints import read_checkpoint
+from mmvod_plugins.engine import complete_config, watch_backbone
 from mmvod_plugins.models import VideoDetector
 from mmvod_plugins.structures import FrameRecord
 
@@ -22,13 +23,22 @@ from .session import VideoSession, array_pipeline, encode_frame
 
 def init_video_detector(config: str | Path | Config,
                         checkpoint: str | Path | None = None,
-                        device: str = 'cpu') -> VideoDetector:
+                        device: str = 'cpu',
+                        *,
+                        trust: bool = False) -> VideoDetector:
     """Build a model, load its weights, set it to testing.
 
     The model gets the attributes ``cfg`` and ``dataset_meta`` as mmdet's ``init_detector`` gives
     them; class names come from the checkpoint.
 
+    Args:
+        config: A config, or its file.
+        checkpoint: File or http(s) address of the weights; None for initial ones.
+        device: Device of the model.
+        trust: Whether the checkpoint may run code while it is read.
+
     Raises:
+        CheckpointError: If the checkpoint is missing, damaged, or would run code.
         TypeError: If the config is not one of a video detector.
         ValueError: If it names two reference policies that differ.
     """
@@ -39,9 +49,11 @@ def init_video_detector(config: str | Path | Config,
         raise TypeError(f'the config builds a {type(model).__name__}, expected a VideoDetector')
     model.dataset_meta = {}
     if checkpoint is not None:
-        loaded = load_checkpoint(model, str(checkpoint), map_location='cpu')
+        loaded = read_checkpoint(checkpoint, trust=trust)
+        _load_checkpoint_to_model(model, loaded)
         model.dataset_meta = loaded.get('meta', {}).get('dataset_meta', {})
     model.cfg = config
+    watch_backbone(model)
     return model.to(device).eval()
 
 

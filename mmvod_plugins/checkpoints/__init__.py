@@ -6,8 +6,10 @@ from .formats import FORMATS, Format, convert, recognise
 from .mega_pytorch import convert_mega_pytorch
 from .methods import METADATA
 from .mmtracking import convert_mmtracking
+from .reading import CheckpointError, check_file, guard_mmengine, read_checkpoint
 
 __all__ = [
-    'FORMATS', 'METADATA', 'Conversion', 'Format', 'adapt_state_dict', 'convert',
-    'convert_mega_pytorch', 'convert_mmtracking', 'recognise', 'take_renamed'
+    'FORMATS', 'METADATA', 'CheckpointError', 'Conversion', 'Format', 'adapt_state_dict',
+    'check_file', 'convert', 'convert_mega_pytorch', 'convert_mmtracking', 'guard_mmengine',
+    'read_checkpoint', 'recognise', 'take_renamed'
 ]

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,10 @@ def read_json(path: str, backend_args: dict[str, Any] | None = None) -> Any:  # 
     """Load a json.
 
     Raises:
-        ValueError: If it is not a json.
+        ValueError: If it is not a json, or not a file: reading a pipe would never end.
     """
+    if Path(path).exists() and not Path(path).is_file():
+        raise ValueError(f'{path} is not a file (a folder, a pipe or a device)')
     try:
         return load(path, file_format='json', backend_args=backend_args)
     except (ValueError, RecursionError) as error:

@@ -2,5 +2,6 @@
 
 from .complete_config import complete_config
 from .video_runner import VideoRunner
+from .watch_backbone import watch_backbone
 
-__all__ = ['VideoRunner', 'complete_config']
+__all__ = ['VideoRunner', 'complete_config', 'watch_backbone']

@@ -4,30 +4,30 @@ The scripts read the command line themselves, so every option of theirs works. O
 are looked at: options that cannot work are refused before anything is loaded, a config may be
 named as ``python -m mmvod_plugins.where`` names it, and known faults of old versions are worked
 around. ``--out`` of the test script becomes ``dump_predictions`` of :class:`VideoRunner` unless it
-names a pickle file: mmdet's own would lose most of the frames.
+names a pickle file: mmdet's own would lose most of the frames. Checkpoints are read without
+running code that they contain; ``--trust``, an option of ours, allows it.
 """
 
 import argparse
 import os
 import runpy
 import sys
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import mmdet
-import mmengine
-import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
 
-from mmvod_plugins.utils.versions import release
+from mmvod_plugins.checkpoints import CheckpointError, guard_mmengine
 from mmvod_plugins.where import find_config
 
+from .starting_point import check_starting_point
 from .video_runner import VideoRunner
 
-FORCE_LOAD = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+TRUST = '--trust'
 DEVICES_WITHOUT_AMP = ('cpu', 'mps')
 
 TTA_REFUSED = (
@@ -44,10 +44,6 @@ OUT_TRUNCATES = (
 RUNNER_TAKEN = (
     "--out needs runner_type='VideoRunner', but the config sets it to {runner_type!r}. Add "
     "dict(type='DumpVideoPredictions', out='{out}') to the list test_evaluator instead.")
-OLD_MMENGINE = (
-    'mmengine {mmengine} cannot read its own checkpoints with torch {torch}: setting '
-    f'{FORCE_LOAD}=1, which lets checkpoints run code when they are loaded. Load only files '
-    'that you trust.')
 
 
 def stock_script(name: str) -> Path:
@@ -122,20 +118,6 @@ def with_predictions(argv: Sequence[str], out: str) -> list[str]:
     return [*rest, '--cfg-options', *options]
 
 
-def allow_checkpoints(
-        environ: MutableMapping[str, str], mmengine_version: str, torch_version: str) -> bool:
-    """Let an mmengine older than torch's ``weights_only`` read its checkpoints.
-
-    Returns:
-        Whether the environment had to be changed.
-    """
-    affected = release(mmengine_version) < (0, 10, 8) and release(torch_version) >= (2, 6)
-    if not affected or FORCE_LOAD in environ:
-        return False
-    environ[FORCE_LOAD] = '1'
-    return True
-
-
 def notify(message: str) -> None:
     """Tell the user once, however many processes there are."""
     if os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0')) == '0':
@@ -144,24 +126,65 @@ def notify(message: str) -> None:
 
 def run_stock_script(name: str) -> None:
     """Run ``train.py`` or ``test.py`` of the installed mmdet with our command line."""
+    trust = TRUST in sys.argv
+    sys.argv[1:] = [word for word in sys.argv[1:] if word != TRUST]
     try:
         script = stock_script(name)
         args = read_arguments(script)
         problem = refusal(args, get_device())
+        if problem is not None:
+            sys.exit(problem)
         arguments = with_config_path(sys.argv[1:], args.config)
-    except FileNotFoundError as error:
+        args.config = resolve_config(args.config)
+        guard_mmengine(trust=trust)
+        sys.argv[1:] = _prepared(args, arguments)
+    except (FileNotFoundError, CheckpointError) as error:
         sys.exit(str(error))
-    if problem is not None:
-        sys.exit(problem)
+    try:
+        runpy.run_path(str(script), run_name='__main__')
+    except CheckpointError as error:
+        sys.exit(str(error))
+
+
+def _prepared(args: argparse.Namespace, arguments: list[str]) -> list[str]:
+    """Check what a run reads and writes; return the command line of the stock script."""
+    config = merged_config(args)
+    fresh = check_starting_point(args, config)
+    if fresh is not None:
+        notify(fresh)
+        arguments = without_resume(arguments)
     out = getattr(args, 'out', None)
     if out and out.endswith(('.pkl', '.pickle')):
         notify(OUT_TRUNCATES)
     elif out:
-        runner_type = Config.fromfile(resolve_config(args.config)).get('runner_type')
+        runner_type = config.get('runner_type')
         if runner_type not in (None, VideoRunner.__name__):
             sys.exit(RUNNER_TAKEN.format(runner_type=runner_type, out=out))
         arguments = with_predictions(arguments, out)
-    if allow_checkpoints(os.environ, mmengine.__version__, torch.__version__):
-        notify(OLD_MMENGINE.format(mmengine=mmengine.__version__, torch=torch.__version__))
-    sys.argv[1:] = arguments
-    runpy.run_path(str(script), run_name='__main__')
+    return arguments
+
+
+def merged_config(args: argparse.Namespace) -> Config:
+    """The config with the options of the command line, as the stock scripts read it."""
+    config = Config.fromfile(args.config)
+    if args.cfg_options:
+        config.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        config.work_dir = args.work_dir
+    elif config.get('work_dir') is None:
+        config.work_dir = str(Path('work_dirs', Path(args.config).stem))
+    return config
+
+
+def without_resume(argv: Sequence[str]) -> list[str]:
+    """The arguments without ``--resume [auto]``, whole or shortened as argparse allows it."""
+    rest: list[str] = []
+    dropped = False
+    for word in argv:
+        following, dropped = dropped, False
+        name = word.partition('=')[0]
+        if len(name) > 2 and '--resume'.startswith(name):
+            dropped = True
+        elif not (following and word == 'auto'):
+            rest.append(word)
+    return rest

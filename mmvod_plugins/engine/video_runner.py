@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner
 
@@ -11,6 +12,7 @@ from mmvod_plugins.evaluation import DumpVideoPredictions
 from mmvod_plugins.hooks import ResumePredictionsHook
 
 from .complete_config import complete_config
+from .watch_backbone import watch_backbone
 
 
 @RUNNERS.register_module()
@@ -33,6 +35,7 @@ class VideoRunner(Runner):
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 those of the base class
         super().__init__(**complete_config(settings))
+        watch_backbone(self.model.module if is_model_wrapper(self.model) else self.model)
 
     def build_test_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         """Build the test loop and add the metric that writes predictions."""

@@ -20,6 +20,7 @@ from mmvod_plugins.datasets.coco_values import (
 )
 from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile, image_size
 from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.utils.files import write_text
 from mmvod_plugins.utils.names import FileNames
 
 from .predictions import Predictions, load_predictions, save_predictions
@@ -55,6 +56,8 @@ def write_predictions(path: str | Path, predictions: Predictions,
                       source: CocoVIDFile | None = None) -> None:
     """Write predictions as npz, or as COCO results if the name ends with ``.json``.
 
+    An existing file is replaced only when the new one is complete.
+
     Args:
         path: ``.npz`` or ``.json``.
         predictions: Predictions to write.
@@ -67,8 +70,7 @@ def write_predictions(path: str | Path, predictions: Predictions,
     cat_ids: list[Hashable] = list(range(1, len(predictions.classes) + 1))
     if source is not None:
         cat_ids = list(source.labels(predictions.classes))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(to_coco_results(predictions, cat_ids)), encoding='utf-8')
+    write_text(path, json.dumps(to_coco_results(predictions, cat_ids)))
 
 
 def to_coco_results(predictions: Predictions,

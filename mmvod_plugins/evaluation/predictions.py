@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +16,19 @@ from typing import Any
 import numpy as np
 
 from mmvod_plugins.structures import VideoDetections
-from mmvod_plugins.structures.npz_file import NpzFormat
+from mmvod_plugins.structures.npz_file import FileFault, NpzFormat
 
 REQUIRED = ('boxes', 'scores', 'labels')
 FILE = NpzFormat('mmvod_predictions', version=1, content='predictions',
                  writers='DumpVideoPredictions or tools/test.py --out',
-                 required=('frame_ids', 'num_boxes', *REQUIRED), compressed=True)
+                 required=('num_boxes', 'frame_ids', *REQUIRED), compressed=True,
+                 optional=('image_ids', 'class_scores', 'objects', 'track_ids',
+                           'relation_shapes', 'relations'),
+                 dimensions=dict(
+                     num_boxes=('frames', ), frame_ids=('frames', ), image_ids=('frames', ),
+                     boxes=('rows', 4), scores=('rows', ), labels=('rows', ),
+                     class_scores=('rows', 'classes'), objects=('rows', ), track_ids=('rows', ),
+                     relation_shapes=('pairs', 2), relations=('weights', )))
 #: Types in the file; scores of all classes and relations in half precision.
 ROW_TYPES = dict(boxes=np.float32, scores=np.float32, labels=np.int16, class_scores=np.float16,
                  proposal_ids=np.int32, track_ids=np.int64)
@@ -44,9 +52,9 @@ class Predictions:
 
     def __post_init__(self) -> None:
         for video in self.videos:
-            label = int(video.labels.max(initial=-1))
-            if label >= len(self.classes):
-                raise ValueError(f'video {video.video_id!r} has the label {label}, but there are '
+            bad = video.labels[(video.labels < 0) | (video.labels >= len(self.classes))]
+            if bad.size:
+                raise ValueError(f'video {video.video_id!r} has the label {bad[0]}, but there are '
                                  f'{len(self.classes)} classes')
 
     def select(self, video_ids: Sequence[Hashable]) -> Predictions:
@@ -92,8 +100,55 @@ def load_predictions(path: str | os.PathLike[str]) -> Predictions:
     """
     if Path(path).is_dir():
         return _load_folder(Path(path))
-    meta, arrays = FILE.load(path)
-    return Predictions(_to_videos(meta, arrays), tuple(meta['classes']), meta['info'])
+    meta, arrays = FILE.load(path, sizes=lambda meta, arrays: _sizes(meta, arrays, path))
+    try:
+        found = Predictions(_to_videos(meta, arrays), tuple(meta['classes']), meta['info'])
+        _check_once(found.videos, path)
+    except FileFault:
+        raise
+    except (ValueError, LookupError, TypeError, OverflowError) as error:
+        raise ValueError(f'{path} is damaged: {error}') from error
+    return found
+
+
+def _sizes(meta: dict[str, Any], arrays: dict[str, np.ndarray],
+           path: str | os.PathLike[str]) -> dict[str, int]:
+    """Sizes that the header and the arrays read so far state."""
+    if not arrays:
+        _check_meta(meta, path)
+    lengths = [entry['num_frames'] for entry in meta['videos']]
+    sizes = dict(frames=sum(lengths), classes=len(meta['classes']),
+                 pairs=sum(max(length - 1, 0) for length in lengths))
+    if 'num_boxes' in arrays:
+        counts = arrays['num_boxes'].astype(np.int64)
+        if counts.min(initial=0) < 0:
+            raise FileFault(f'{path}: num_boxes has negative numbers')
+        sizes['rows'] = int(counts.sum())
+    if 'relation_shapes' in arrays:
+        sizes['weights'] = int(arrays['relation_shapes'].astype(np.int64).prod(1).sum())
+    return sizes
+
+
+def _check_meta(meta: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Raise if the header lacks something or has another type than it must have."""
+    for key, kind in dict(classes=list, info=dict, videos=list).items():
+        if not isinstance(meta.get(key), kind):
+            raise FileFault(f'{path}: its header has {key}={meta.get(key)!r:.50}, expected a '
+                            f'{kind.__name__}')
+    for entry in meta['videos']:
+        fits = isinstance(entry, dict) and entry.keys() >= {'id', 'num_frames', 'img_shape',
+                                                            'suppressed'}
+        if not fits or type(entry['num_frames']) is not int or entry['num_frames'] < 0:
+            raise FileFault(f'{path}: its header has the video {entry!r:.80}, expected id, '
+                            'num_frames (0 or more), img_shape and suppressed')
+
+
+def _check_once(videos: list[VideoDetections], path: str | os.PathLike[str]) -> None:
+    counts = Counter(video.video_id for video in videos)
+    twice = [video_id for video_id, count in counts.items() if count > 1]
+    if twice:
+        raise FileFault(f'{path} has the video {twice[0]!r} more than once ({len(twice)} such '
+                         'videos): remove the files of all but one run')
 
 
 def _load_folder(folder: Path) -> Predictions:
@@ -105,6 +160,7 @@ def _load_folder(folder: Path) -> Predictions:
     if len(classes) > 1:
         raise ValueError(f'the files of {folder} have different classes: {sorted(classes)[:2]}')
     videos = sorted((video for part in parts for video in part.videos), key=first_image)
+    _check_once(videos, folder)
     return Predictions(videos, parts[0].classes, parts[0].info)
 
 

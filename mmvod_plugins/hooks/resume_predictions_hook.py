@@ -38,6 +38,7 @@ class ResumePredictionsHook(Hook):
                 if is_main_process():
                     parts = [metric.resume(describe_run(runner))]
                 broadcast_object_list(parts)
+                metric.join()
                 if parts[0] and isinstance(sampler, VideoStreamSampler):
                     self._skip(runner, sampler, metric, parts[0])
                 elif parts[0]:

@@ -21,6 +21,8 @@ from mmvod_plugins.visualization import VideoWriter, draw_detections
 
 GREEN = (0, 200, 0)
 GREY = 114
+#: Longest part of a video's name, in bytes; file systems take 255 with a suffix.
+MAX_BYTES = 150
 
 
 @HOOKS.register_module()
@@ -93,9 +95,8 @@ class VideoVisualizationHook(Hook):
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Close the files and log the folder."""
-        for writer in self._writers.values():
-            writer.close()
-        self._writers = {}
+        for name in list(self._writers):
+            self._close(name)
         if self.draw and self._folder is not None:
             runner.logger.info(f'Annotated frames and videos are in {self._folder}')
 
@@ -140,12 +141,21 @@ class VideoVisualizationHook(Hook):
         frame_id = sample.metainfo.get('frame_id', 0)
         length = sample.metainfo.get('ori_video_length', 1)
         path = self._folder / name / f'{frame_id:06d}.jpg'
+        if not path.parent.resolve().is_relative_to(self._folder.resolve()):
+            raise ValueError(f'{path.parent} is a link that leads out of {self._folder}: remove '
+                             'it, or name another folder')
         path.parent.mkdir(parents=True, exist_ok=True)
         mmcv.imwrite(image, str(path))
         if self.fps is not None and length > 1:
             self._write(name, image)
             if frame_id == length - 1:
-                self._writers.pop(name).close()
+                self._close(name)
+
+    def _close(self, name: str) -> None:
+        try:
+            self._writers.pop(name).close()
+        except OSError as error:
+            warnings.warn(f'{error} The frames are written as jpg', stacklevel=2)
 
     def _write(self, name: str, image: np.ndarray) -> None:
         if name not in self._writers:
@@ -163,6 +173,7 @@ def detected_frames(outputs: Sequence[TrackDataSample]) -> Iterator[DetDataSampl
 
 
 def safe_path(name: str) -> str:
-    """Relative path without ``..`` and without characters that file systems reject."""
+    """Relative path without ``..`` and without characters or lengths that file systems reject."""
     parts = [re.sub(r'[^\w.\-+ ]', '_', part) for part in name.replace('\\', '/').split('/')]
+    parts = [part.encode()[:MAX_BYTES].decode(errors='ignore') for part in parts]
     return '/'.join(part for part in parts if part.strip('. ')) or 'video'

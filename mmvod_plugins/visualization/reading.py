@@ -32,9 +32,12 @@ def read_frames(path: str | Path) -> Iterator[np.ndarray]:
 def count_frames(path: str | Path) -> int:
     """Count the frames by decoding them, as the number in the container is often wrong.
 
+    A file with fewer frames than its container states gives a warning: it may be cut off.
+
     Raises:
         FileNotFoundError: If the file or folder does not exist.
-        ValueError: If it contains no frame.
+        OSError: If an image of a folder cannot be read.
+        ValueError: If it contains no frame, or images of different sizes.
     """
     path = Path(path)
     if not path.exists():
@@ -43,20 +46,33 @@ def count_frames(path: str | Path) -> int:
         if not _images(path):
             raise ValueError(f'{path} contains no image: names must end with one of '
                              f'{IMAGE_SUFFIXES}')
+        shapes = {frame.shape for frame in _read_folder(path)}
+        if len(shapes) > 1:
+            raise ValueError(f'the images of {path} have different sizes (height, width): '
+                             f'{sorted(shape[:2] for shape in shapes)[:3]}')
         return len(_images(path))
     count = sum(1 for _ in _read_file(path))
     if not count:
         raise ValueError(f'{path} contains no frame that OpenCV can decode; convert it, for '
                          'instance to H.264 in an mp4 file')
+    stated = _property(path, cv2.CAP_PROP_FRAME_COUNT)
+    if count < stated:
+        warnings.warn(f'{path}: {count} of {stated:.0f} frames can be decoded; the file may be cut '
+                      'off or damaged', stacklevel=2)
     return count
 
 
 def frames_per_second(path: str | Path) -> float:
     """Frame rate of a file; 25 if it does not give one, and for folders."""
-    capture = cv2.VideoCapture() if Path(path).is_dir() else cv2.VideoCapture(str(path))
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    capture.release()
+    rate = 0.0 if Path(path).is_dir() else _property(Path(path), cv2.CAP_PROP_FPS)
     return rate if 0 < rate < 1000 else 25.0
+
+
+def _property(path: Path, key: int) -> float:
+    capture = cv2.VideoCapture(str(path))
+    value = capture.get(key)
+    capture.release()
+    return value
 
 
 def _images(folder: Path) -> list[Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -9,9 +11,16 @@ from types import TracebackType
 import cv2
 import numpy as np
 
+from mmvod_plugins.utils.files import check_output, temporary_name
+
+SUFFIXES = ('.mp4', )
+
 
 class VideoWriter:
     """Writer of an mp4 file (codec ``mp4v``), which the first frame opens.
+
+    The frames go to a temporary file beside it; :meth:`close` counts the frames that can be read
+    and renames it. Leaving a ``with`` block by an error other than an interruption discards it.
 
     Args:
         path: The file; its folder is created.
@@ -23,13 +32,32 @@ class VideoWriter:
 
     def __init__(self, path: str | Path, fps: float = 25.0) -> None:
         self.path = Path(path)
-        if fps <= 0 or self.path.suffix.lower() != '.mp4':
+        if not 0 < fps < math.inf or self.path.suffix.lower() not in SUFFIXES:
             raise ValueError(f'a video needs a name that ends in .mp4 and a positive fps, got '
                              f'{self.path} and {fps}')
         self.fps = fps
         self.num_frames = 0
         self._shape: tuple[int, ...] | None = None
         self._writer: cv2.VideoWriter | None = None
+        self._part: Path | None = None
+
+    def check(self, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
+        """Check that the file can be written, before the frames are computed.
+
+        Args:
+            inputs: Files and folders that are read, which it must not replace.
+
+        Raises:
+            ValueError: If the file is one that is read.
+            OSError: If its folder, the frame rate or the codec is refused.
+        """
+        check_output(self.path, inputs, SUFFIXES)
+        existing = next(folder for folder in self.path.absolute().parents if folder.exists())
+        probe = temporary_name(existing / self.path.name)
+        try:
+            self._opened(probe, (64, 64)).release()
+        finally:
+            probe.unlink(missing_ok=True)
 
     def write(self, frame: np.ndarray) -> None:
         """Append a frame, (H, W, 3) uint8, BGR.
@@ -49,27 +77,69 @@ class VideoWriter:
         self.num_frames += 1
 
     def _open(self, shape: tuple[int, ...]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        path = Path(os.path.realpath(self.path))
+        if path.is_dir():
+            raise IsADirectoryError(f'cannot write {self.path}: it is a folder')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = temporary_name(path)
+        self._writer = self._opened(part, shape)
+        self._part, self._shape = part, shape
+
+    def _opened(self, part: Path, shape: tuple[int, ...]) -> cv2.VideoWriter:
         codec = cv2.VideoWriter_fourcc(*'mp4v')
-        self._writer = cv2.VideoWriter(str(self.path), codec, self.fps, (shape[1], shape[0]))
-        self._shape = shape
-        if not self._writer.isOpened():
-            self._writer = None
-            raise OSError(f'OpenCV cannot write {self.path} with the codec mp4v: is the folder '
-                          'writable, is the disk full, has this OpenCV an mp4v encoder?')
+        writer = cv2.VideoWriter(str(part), codec, self.fps, (shape[1], shape[0]))
+        if not writer.isOpened():
+            raise OSError(f'OpenCV cannot write {self.path} with the codec mp4v and {self.fps} '
+                          'frames per second: is the folder writable, is the disk full, has this '
+                          'OpenCV an mp4v encoder, is the rate usual?')
+        return writer
 
     def close(self) -> None:
-        """Finish the file; a second call does nothing."""
+        """Finish the file; a second call does nothing.
+
+        Raises:
+            OSError: If not all frames can be read from it; an older file remains.
+        """
+        if self._writer is None:
+            return
+        self._release()
+        try:
+            readable = _count(self._part)
+            if readable != self.num_frames:
+                raise OSError(f'{self.path} is not written: {self.num_frames} frames were given, '
+                              f'{readable} can be read from the new file. Is the disk full?')
+            self._part.replace(os.path.realpath(self.path))
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Delete what was written; an older file remains."""
         if self._writer is not None:
-            self._writer.release()
-            self._writer = None
+            self._release()
+            self._part.unlink(missing_ok=True)
+
+    def _release(self) -> None:
+        self._writer.release()
+        self._writer = None
 
     def __enter__(self) -> VideoWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        self.close()
+        if error is None or isinstance(error, KeyboardInterrupt):
+            self.close()
+        else:
+            self.discard()
+
+
+def _count(path: Path) -> int:
+    """Frames of a file that can be decoded."""
+    capture, count = cv2.VideoCapture(str(path)), 0
+    while capture.grab():
+        count += 1
+    capture.release()
+    return count
 
 
 def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float = 25.0) -> int:

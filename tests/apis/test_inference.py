@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 
 from mmvod_plugins.apis import detect_frames, init_video_detector
+from mmvod_plugins.checkpoints import CheckpointError
 from mmvod_plugins.models import VideoDetector
 from tests.models.tiny import MEGA, ONLINE, SHAPE, detect, numbers, tiny_config, tiny_model, video
 
@@ -104,3 +105,20 @@ def test_real_video_goes_from_decoding_to_detections(tmp_path, name):
     assert boxes.min() >= -1
     assert boxes[:, 2].max() > width / 2  # in pixels of the original frame
     assert boxes.max() <= max(height, width) + 1
+
+
+def test_a_backbone_that_gives_nan_is_not_silent(tmp_path):
+    model = model_file(tmp_path, ONLINE)
+    next(model.detector.backbone.parameters()).data.fill_(float('nan'))
+    with pytest.raises(FloatingPointError, match=r'the backbone .* gives NaN'):
+        list(detect_frames(model, as_images(video(3)), 3))
+
+
+def test_a_checkpoint_with_code_is_refused(tmp_path):
+    model_file(tmp_path, ONLINE)
+    torch.save(dict(state_dict={}, meta=Path('x')), tmp_path / 'more.pth')
+    with pytest.raises(CheckpointError, match=r'more\.pth .*would run pathlib'):
+        init_video_detector(tmp_path / 'config.py', tmp_path / 'more.pth')
+    content = torch.load(tmp_path / 'model.pth', weights_only=True)
+    torch.save(dict(content, more=Path('x')), tmp_path / 'more.pth')
+    init_video_detector(tmp_path / 'config.py', tmp_path / 'more.pth', trust=True)

@@ -111,3 +111,10 @@ def test_without_nms_detections_are_written_and_not_evaluated(settings, tmp_path
 def test_training_and_plain_tests_write_no_predictions(settings, tmp_path):
     runner = build(settings, tmp_path)
     assert not [m for m in runner.test_evaluator.metrics if isinstance(m, DumpVideoPredictions)]
+
+
+def test_a_backbone_that_gives_nan_ends_a_test(settings, tmp_path):
+    runner = build(settings, tmp_path)
+    next(runner.model.detector.backbone.parameters()).data.fill_(float('nan'))
+    with pytest.raises(FloatingPointError, match=r'the backbone .* gives NaN'):
+        runner.test()

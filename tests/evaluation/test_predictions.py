@@ -1,12 +1,16 @@
 """The predictions file: what is written is read, and nothing else is."""
 
 import json
+import os
+import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
 
 from mmvod_plugins.evaluation import Predictions, load_predictions, save_predictions
-from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.evaluation.coco_json import read_predictions
+from mmvod_plugins.structures import VideoDetections, npz_file
 from tests.structures.test_video_detections import video
 
 CLASSES = ('cat', 'dog', 'bird')
@@ -124,6 +128,110 @@ def test_other_arrays_newer_versions_and_incomplete_files_are_refused(tmp_path):
     np.savez(path, meta=np.array(json.dumps(meta | dict(version=1))))
     with pytest.raises(ValueError, match='lacks the arrays'):
         load_predictions(path)
+
+
+def written(path, change_meta=None, **arrays):
+    """A file of two videos, with another header or other arrays."""
+    save_predictions(path, Predictions([full(0), full(1)], CLASSES))
+    with np.load(path) as data:
+        content = dict(data)
+    meta = json.loads(str(content['meta']))
+    if change_meta:
+        change_meta(meta)
+    content.update(arrays, meta=np.array(json.dumps(meta)))
+    np.savez_compressed(path, **{k: v for k, v in content.items() if v is not None})
+    return path
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda meta: meta.pop('classes'), 'its header has classes=None, expected a list'),
+    (lambda meta: meta.pop('info'), 'its header has info=None, expected a dict'),
+    (lambda meta: meta.update(videos=3), 'its header has videos=3, expected a list'),
+    (lambda meta: meta.update(videos=['x']), "has the video 'x', expected id, num_frames"),
+    (lambda meta: meta['videos'][0].pop('suppressed'), 'expected id, num_frames'),
+    (lambda meta: meta['videos'][0].update(num_frames=-1), 'expected id, num_frames'),
+    (lambda meta: meta['videos'][0].update(num_frames=10**15),
+     r'num_boxes has the shape \(6,\), expected \(10{14}3,\)'),
+    (lambda meta: meta['videos'].pop(), r'num_boxes has the shape \(6,\), expected \(3,\)'),
+    (lambda meta: meta['videos'][1].update(id=0), 'has the video 0 more than once'),
+    (lambda meta: meta['videos'][1].update(id={}), 'is damaged: .*unhashable'),
+    (lambda meta: meta['videos'][1].update(img_shape=5), 'is damaged'),
+    (lambda meta: meta.update(version='x'), "version x, expected 'mmvod_predictions'"),
+])
+def test_a_header_that_lies_is_named(tmp_path, change, message):
+    path = written(tmp_path / 'p.npz', change)
+    with pytest.raises(ValueError, match=rf'p\.npz.*{message}'):
+        load_predictions(path)
+
+
+@pytest.mark.parametrize(('name', 'array', 'message'), [
+    ('labels', np.full(10, -1, np.int16), 'is damaged: video 0 has the label -1'),
+    ('labels', np.full(10, 3, np.int16), 'is damaged: video 0 has the label 3'),
+    ('labels', np.zeros(11, np.int16), r'labels has the shape \(11,\), expected \(10,\)'),
+    ('num_boxes', np.array([2, 1, 3, -1, 2, 3]), 'num_boxes has negative numbers'),
+    ('boxes', np.zeros((10, 5)), r'boxes has the shape \(10, 5\), expected \(10, 4\)'),
+    ('scores', np.array(['x'] * 10, object), 'scores holds object'),
+    ('relations', np.zeros(3), r'relations has the shape \(3,\)'),
+    ('track_ids', np.zeros((10, 2)), r'track_ids has the shape \(10, 2\)'),
+    ('frame_ids', np.arange(6)[::-1].copy(), 'is damaged: video 0: frame_ids'),
+])
+def test_arrays_that_do_not_fit_are_named(tmp_path, name, array, message):
+    path = written(tmp_path / 'p.npz', **{name: array})
+    with pytest.raises(ValueError, match=rf'p\.npz.*{message}'):
+        load_predictions(path)
+
+
+def test_every_flipped_byte_is_named_or_harmless(tmp_path):
+    path = written(tmp_path / 'p.npz')
+    whole = path.read_bytes()
+    faults = []
+    for place in range(0, len(whole), 11):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x55
+        path.write_bytes(damaged)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # a damaged name is that of an unknown array
+            try:
+                load_predictions(path)
+            except ValueError as error:
+                faults.append(str(error))
+    assert len(faults) > len(whole) / 11 / 2
+    assert all('p.npz' in fault for fault in faults)
+
+
+def test_arrays_of_other_names_are_not_read(tmp_path):
+    path = written(tmp_path / 'p.npz', bomb=np.zeros(1 << 22))
+    tracemalloc.start()
+    with pytest.warns(UserWarning, match=r"1 arrays are not read, .*\['bomb'\]"):
+        load_predictions(path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 22
+    path = written(path, boxes=np.zeros((1 << 20, 4)))
+    tracemalloc.reset_peak()
+    with pytest.raises(ValueError, match='boxes has the shape'):
+        load_predictions(path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 22
+    tracemalloc.stop()
+
+
+def test_a_huge_header_is_refused(tmp_path, monkeypatch):
+    path = written(tmp_path / 'p.npz')
+    monkeypatch.setattr(npz_file, 'META_LIMIT', 100)
+    with pytest.raises(ValueError, match='its header takes more than'):
+        load_predictions(path)
+
+
+def test_pipes_are_refused(tmp_path):
+    for name in ('p.npz', 'p.json'):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(ValueError, match='is not a file'):
+            read_predictions(tmp_path / name, source=object())
+
+
+def test_a_video_in_two_files_of_a_folder_is_named(tmp_path):
+    for name in 'ab':
+        save_predictions(tmp_path / f'{name}.npz', Predictions([full(0)], CLASSES))
+    with pytest.raises(ValueError, match='has the video 0 more than once'):
+        load_predictions(tmp_path)
 
 
 def test_a_pickle_is_not_loaded(tmp_path):

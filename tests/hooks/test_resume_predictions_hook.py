@@ -12,7 +12,8 @@ from mmengine.logging import MMLogger
 from mmvod_plugins.datasets import CocoVIDDataset
 from mmvod_plugins.datasets.samplers import VideoStreamSampler
 from mmvod_plugins.evaluation import DumpVideoPredictions, load_predictions
-from mmvod_plugins.hooks import ResumePredictionsHook
+from mmvod_plugins.evaluation.metrics.dump_video_predictions import PartFile
+from mmvod_plugins.hooks import ResumePredictionsHook, resume_predictions_hook
 from tests.datasets.tiny_vid import make_tiny_vid
 from tests.evaluation.samples import feed, frame, track
 
@@ -96,3 +97,15 @@ def test_other_samplers_test_everything_again(runner):
     runner.test_dataloader.sampler = range(9)
     ResumePredictionsHook().before_test_epoch(runner)
     assert runner.test_evaluator.metrics[0].results == []
+
+
+def test_a_process_that_is_not_the_main_one_goes_on_too(runner, monkeypatch):
+    """The others find the files that the interrupted run left before the main one claims them."""
+    interrupted(runner)
+    parts = [PartFile(1, 'video_1.npz'), PartFile(2, 'video_2.npz')]
+    monkeypatch.setattr(resume_predictions_hook, 'is_main_process', lambda: False)
+    monkeypatch.setattr(resume_predictions_hook, 'broadcast_object_list',
+                        lambda found: found.__setitem__(0, parts))
+    ResumePredictionsHook().before_test_epoch(runner)
+    assert list(runner.test_dataloader.sampler) == [(2, 0), (2, 1)]
+    feed(runner.test_evaluator.metrics[1], {3: 2})

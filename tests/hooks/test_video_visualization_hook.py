@@ -15,6 +15,7 @@ from mmengine.structures import InstanceData
 
 from mmvod_plugins.hooks import VideoVisualizationHook
 from mmvod_plugins.hooks.video_visualization_hook import safe_path
+from mmvod_plugins.visualization import video
 
 
 class Recorder:
@@ -130,8 +131,37 @@ def test_the_stock_command_switches_it_on():
     assert (hook.draw, hook.show, hook.wait_time, hook.test_out_dir) == (True, True, 1.5, 'out')
 
 
+@pytest.mark.parametrize('name', ['../../out', '/tmp/out', 'x' * 999, 'a\0b', '漢' * 300, '..'])
+def test_a_name_never_leads_out_of_the_folder_and_never_fails(runner, frame, tmp_path, name):
+    before = files(tmp_path)
+    run(VideoVisualizationHook(draw=True, test_out_dir='out'), runner,
+        [frame(0, length=2, name=name), frame(1, length=2, name=name)])
+    written = set(files(tmp_path)) - set(before)
+    assert len(written) == 3
+    assert all(path.startswith('now/out/') for path in written)
+
+
+def test_a_link_out_of_the_folder_is_refused(runner, frame, tmp_path):
+    (tmp_path / 'now/out').mkdir(parents=True)
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'now/out/val').symlink_to(tmp_path / 'other')
+    with pytest.raises(ValueError, match='is a link that leads out of'):
+        run(VideoVisualizationHook(draw=True, test_out_dir='out'), runner, [frame(0)])
+    assert files(tmp_path / 'other') == []
+
+
+def test_a_video_that_cannot_be_finished_warns(runner, frame, tmp_path, monkeypatch):
+    monkeypatch.setattr(video, '_count', lambda path: 0)
+    with pytest.warns(UserWarning, match='2 frames were given, 0 can be read.*written as jpg'):
+        run(VideoVisualizationHook(draw=True, test_out_dir='out'), runner,
+            [frame(0, length=2), frame(1, length=2)])
+    assert files(tmp_path / 'now' / 'out') == ['val/clip/000000.jpg', 'val/clip/000001.jpg']
+
+
 @pytest.mark.parametrize(('name', 'path'), [
     ('val/clip_0', 'val/clip_0'), ('/a/../b', 'a/b'), ('a:b*c', 'a_b_c'), ('..', 'video'),
-    ('x\\y', 'x/y')])
+    ('x\\y', 'x/y'), ('../../x', 'x'), ('/etc/x', 'etc/x'), ('C:\\x', 'C_/x'), ('', 'video'),
+    ('a\0b\n\udc00', 'a_b__'), ('~/x', '_/x'), ('é/漢字', 'é/漢字'), ('x' * 999, 'x' * 150),
+    ('漢' * 99, '漢' * 50)])
 def test_video_names_become_safe_paths(name, path):
     assert safe_path(name) == path

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mmvod_plugins.engine.launch import FORCE_LOAD, stock_script
+from mmvod_plugins.engine.launch import stock_script
 from mmvod_plugins.evaluation import load_predictions
 from tests.tools.tiny_coco import write_config, write_images
 
@@ -68,7 +68,8 @@ def test_two_processes_train(trained):
 
 @pytest.mark.parametrize('script', [TEST, str(stock_script('test.py'))], ids=['ours', 'mmdet'])
 def test_two_processes_measure_what_one_does(trained, measured, script, monkeypatch):
-    monkeypatch.setenv(FORCE_LOAD, '1')  # mmengine 0.10.7 needs it where our tools are not used
+    # mmengine 0.10.7 needs it where our tools are not used
+    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
     run(trained, sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2',
         '--master_port=29578', script, 'tiny_two.py', 'one/epoch_1.pth', '--launcher', 'pytorch',
         '--work-dir', 'test_two')

@@ -55,19 +55,6 @@ def test_an_installed_config_may_be_named():
     assert Path(changed[2]).samefile(ROOT / 'configs/_base_/cpu_distributed.py')
 
 
-@pytest.mark.parametrize(('mmengine', 'torch', 'before', 'changed'), [
-    ('0.10.7', '2.6.0', {}, True),
-    ('0.10.7', '2.13.0+cpu', {}, True),
-    ('0.10.7', '2.5.1', {}, False),
-    ('0.10.12', '2.13.0', {}, False),
-    ('0.10.7', '2.6.0', {launch.FORCE_LOAD: '0'}, False),
-])
-def test_checkpoints_of_an_old_mmengine(mmengine, torch, before, changed):
-    environ = dict(before)
-    assert launch.allow_checkpoints(environ, mmengine, torch) is changed
-    assert environ == ({launch.FORCE_LOAD: '1'} if changed else before)
-
-
 @pytest.mark.parametrize(('argv', 'expected'), [
     (['c.py', 'w.pth', '--out', 'p.npz'], ['c.py', 'w.pth', '--cfg-options', 'OPTIONS']),
     (['c.py', '--out=p.npz', 'w.pth', '--work-dir', 'out'],
@@ -85,7 +72,10 @@ def test_out_becomes_a_runner(argv, expected):
 def test_out_with_another_runner_is_refused(monkeypatch, tmp_path):
     config = tmp_path / 'c.py'
     config.write_text("runner_type = 'MyRunner'")
-    monkeypatch.setattr(sys, 'argv', ['test.py', str(config), 'w.pth', '--out', 'p.npz'])
+    (tmp_path / 'w.pth').write_bytes(b'\x80')
+    monkeypatch.setattr(sys, 'argv', ['test.py', str(config), str(tmp_path / 'w.pth'), '--out',
+                                      'p.npz'])
+    monkeypatch.setattr(launch, 'guard_mmengine', lambda *, trust: None)
     with pytest.raises(SystemExit, match=r"'MyRunner'.*type='DumpVideoPredictions', out='p\.npz'"):
         launch.run_stock_script('test.py')
 

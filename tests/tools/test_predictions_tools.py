@@ -118,7 +118,7 @@ def test_two_files_are_pooled(run, files):
     ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--post-processors', 'SeqNMS(rescore)'),
      'is not a post-processor'),
     ((POSTPROCESS, '{f}/p.json', '--out', '{f}/x.npz'), 'pass the annotation file'),
-    ((POSTPROCESS, '{f}/p.npz', '--out', '{f}/x.pkl'), 'written as .npz or .json'),
+    ((POSTPROCESS, '{f}/p.npz', '--out', '{f}/x.pkl'), 'must end with .npz or .json'),
 ], ids=['no file', 'no results', 'no annotations', 'no such video', 'no such post-processor',
         'no such model', 'no such option',
         'json without annotations', 'wrong name'])

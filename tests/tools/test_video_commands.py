@@ -17,7 +17,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
-from mmvod_plugins.engine.launch import FORCE_LOAD, stock_script
+from mmvod_plugins.engine.launch import stock_script
 from mmvod_plugins.evaluation import load_predictions
 from mmvod_plugins.evaluation.coco_json import to_coco_results
 from tests.datasets.tiny_vid import make_tiny_vid
@@ -28,8 +28,9 @@ TRAIN, TEST = str(ROOT / 'tools/train.py'), str(ROOT / 'tools/test.py')
 REAL = ROOT.parent / 'shared' / 'data' / 'mmtracking_tests'
 LENGTHS = (5, 3)
 ENVIRON = os.environ | {
-    'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', 'PYTHON': sys.executable, FORCE_LOAD: '1',
-    'CUDA_VISIBLE_DEVICES': '-1'
+    'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', 'PYTHON': sys.executable,
+    'CUDA_VISIBLE_DEVICES': '-1',
+    'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD': '1'  # for mmdet's own scripts with mmengine 0.10.7
 }
 slow = pytest.mark.slow
 
@@ -79,6 +80,52 @@ def test_mega_trains_and_validates_by_the_stock_script(trained):
     assert (folder / 'work/iter_4.pth').is_file()
     assert len(re.findall(r'Iter\(train\) \[\d/4\].* loss: \d', text)) == 4
     assert re.search(r'Iter\(val\) \[8/8\].*coco/bbox_mAP_50: ', text)
+
+
+class Attack:
+    """Writes a file when it is unpickled."""
+
+    def __reduce__(self):
+        return Path.touch, (Path('attacked'), )
+
+
+def refused(folder, *command):
+    """What a command prints that must not run."""
+    process = start(folder, *command)
+    text, _ = process.communicate(timeout=300)
+    assert process.returncode == 1, text
+    return text.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize('command', [
+    [TEST, 'tiny.py', 'attack.pth'],
+    pytest.param([TRAIN, 'tiny.py', '--cfg-options', 'load_from=attack.pth'], marks=slow),
+    pytest.param([TRAIN, 'tiny.py', '--resume', 'attack.pth'], marks=slow)])
+def test_a_checkpoint_with_code_is_refused(trained, command):
+    folder, _ = trained
+    content = torch.load(folder / 'work/iter_4.pth', weights_only=False)
+    torch.save(dict(content, extra=Attack()), folder / 'attack.pth')
+    line = refused(folder, *command, '--work-dir', 'attack')
+    assert line.startswith('attack.pth holds more than weights: loading it would run pathlib.')
+    assert '--trust' in line
+    assert not (folder / 'attacked').exists()
+
+
+@slow
+def test_a_trusted_checkpoint_is_loaded(trained):
+    folder, _ = trained
+    content = torch.load(folder / 'work/iter_4.pth', weights_only=False)
+    torch.save(dict(content, extra=Path('x')), folder / 'more.pth')
+    run(folder, TEST, 'tiny.py', 'more.pth', '--work-dir', 'test', '--trust')
+
+
+@slow
+def test_resume_in_an_empty_folder_starts_from_load_from(trained):
+    folder, _ = trained
+    text = run(folder, TRAIN, 'tiny.py', '--work-dir', 'empty', '--resume', '--cfg-options',
+               'load_from=work/iter_4.pth')
+    assert 'the training starts from work/iter_4.pth' in text
+    assert 'Load checkpoint from work/iter_4.pth' in text
 
 
 @slow
@@ -189,6 +236,34 @@ def test_a_killed_test_goes_on_with_the_videos_that_are_left(trained):
     assert all(a.equals(b) for a, b in zip(whole.videos, resumed.videos, strict=True))
     numbers = [json.loads(max(folder.glob('test/*/*.json'), key=os.path.getmtime).read_text())]
     assert f"coco/bbox_mAP_50: {numbers[0]['coco/bbox_mAP_50']:.4f}" in text
+
+
+@slow
+def test_a_killed_test_of_two_processes_goes_on_with_two(trained):
+    folder, _ = trained
+    path = make_tiny_vid(folder / 'long_two', lengths=(3, 4, 90, 100))
+    command = ['-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29607', TEST,
+               'tiny_two.py', 'work/iter_4.pth', '--launcher', 'pytorch', '--work-dir', 'test',
+               '--out', 'two.npz', '--cfg-options', f'test_dataloader.dataset.ann_file={path}',
+               f'test_dataloader.dataset.data_prefix.img_path={path.parent}',
+               f'test_evaluator.ann_file={path}']
+    process = subprocess.Popen([sys.executable, *command], cwd=folder, env=ENVIRON,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list((folder / 'two.npz.parts').glob('video_*.npz')):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    workers = subprocess.run(['pgrep', '-f', str(path)], capture_output=True, text=True,
+                             check=False)
+    for worker in workers.stdout.split():  # torch gives each worker a session of its own
+        os.kill(int(worker), signal.SIGKILL)
+    assert not (folder / 'two.npz').exists()
+    text = run(folder, *command)
+    assert re.search(r'[12] videos are read from two\.npz\.parts', text)
+    assert [v.num_frames for v in load_predictions(folder / 'two.npz').videos] == [3, 4, 90, 100]
 
 
 def results(folder, name, *launcher):

@@ -15,7 +15,8 @@ def parse_post_processor(text: str) -> dict[str, Any]:
     ``REPP(link_model='link_model.json')``.
 
     Raises:
-        ValueError: If the text is neither a name nor a call with literal keyword values.
+        ValueError: If the text is neither a name nor a call with literal keyword values, or a
+            file is not json.
         FileNotFoundError: If a json file does not exist.
     """
     try:
@@ -35,5 +36,10 @@ def parse_post_processor(text: str) -> dict[str, Any]:
 
 def _read(value: Any) -> Any:  # noqa: ANN401 any literal
     if isinstance(value, str) and value.endswith('.json'):
-        return json.loads(Path(value).read_text(encoding='utf-8'))
+        if Path(value).exists() and not Path(value).is_file():
+            raise ValueError(f'{value} is not a file (a folder, a pipe or a device)')
+        try:
+            return json.loads(Path(value).read_text(encoding='utf-8'))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f'{value} is not json: {error}') from error
     return value

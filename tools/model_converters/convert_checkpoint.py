@@ -3,61 +3,44 @@
     python tools/model_converters/convert_checkpoint.py MEGA_R_101.pth mega_r101.pth
 
 Published files also load as they are (``load_from``, tools/test.py). A converted one is smaller,
-opens with torch.load(weights_only=True), and needs no further translation.
+opens with torch.load(weights_only=True), and needs no further translation. With ``--trust`` any
+other checkpoint is reduced to its weights, which then load without trust.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import pickle
-import re
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from mmvod_plugins.checkpoints import FORMATS, Conversion, convert
+from mmvod_plugins.checkpoints import FORMATS, Conversion, convert, read_checkpoint, recognise
+from mmvod_plugins.checkpoints.conversion import unwrap
+from mmvod_plugins.utils.files import check_output, replacing
 
 
-def read(source: str, trust: bool) -> dict[str, Any]:
-    """Read a checkpoint from a file or an address.
+def translate(source: str, trust: bool) -> Conversion:
+    """Read and translate a file; one of another program keeps its names if it is trusted.
 
     Raises:
-        SystemExit: If it cannot be read, or holds more than tensors and is not trusted.
+        ValueError: If it cannot be read, or needs no conversion.
     """
-    try:
-        if source.startswith(('http://', 'https://')):
-            return torch.hub.load_state_dict_from_url(
-                source, map_location='cpu', weights_only=not trust)
-        return torch.load(source, map_location='cpu', weights_only=not trust)
-    except OSError as error:
-        raise SystemExit(f'{source} cannot be read: {error}') from error
-    except pickle.UnpicklingError as error:
-        raise SystemExit(f'{source} is damaged or holds more than tensors. In the latter case '
-                         'opening it may run code that it contains: if you trust its source, add '
-                         f'--trust. ({_found(str(error))})') from error
-
-
-def _found(message: str) -> str:
-    """Extract the object that torch refuses from its message; the first line without one."""
-    named = re.search(r'(?:GLOBAL|class|global:?)\s+((?:\w+\.)+\w+)', message)
-    return named[1] if named else message.splitlines()[0]
+    content = read_checkpoint(source, trust=trust)
+    weights = unwrap(content)
+    if trust and recognise(weights) is None:
+        tensors = {key: value for key, value in weights.items() if isinstance(value, torch.Tensor)}
+        dropped = dict.fromkeys(weights.keys() - tensors.keys(), 'not a tensor')
+        return Conversion('unchanged', tensors, {key: key for key in tensors}, dropped)
+    return convert(content)
 
 
 def write(conversion: Conversion, destination: Path) -> None:
-    """Write the weights of a conversion atomically."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = destination.with_name(f'{destination.name}.{os.getpid()}.part')
-    try:
+    """Write the weights of a conversion, whole or not at all."""
+    with replacing(destination) as part:
         # copies: torch stores a slice with the whole tensor that it was cut from
-        torch.save({key: value.clone() for key, value in conversion.state_dict.items()},
-                   unfinished)
-        unfinished.replace(destination)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        torch.save({key: value.clone() for key, value in conversion.state_dict.items()}, part)
 
 
 def report(conversion: Conversion, *, every_key: bool) -> list[str]:
@@ -89,9 +72,11 @@ def main(args: list[str] | None = None) -> int:
     if options.destination.exists() and not options.overwrite:
         raise SystemExit(f'{options.destination} exists: choose another name or add --overwrite')
     try:
-        conversion = convert(read(options.source, options.trust))
-    except ValueError as error:
-        raise SystemExit(f'{options.source}: {error}') from error
+        check_output(options.destination, [options.source])
+        conversion = translate(options.source, options.trust)
+    except (OSError, ValueError) as error:
+        named = options.source in str(error)
+        raise SystemExit(str(error) if named else f'{options.source}: {error}') from error
     write(conversion, options.destination)
     print('\n'.join(report(conversion, every_key=options.keys)))
     print(f'{options.destination}: {len(conversion.state_dict)} tensors')

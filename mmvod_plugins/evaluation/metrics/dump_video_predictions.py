@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdet.registry import METRICS
+from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
 from mmvod_plugins.evaluation.frame_predictions import (
@@ -27,6 +28,8 @@ from mmvod_plugins.evaluation.predictions import (
     save_predictions,
 )
 from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.utils.file_lock import FileLock
+from mmvod_plugins.utils.files import check_output
 
 from .video_metric import VideoPredictionMetric
 
@@ -62,6 +65,8 @@ class DumpVideoPredictions(VideoPredictionMetric):
         self.info = info or {}
         self.merge = self.out.suffix == '.npz'
         self.folder = self.out.with_name(f'{self.out.name}.parts') if self.merge else self.out
+        check_output(self.out if self.merge else self.out / 'run.json')
+        self._lock = FileLock(self.out.with_name(f'.{self.out.name}.lock'))
         self._open: dict[Hashable, dict[int, FramePrediction]] = {}
         self._done: set[Hashable] = set()
         self._repeated = 0
@@ -75,28 +80,42 @@ class DumpVideoPredictions(VideoPredictionMetric):
     def resume(self, run: dict[str, Any]) -> list[PartFile]:
         """Claim the folder for a run; return the videos that it finished before an interruption.
 
-        Call it in the main process before testing.
+        Call it in the main process before testing, then :meth:`join` in every process.
 
         Args:
             run: Identity of the run: model, checkpoint, data.
 
         Raises:
-            ValueError: If the folder holds the results of another run.
+            ValueError: If another test is writing there, or the folder holds the results of
+                another run, or a damaged file.
         """
+        self._claim()
         self.folder.mkdir(parents=True, exist_ok=True)
         run = json.loads(json.dumps(run))
-        if self._left_by_others:
+        if any(self.folder.glob('video_*.npz')):
             self._check_run(run)
-            self._left_by_others = []
+        self.join()
         self._write_run(run)
-        return [PartFile(load_predictions(path).videos[0].video_id, path.name)
+        return [PartFile(self._read(path).video_id, path.name)
                 for path in sorted(self.folder.glob('video_*.npz'))]
+
+    def _claim(self) -> None:
+        holder = self._lock.acquire()
+        if holder is not None:
+            raise ValueError(f'{self.out} is being written by another test ({holder}): wait for '
+                             'it, or write to another path')
+
+    def join(self) -> None:
+        """Accept the files that are there, after :meth:`resume` in the main process did."""
+        self._left_by_others = []
 
     def _check_run(self, run: dict[str, Any]) -> None:
         """Raise if the folder was left by another run."""
         try:
             found = json.loads(self._run_file.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+        except (FileNotFoundError, ValueError):
+            found = None
+        if not isinstance(found, dict):
             found = None
         if found == run:
             return
@@ -117,7 +136,15 @@ class DumpVideoPredictions(VideoPredictionMetric):
 
     def read(self, part: PartFile) -> VideoDetections:
         """Detections of a finished video."""
-        return load_predictions(self.folder / part.name).videos[0]
+        return self._read(self.folder / part.name)
+
+    def _read(self, path: Path) -> VideoDetections:
+        try:
+            [video] = load_predictions(path).videos
+        except ValueError as error:
+            raise ValueError(f'{error}. Delete {path} and start the test again: it detects in '
+                             'this video once more and reads the others') from error
+        return video
 
     def process(self, data_batch: dict[str, Any] | None,
                 data_samples: Sequence[dict[str, Any]]) -> None:
@@ -128,8 +155,11 @@ class DumpVideoPredictions(VideoPredictionMetric):
             data_samples: Samples with ``pred_instances``.
 
         Raises:
-            ValueError: If the folder holds predictions of another run.
+            ValueError: If the folder holds predictions of another run, or another test is
+                writing there.
         """
+        if is_main_process():
+            self._claim()
         if self._left_by_others:
             raise ValueError(
                 f'{self.folder} holds predictions of another run: delete the folder, write to a '
@@ -170,6 +200,13 @@ class DumpVideoPredictions(VideoPredictionMetric):
         Args:
             results: Finished videos, and frames of others, of all processes.
         """
+        try:
+            self._merge(results)
+        finally:
+            self._lock.release()
+        return {}
+
+    def _merge(self, results: list[PartFile | FramePrediction]) -> None:
         parts = {result.name: result for result in results if isinstance(result, PartFile)}
         frames = [result for result in results if isinstance(result, FramePrediction)]
         for video in group_by_video(frames):
@@ -180,7 +217,7 @@ class DumpVideoPredictions(VideoPredictionMetric):
             warnings.warn(f'{self.folder} lacks {len(missing)} videos that other processes wrote '
                           f'({missing[0]}): all processes need a shared file system. The '
                           'files that exist are kept', stacklevel=2)
-            return {}
+            return
         if self.merge:
             videos = sorted(map(self.read, parts.values()), key=first_image)
             save_predictions(self.out, Predictions(videos, self.classes, self.info))
@@ -188,11 +225,10 @@ class DumpVideoPredictions(VideoPredictionMetric):
         elif self._run_file.exists():
             self._write_run(dict(json.loads(self._run_file.read_text()), finished=True))
         print_log(f'The predictions of {len(parts)} videos are in {self.out}', logger='current')
-        return {}
 
     def _write(self, video: VideoDetections) -> PartFile:
         """Write one video; a checksum keeps apart ids that give the same readable name."""
-        readable = re.sub(r'\W+', '_', str(video.video_id))[:60]
+        readable = re.sub(r'\W+', '_', str(video.video_id), flags=re.ASCII)[:60]
         name = f'video_{readable}_{zlib.crc32(repr(video.video_id).encode()):08x}.npz'
         save_predictions(self.folder / name, Predictions([video], self.classes, self.info))
         return PartFile(video.video_id, name)

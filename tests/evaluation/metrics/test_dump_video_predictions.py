@@ -1,5 +1,9 @@
 """Predictions reach the disk video by video."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +11,7 @@ from mmvod_plugins.evaluation import DumpVideoPredictions, load_predictions
 
 from ..samples import feed, frame, track
 
+ROOT = Path(__file__).resolve().parents[3]
 RUN = dict(model='m', checkpoint='c')
 
 
@@ -127,3 +132,78 @@ def test_without_names_of_classes(tmp_path):
     metric = DumpVideoPredictions(str(tmp_path / 'p.npz'))
     with pytest.raises(ValueError, match='pass ann_file to the metric'):
         metric.process(None, [track(frame(0, 0, 1))])
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from mmvod_plugins.utils.file_lock import FileLock
+lock = FileLock(Path(sys.argv[1]))
+assert lock.acquire() is None
+print('taken', flush=True)
+sys.stdin.read()
+"""
+
+
+def test_two_tests_do_not_write_to_one_place(tmp_path):
+    out, lock = tmp_path / 'p.npz', tmp_path / '.p.npz.lock'
+    with subprocess.Popen([sys.executable, '-c', HOLD, str(lock)], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True, cwd=ROOT) as other:
+        assert other.stdout.readline() == 'taken\n'
+        with pytest.raises(ValueError, match=rf'written by another test \(process {other.pid} on'):
+            DumpVideoPredictions(str(out)).resume(RUN)
+        assert not (tmp_path / 'p.npz.parts').exists()
+        other.kill()
+    assert lock.exists()  # a killed process leaves the file, not the lock
+    metric = DumpVideoPredictions(str(out))
+    metric.resume(RUN)
+    feed(metric, {0: 2})
+    metric.evaluate()
+    assert [path.name for path in tmp_path.iterdir()] == ['p.npz']
+
+
+def test_what_came_after_the_start_is_not_mixed_in(tmp_path):
+    late = DumpVideoPredictions(str(tmp_path / 'out'))
+    first = DumpVideoPredictions(str(tmp_path / 'out'))
+    first.resume(RUN)
+    feed(first, {0: 2})
+    first.evaluate()
+    with pytest.raises(ValueError, match=r"differs in \['checkpoint'"):
+        late.resume(RUN | dict(checkpoint='other'))
+
+
+def test_a_path_that_cannot_be_written_is_refused_at_once(tmp_path):
+    (tmp_path / 'file').touch()
+    (tmp_path / 'folder.npz').mkdir()
+    for name in ('file', 'file/p.npz', 'folder.npz'):
+        with pytest.raises(OSError, match='file'):
+            DumpVideoPredictions(str(tmp_path / name))
+
+
+@pytest.mark.parametrize('size', [0, 200, -30])
+def test_a_damaged_part_is_named_with_the_remedy(tmp_path, size):
+    metric = DumpVideoPredictions(str(tmp_path / 'p.npz'))
+    metric.resume(RUN)
+    feed(metric, {0: 2, 1: 3})
+    part = next((tmp_path / 'p.npz.parts').glob('video_1_*.npz'))
+    part.write_bytes(part.read_bytes()[:size])
+    again = DumpVideoPredictions(str(tmp_path / 'p.npz'))
+    with pytest.raises(ValueError, match=rf'Delete \S+{part.name} and start the test again'):
+        again.resume(RUN)
+    part.unlink()
+    assert [found.video_id for found in DumpVideoPredictions(
+        str(tmp_path / 'p.npz')).resume(RUN)] == [0]
+
+
+@pytest.mark.parametrize('name', [
+    '../../x', '/etc/x', 'x' * 999, '漢' * 300, 'a\0b', '\U0001f600', ''])
+def test_a_name_never_leads_out_of_the_folder_and_never_fails(tmp_path, name):
+    metric = DumpVideoPredictions(str(tmp_path / 'p'))
+    metric.dataset_meta = dict(classes=('a', 'b', 'c'))
+    for i in range(2):
+        sample = frame(0, i, 2)
+        sample.set_metainfo(dict(video_id=name))
+        metric.process(None, [track(sample)])
+    metric.evaluate()
+    assert ids(tmp_path / 'p') == [name]
+    assert [path.name for path in tmp_path.iterdir()] == ['p']

@@ -1,0 +1,27 @@
+"""A check of the numbers that a model computes while it detects."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def watch_backbone(model: nn.Module) -> None:
+    """Make a video detector refuse NaN in its backbone's maps, as it would detect nothing.
+
+    Training is left to the check of the losses. Other models stay as they are.
+    """
+    backbone = getattr(getattr(model, 'detector', None), 'backbone', None)
+    if backbone is not None:
+        backbone.register_forward_hook(_check)
+
+
+def _check(backbone: nn.Module, _: object, maps: Tensor | tuple[Tensor, ...]) -> None:
+    if backbone.training:
+        return
+    levels = [maps] if isinstance(maps, Tensor) else maps
+    if any(torch.isnan(level).any() for level in levels):
+        raise FloatingPointError(
+            f'the backbone ({type(backbone).__name__}) gives NaN: nothing would be detected. Check '
+            'the checkpoint (an earlier one may be right), mean and std of the data '
+            'preprocessor, and the precision')
