@@ -94,7 +94,7 @@ def _check_outline(content: Any) -> Iterator[Problem]:  # noqa: ANN401
 
 
 def _check_loading(content: dict[str, Any], *, known: bool) -> Iterator[Problem]:
-    """What data sets and metrics say about the file; ``known``: errors were found already."""
+    """Read the file as data sets and metrics do; ``known``: errors were found already."""
     refused = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
