@@ -120,13 +120,13 @@ class Field:
 
 
 _IDS = (-LARGEST_WHOLE, LARGEST_WHOLE)
-ID = Field(frozenset({int}), _identity, 'a whole number', bounds=_IDS)
-LINK = Field(frozenset({int}), _identity, 'an id', optional=True, bounds=_IDS)
+ID = Field(frozenset({int}), _identity, 'an id (whole number)', bounds=_IDS)
+LINK = Field(frozenset({int}), _identity, 'an id (whole number)', optional=True, bounds=_IDS)
 FRAME = Field(frozenset({int}), whole, 'a whole number', optional=True, bounds=_IDS)
 SIDE = Field(frozenset({int}), _side, f'a number of pixels from 1 to {LARGEST_SIDE}',
              optional=True, bounds=(1, LARGEST_SIDE))
 FLAG = Field(frozenset({bool, int}), _flag, 'true or false', optional=True, bounds=(0, 1))
-NAME = Field(frozenset({str}), _name, 'text', optional=True)
+NAME = Field(frozenset({str}), _name, 'text')
 
 #: Keys that are read, by part of the file.
 FIELDS: dict[str, dict[str, Field]] = {
@@ -134,10 +134,9 @@ FIELDS: dict[str, dict[str, Field]] = {
     'videos': {'id': ID},
     'images': {'id': ID, 'file_name': NAME, 'video_id': LINK, 'frame_id': FRAME, 'height': SIDE,
                'width': SIDE, 'is_vid_train_frame': FLAG},
-    'annotations': {'image_id': LINK, 'category_id': LINK, 'instance_id': LINK, 'iscrowd': FLAG,
+    'annotations': {'image_id': LINK, 'category_id': ID, 'instance_id': LINK, 'iscrowd': FLAG,
                     'ignore': FLAG},
 }
-REQUIRED = {('categories', 'name'), ('images', 'file_name'), ('annotations', 'category_id')}
 
 
 @dataclass
@@ -168,18 +167,16 @@ class ValueReader:
             raise ValueError(f'{self.path}: entry {position} of {part} is {entries[position]!r}, '
                              'expected an object; remove it')
         for key, rule in FIELDS[part].items():
-            values = [entry.get(key) for entry in entries]
-            if not rule.accepts(values) or ((part, key) in REQUIRED and None in values):
+            if not rule.accepts([entry.get(key) for entry in entries]):
                 entries = self._convert(entries, part, key, rule)
         return self._boxes(entries) if part == 'annotations' else entries
 
     def _convert(self, entries: list[Entry], part: str, key: str, rule: Field) -> list[Entry]:
         converted = []
-        optional = rule.optional and (part, key) not in REQUIRED
         for position, entry in enumerate(entries):
             found = entry.get(key)
             value = None if found is None else rule.read(found)
-            if value is None and not (found is None and optional):
+            if value is None and not (found is None and rule.optional):
                 raise ValueError(
                     f'{self.path}: {entry_name(part, entry, position)} has {key} {found!r}'
                     f'{"" if key in entry else " (the key is missing)"}, expected '

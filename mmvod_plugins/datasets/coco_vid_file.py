@@ -8,6 +8,8 @@ from collections.abc import Hashable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+from mmvod_plugins.utils.names import natural_key
+
 from .coco_values import ValueReader, entry_name, read_json
 
 #: First id of one-frame videos made of images without ``video_id`` (as in mmdet).
@@ -115,8 +117,11 @@ class CocoVIDFile:
         """Label of every requested category id: its position in ``classes``.
 
         Raises:
-            ValueError: If a class is not in the file.
+            ValueError: If a class is not in the file, or requested twice.
         """
+        if len(set(classes)) < len(classes):
+            raise ValueError(f'metainfo=dict(classes=...) names a class twice: {tuple(classes)}; '
+                             'name every class once')
         missing = [name for name in classes if name not in self.classes]
         if missing:
             raise ValueError(f'{self.path} has no category {missing}. Requested: '
@@ -188,7 +193,7 @@ class CocoVIDFile:
 
     def _order_frames(self, videos: list[dict]) -> None:
         """Sort by ``frame_id`` and renumber 0 .. n - 1."""
-        renumbered = []
+        renumbered, by_file = [], []
         for video in videos:
             images = video['images']
             numbered = [image.get('frame_id') is not None for image in images]
@@ -202,12 +207,19 @@ class CocoVIDFile:
                 self._check_frame_ids(video['video_name'], images)
                 if images[0]['frame_id'] != 0 or images[-1]['frame_id'] != len(images) - 1:
                     renumbered.append(video['video_name'])
+            elif images != sorted(images, key=lambda image: natural_key(image['file_name'])):
+                by_file.append(video['video_name'])
             video['images'] = [dict(image, frame_id=i) for i, image in enumerate(images)]
         if renumbered:
             warnings.warn(
                 f'{self.path}: the frame ids of video {renumbered[0]!r} '
                 f'({len(renumbered)} such videos) are not 0 .. n - 1. The frames are renumbered '
                 'in their order; references count existing frames', stacklevel=2)
+        if by_file:
+            warnings.warn(
+                f'{self.path}: the frames of video {by_file[0]!r} ({len(by_file)} such videos) '
+                'have no frame_id; they are in the order of the file, which is not that of the '
+                'numbers in their names: set frame_id', stacklevel=2)
 
     def _check_frame_ids(self, name: str, images: list[dict]) -> None:
         for first, second in pairwise(images):

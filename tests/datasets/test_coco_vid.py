@@ -48,6 +48,11 @@ def test_a_class_that_the_json_lacks_is_an_error_with_both_lists(tiny_json):
         build(tiny_json, metainfo=dict(classes=('class_0', 'zebra')))
 
 
+def test_a_class_that_is_requested_twice_is_an_error(tiny_json):
+    with pytest.raises(ValueError, match='names a class twice'):
+        build(tiny_json, metainfo=dict(classes=('class_0', 'class_1', 'class_0')))
+
+
 def test_other_classes_are_dropped(tiny_json):
     full = build(tiny_json, test_mode=True)
     with warnings.catch_warnings():
@@ -83,7 +88,8 @@ def test_without_frame_ids_the_file_order_counts(edit):
         content['images'].reverse()
         for image in content['images']:
             del image['frame_id']
-    dataset = build(edit(change))
+    with pytest.warns(UserWarning, match=r"'video_\d' \(2 such videos\) have no frame_id; .*names"):
+        dataset = build(edit(change))
     assert [f['img_path'][-5] for f in frames_of(dataset)] == ['3', '2', '1', '0']
     assert [f['frame_id'] for f in frames_of(dataset)] == [0, 1, 2, 3]
 

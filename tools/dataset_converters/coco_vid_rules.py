@@ -13,6 +13,7 @@ from PIL import Image
 from problems import Problem
 
 from mmvod_plugins.evaluation.functional import GroundTruth
+from mmvod_plugins.utils.names import natural_key
 
 Entry = dict[str, Any]
 _ORIENTATION = 0x0112
@@ -93,7 +94,7 @@ def _check_outline(content: Any) -> Iterator[Problem]:  # noqa: ANN401
 
 
 def _check_loading(content: dict[str, Any], *, known: bool) -> Iterator[Problem]:
-    """What data sets and metrics say about the file; ``known``: errors were found already."""
+    """Read the file as data sets and metrics do; ``known``: errors were found already."""
     refused = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
@@ -200,6 +201,13 @@ def _check_frame_ids(file: _File) -> Iterator[Problem]:
             shown = ', '.join(map(str, first)) + (', ...' if number > 5 else '')
             yield Problem('frame_id gap', where, f'{number} frame_ids are missing: {shown}',
                           'number the frames from 0 without gaps; list frames without objects too')
+        names = [item['file_name'] for item in sorted(valid, key=lambda item: item['frame_id'])
+                 if isinstance(item.get('file_name'), str)]
+        if names != sorted(names, key=natural_key):
+            first = next(pair for pair in itertools.pairwise(names)
+                         if natural_key(pair[0]) > natural_key(pair[1]))
+            yield Problem('name order', where, f'{first[0]} comes before {first[1]}',
+                          'check that frame_id follows the numbers in the names', is_error=False)
         if frame_ids != sorted(frame_ids):
             yield Problem('frame order', where, 'its images are not in the order of frame_id',
                           'sort "images", stock mmdet keeps their order', is_error=False)

@@ -84,6 +84,7 @@ WARNINGS = [
     ('video name', put('videos', 0, name=...), 'video 1'),
     ('duplicate file_name', put('images', 0, file_name='1/1.jpg'), 'image 1'),
     ('no video_id', put('images', 3, video_id=..., frame_id=...), 'image 4'),
+    ('name order', put('images', 1, file_name='1/10.jpg'), 'video 1'),
     ('frame order', lambda c: c['images'].reverse(), 'video 1'),
     ('is_vid_train_frame', put('images', 1, is_vid_train_frame=...), '"images"'),
     ('empty box', put('annotations', 0, bbox=[1, 2, 0, 4]), 'annotation 1'),
