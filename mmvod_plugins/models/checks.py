@@ -9,7 +9,7 @@ import torch
 from mmdet.structures import DetDataSample
 
 from mmvod_plugins.references import WINDOW_ROLE, ReferencePolicy
-from mmvod_plugins.structures import FrameRecord
+from mmvod_plugins.structures import FrameRecord, References
 
 from .clip import Clip
 from .temporal_part import TemporalPart
@@ -35,6 +35,61 @@ def check_roles(policy: ReferencePolicy, parts: Sequence[TemporalPart]) -> None:
             f'{type(strangers[0]).__name__} in the key frame alone: use parts that know the role '
             f"'{WINDOW_ROLE}' (STMMNeck with one of mmdet's heads), or another policy "
             '(LocalWindow)')
+
+
+def check_objects(neck: TemporalPart | None, head: TemporalPart | None) -> None:
+    """Refuse a neck that reads objects in a detector whose head makes none.
+
+    Raises:
+        ValueError: With the neck.
+    """
+    reads = frozenset() if neck is None else neck.needs.of_key | neck.needs.of_references
+    if head is None and 'objects' in reads:
+        raise ValueError(f'{type(neck).__name__} reads objects, which a stock head does not make: '
+                         'use a detector with a temporal head')
+
+
+def check_window_order(policy: ReferencePolicy, key: FrameRecord, references: References) -> None:
+    """Refuse windows of testing with frames before the key frame.
+
+    Raises:
+        ValueError: With the policy and the frames.
+    """
+    before = [record.frame_id for record in references[WINDOW_ROLE]
+              if record.frame_id < key.frame_id]
+    if before:
+        raise ValueError(f'{policy!r} names the frames {before} in the window of key frame '
+                         f'{key.frame_id}, which were detected before: only later frames may be in '
+                         f"the role '{WINDOW_ROLE}' (InterleavedWindows)")
+
+
+def check_window_roles(policy: ReferencePolicy, neck: TemporalPart | None,
+                       references: References) -> None:
+    """Refuse windows beside other references of the neck, which it would not look at.
+
+    Raises:
+        ValueError: With the policy and the roles.
+    """
+    others = {role for role, records in references.items()
+              if records and role != WINDOW_ROLE} & (neck.needs.roles if neck else set())
+    if others:
+        raise ValueError(f"{policy!r} names the roles {sorted(others)} beside '{WINDOW_ROLE}', but "
+                         f'{type(neck).__name__} enhances a window by its own frames alone: give '
+                         'them another role, or omit one of the policies')
+
+
+def check_scale(policy: ReferencePolicy, part: TemporalPart, key: FrameRecord,
+                references: References) -> None:
+    """Refuse to compare maps of frames that the network saw at different scales.
+
+    Raises:
+        ValueError: With the policy, the part and both scales.
+    """
+    scales = {record.plan.scale for records in references.values() for record in records}
+    if 'maps' in part.needs.of_references and scales - {key.plan.scale}:
+        raise ValueError(f'{policy!r} plans frame {key.frame_id} at the scale {key.plan.scale} and '
+                         f'its references at {sorted(scales)}, but {type(part).__name__} compares '
+                         'their maps: plan them at one scale')
 
 
 def check_clip(policy: ReferencePolicy, clip: Clip) -> None:

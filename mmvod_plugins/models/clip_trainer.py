@@ -14,7 +14,6 @@ from mmvod_plugins.utils.precision import no_grad_and_uncached
 from . import checks
 from .clip import Clip, ClipBatch, gather_clips
 from .frame_encoder import FrameEncoder, stacked_maps
-from .temporal_part import TemporalPart
 
 
 class ClipTrainer:
@@ -70,6 +69,8 @@ class ClipTrainer:
         neck, head = self.neck, self.adapter.head
         windows = [[key] for key, _ in clips]
         if WINDOW_ROLE in self.policy.draws:
+            for _, references in clips:
+                checks.check_window_roles(self.policy, neck, references)
             windows = [in_temporal_order(key, {WINDOW_ROLE: references.get(WINDOW_ROLE, [])})
                        for key, references in clips]
         frames = [record for window in windows for record in window]
@@ -77,17 +78,15 @@ class ClipTrainer:
             if WINDOW_ROLE in self.policy.draws:
                 steps = [step for window in neck.enhance_windows(windows) for step in window]
             else:
-                steps = [neck.enhance(key, self._drawn(neck, references) or neck.needs.alone(key),
-                                      None) for key, references in clips]
+                steps = [
+                    neck.enhance(key, neck.needs.select_roles(references) or neck.needs.alone(key),
+                                 None) for key, references in clips
+                ]
             frames = [replace(record, maps=step.maps)
                       for record, step in zip(frames, steps, strict=True)]
-        drawn = [{} if head is None else self._drawn(head, references) for _, references in clips]
+        drawn = [{} if head is None else head.needs.select_roles(references)
+                 for _, references in clips]
         return frames, [part for part, window in zip(drawn, windows, strict=True) for _ in window]
-
-    def _drawn(self, part: TemporalPart, references: References) -> References:
-        """The references of the roles that a part knows, without empty roles."""
-        return {role: records for role, records in references.items()
-                if records and role in part.needs.roles}
 
     def _needs_key_maps(self, clip: Clip) -> bool:
         """Whether the backbone has to see the key frame of a training clip."""

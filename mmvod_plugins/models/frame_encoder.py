@@ -140,6 +140,11 @@ class FrameEncoder:
                 factor[0] * after[1] / before[1], factor[1] * after[0] / before[0]))
         sample = sample.new()
         sample.set_metainfo({'batch_input_shape': (height, width), **changed})
+        if changed and 'proposals' in sample:  # given ones are in pixels of the unscaled input
+            boxes = sample.proposals.bboxes
+            factors = boxes.new_tensor([after[1] / before[1], after[0] / before[0]] * 2)
+            sample.proposals = sample.proposals.new()
+            sample.proposals.bboxes = boxes * factors
         return frame, sample
 
     def _encode_extras(self, frames: Tensor, records: Sequence[FrameRecord]) -> None:

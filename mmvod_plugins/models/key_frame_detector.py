@@ -11,7 +11,6 @@ from mmengine.structures import InstanceData
 from mmvod_plugins.references import WINDOW_ROLE, ReferencePolicy
 from mmvod_plugins.structures import (
     FrameRecord,
-    ObjectFeatures,
     ObjectStorage,
     References,
     in_temporal_order,
@@ -71,7 +70,7 @@ class KeyFrameDetector:
     Args:
         adapter: The detector's steps.
         neck: The temporal neck, or None.
-        policy: The reference policy, named in errors.
+        policy: The reference policy.
         storage: How the objects of records are held.
         options: What is returned of a frame.
     """
@@ -106,6 +105,9 @@ class KeyFrameDetector:
         window = references.get(WINDOW_ROLE)
         if before and not window:  # earlier windows have detected this frame
             return FrameStep(key, _pooled(before))
+        if window:
+            checks.check_window_order(self.policy, key, references)
+            checks.check_window_roles(self.policy, self.neck, references)
         frames = in_temporal_order(key, {WINDOW_ROLE: window}) if window else [key]
         row = [record.frame_id for record in frames].index(key.frame_id)
         neck_steps = self._enhance(frames, references, memory, window is not None)
@@ -159,7 +161,7 @@ class KeyFrameDetector:
         sample.pred_instances = self.adapter.select(step.raw, step.record, self.options,
                                                     rescale=rescale)
         if self.options.relations:
-            if 'relations' not in step.head.details:
+            if step.head is None or 'relations' not in step.head.details:
                 raise ValueError(NO_RELATIONS.format(name=self.adapter.head.method_name))
             sample.relations = step.head.details['relations'](step.record.frame_id + 1)
         return sample
@@ -203,22 +205,28 @@ class KeyFrameDetector:
     def _known(self, part: TemporalPart, key: FrameRecord, references: References,
                memory: object) -> References:
         """References of the roles that a part knows, as it needs them; the key frame if none."""
-        known = {role: records for role, records in references.items() if role in part.needs.roles}
+        known = part.needs.select_roles(references)
+        checks.check_scale(self.policy, part, key, known)
         if 'objects' in part.needs.of_references:
-            known = {role: [self._with_best_objects(record, part.needs.topk, key.objects)
+            known = {role: [self._with_best_objects(record, part.needs.topk, key)
                             for record in records if record.objects is not None]
                      for role, records in known.items()}
         if any(known.values()):
             return known
-        if memory is None or not self.policy.draws:
+        if part.needs.roles and (memory is None or not self.policy.draws):
             warn_without_references(part.method_name)
         return part.needs.alone(key)
 
     def _with_best_objects(self, record: FrameRecord, topk: int | None,
-                           like: ObjectFeatures) -> FrameRecord:
-        """A reference with its best objects, on the device and in the type of others."""
+                           key: FrameRecord) -> FrameRecord:
+        """A reference with its best objects: device, type and pixels are the key frame's."""
         objects = record.objects if topk is None else record.objects.top(topk)
-        return replace(record, objects=self.storage.load(objects, like=like.feats))
+        objects = self.storage.load(objects, like=key.objects.feats)
+        if record.plan.scale != key.plan.scale:
+            factors = [mine / theirs for mine, theirs in zip(
+                key.sample.scale_factor, record.sample.scale_factor, strict=True)]
+            objects = replace(objects, boxes=objects.boxes * objects.boxes.new_tensor(factors * 2))
+        return replace(record, objects=objects)
 
     def _configured_detections(self, step: FrameStep) -> InstanceData:
         """Detections in input pixels as ``test_cfg`` has them, whatever the options ask for."""

@@ -40,8 +40,15 @@ class Needs:
     topk: int | None = None
     levels: tuple[int, ...] | None = None
 
+    def select_roles(self, references: dict[str, list[Frame]]) -> dict[str, list[Frame]]:
+        """The references in the roles that are looked at, without empty roles."""
+        return {role: frames for role, frames in references.items()
+                if frames and role in self.roles}
+
     def alone(self, key: Frame) -> dict[str, list[Frame]]:
-        """The references of a key frame that has no others: itself."""
+        """The references of a key frame that has no others: itself; none of a memory alone."""
+        if not self.roles:
+            return {}
         return {'local' if 'local' in self.roles else min(self.roles): [key]}
 
 

@@ -83,20 +83,25 @@ class VideoDetector(BaseModel):
         self.temporal_neck = MODELS.build(temporal_neck) if temporal_neck else None
         self.policy = build_references(references)
         self.encode_batch = encode_batch
-        self.storage = ObjectStorage(**(keep_objects or {}))
-        self.output = OutputOptions(**(detections or {}))
+        storage = ObjectStorage(**(keep_objects or {}))
         self.encoder = FrameEncoder(self.adapter, self.temporal_neck, self.data_preprocessor,
-                                    self.storage)
-        self.key_frames = KeyFrameDetector(self.adapter, self.temporal_neck, self.policy,
-                                           self.storage, self.output)
+                                    storage)
+        self.key_frames = KeyFrameDetector(self.adapter, self.temporal_neck, self.policy, storage,
+                                           OutputOptions(**(detections or {})))
         self.trainer = ClipTrainer(self.encoder, self.policy)
         self.streams = StreamPool(self.policy, self.init_memory, self.encoder.shrink)
         checks.check_roles(self.policy, self.parts)
+        checks.check_objects(self.temporal_neck, self.adapter.head)
         self.adapter.check(self.output)
         for part in self.parts:
             part.check(self)
         self._register_state_dict_hook(self._name_methods)
         self._register_load_state_dict_pre_hook(self._adapt_checkpoint)
+
+    @property
+    def output(self) -> OutputOptions:
+        """What testing returns of a frame."""
+        return self.key_frames.options
 
     @property
     def parts(self) -> list[TemporalPart]:

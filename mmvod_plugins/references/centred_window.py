@@ -29,6 +29,9 @@ class CentredWindow(InterleavedWindows):
     def __init__(self, num_frames: int = 11, stride: int = 10, *, role: str = 'local',
                  **kwargs: Any) -> None:  # noqa: ANN401 - of the base class
         super().__init__(num_frames, stride, **kwargs)
+        if role == WINDOW_ROLE:
+            raise ValueError(f'CentredWindow detects the key frame alone: its role must not be '
+                             f'{role!r}, whose frames are all detected; omit it')
         self.role = role
 
     @property

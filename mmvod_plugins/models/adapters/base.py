@@ -28,17 +28,23 @@ class DetectorAdapter(ABC):
     once per frame, may enhance them, and pools boxes before their suppression, so it needs the
     steps in between.
 
+    Some of mmdet's heads give nothing but finished detections (``finished_heads``): they have no
+    boxes before suppression, or no thresholds that a caller could choose. :meth:`select` runs
+    them whole, as the stock detector does.
+
     Args:
         detector: The detector.
     """
+
+    finished_heads: tuple[type[nn.Module], ...] = ()
 
     def __init__(self, detector: BaseDetector) -> None:
         self.detector = detector
 
     @property
-    @abstractmethod
     def last_head(self) -> nn.Module:
         """The head that gives the detections."""
+        return self.detector.bbox_head
 
     @property
     def head(self) -> TemporalHead | None:
@@ -46,9 +52,14 @@ class DetectorAdapter(ABC):
         return self.last_head if isinstance(self.last_head, TemporalHead) else None
 
     @property
-    @abstractmethod
+    def finished(self) -> bool:
+        """Whether the last head gives nothing but finished detections."""
+        return self.head is None and isinstance(self.last_head, self.finished_heads)
+
+    @property
     def test_cfg(self) -> ConfigDict | None:
         """Thresholds and suppression of the last head."""
+        return self.last_head.test_cfg
 
     @property
     @abstractmethod
@@ -138,6 +149,11 @@ class DetectorAdapter(ABC):
         Raises:
             ValueError: If the head has no boxes before suppression.
         """
+        if self.finished:
+            raise ValueError(
+                'the reference policy pools boxes before their suppression, but '
+                f'{type(self.last_head).__name__} has no boxes before it: use CentredWindow, which '
+                'detects a frame in one window')
         return raw
 
     def check(self, options: OutputOptions) -> None:
@@ -146,6 +162,10 @@ class DetectorAdapter(ABC):
         Raises:
             ValueError: With the option and the part that would be needed.
         """
+        if self.finished and not options.default:
+            raise ValueError(f'model.detections is not possible with '
+                             f'{type(self.last_head).__name__}, which gives nothing but finished '
+                             'detections: omit it')
         if options.relations and self.head is None:
             raise ValueError(NO_RELATIONS.format(name=type(self.last_head).__name__))
 
@@ -153,6 +173,11 @@ class DetectorAdapter(ABC):
         """Whether non-maximum suppression removes boxes."""
         nms = (self.test_cfg or {}).get('nms')
         return options.nms and nms is not None and nms.get('iou_threshold', 0) < 1
+
+
+    def loss_arguments(self, references: list[References] | None) -> dict[str, Any]:
+        """The references of every frame, as an argument of a temporal head's ``loss``."""
+        return {} if self.head is None else {'reference_frames': references}
 
 
 def rescaled(boxes: Tensor, record: FrameRecord) -> Tensor:

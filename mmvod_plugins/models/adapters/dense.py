@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from mmdet.models.dense_heads import (
     CascadeRPNHead,
@@ -12,22 +11,22 @@ from mmdet.models.dense_heads import (
     GuidedAnchorHead,
     PAAHead,
     RPNHead,
+    RTMDetInsHead,
     StageCascadeRPNHead,
     YOLACTHead,
 )
 from mmdet.structures import DetDataSample
-from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmvod_plugins.models.selection import OutputOptions
 from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References
 
 from .base import DetectorAdapter
 
-#: Heads that have no boxes before suppression, or no thresholds that a caller could choose.
+#: See :class:`DetectorAdapter`; instance heads decode masks of suppressed boxes alone.
 FINISHED = (CascadeRPNHead, CenterNetHead, CornerHead, GuidedAnchorHead, PAAHead, RPNHead,
-            StageCascadeRPNHead, YOLACTHead)
+            RTMDetInsHead, StageCascadeRPNHead, YOLACTHead)
 
 
 class DenseAdapter(DetectorAdapter):
@@ -35,28 +34,15 @@ class DenseAdapter(DetectorAdapter):
 
     Objects are those that a temporal head chooses. Raw boxes are ``bboxes`` (P, 4), ``scores``
     (P,) and ``labels`` (P,), above the score threshold and at most ``nms_pre`` of a level. Heads
-    that give nothing but finished detections have no raw boxes: :meth:`select` runs them whole.
+    with finished detections have no raw boxes.
     """
 
-    @property
-    def last_head(self) -> nn.Module:
-        """The dense head."""
-        return self.detector.bbox_head
-
-    @property
-    def test_cfg(self) -> ConfigDict | None:
-        """``test_cfg``."""
-        return self.last_head.test_cfg
+    finished_heads = FINISHED
 
     @property
     def num_classes(self) -> int | None:
         """Those of the dense head; an RPN has none."""
         return None if isinstance(self.last_head, RPNHead) else self.last_head.num_classes
-
-    @property
-    def finished(self) -> bool:
-        """Whether the head gives nothing but finished detections."""
-        return self.head is None and isinstance(self.last_head, FINISHED)
 
     def objects(self, maps: Maps, records: Sequence[FrameRecord],
                 topk: int | None = None) -> list[ObjectFeatures]:
@@ -74,15 +60,6 @@ class DenseAdapter(DetectorAdapter):
         return self.last_head.predict_by_feat(
             *self.last_head(maps), batch_img_metas=[record.sample.metainfo for record in records],
             cfg=config, rescale=False, with_nms=False)
-
-    def poolable(self, raw: InstanceData, options: OutputOptions) -> InstanceData:
-        """The raw boxes; see the base class."""
-        if self.finished:
-            raise ValueError(
-                'the reference policy pools boxes before their suppression, but '
-                f'{type(self.last_head).__name__} has no boxes before it: use CentredWindow, which '
-                'detects a frame in one window')
-        return raw
 
     def raw_follows(self, options: OutputOptions) -> bool:
         """Thresholds come before the raw boxes."""
@@ -103,18 +80,13 @@ class DenseAdapter(DetectorAdapter):
     def loss(self, maps: Maps, samples: list[DetDataSample],
              references: list[References] | None) -> dict[str, Tensor]:
         """Losses of the head."""
-        temporal: dict[str, Any] = {} if self.head is None else {'reference_frames': references}
-        return self.last_head.loss(maps, samples, **temporal)
+        return self.last_head.loss(maps, samples, **self.loss_arguments(references))
 
     def check(self, options: OutputOptions) -> None:
         """Refuse what the head cannot give; see the base class."""
-        name = type(self.last_head).__name__
         if options.class_scores:
             raise ValueError(
                 'model.detections.class_scores needs a detector with a RoI head. Omit it: with '
                 'nms=False the detections of a box in a dense detector have the scores of all '
                 'classes')
-        if self.finished and not options.default:
-            raise ValueError(f'model.detections is not possible with {name}, which gives nothing '
-                             'but finished detections: omit it')
         super().check(options)

@@ -7,9 +7,8 @@ from typing import Any
 
 from mmcv.ops import batched_nms
 from mmdet.structures import DetDataSample
-from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmvod_plugins.models.selection import OutputOptions
 from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References
@@ -24,16 +23,6 @@ class QueryAdapter(DetectorAdapter):
     ``labels`` (P,) of the best queries. mmdet suppresses nothing here; the boxes of several windows
     need ``test_cfg.nms``, without which their copies would all be detections.
     """
-
-    @property
-    def last_head(self) -> nn.Module:
-        """The head on the decoder's output."""
-        return self.detector.bbox_head
-
-    @property
-    def test_cfg(self) -> ConfigDict | None:
-        """``test_cfg``."""
-        return self.last_head.test_cfg
 
     @property
     def num_classes(self) -> int:
@@ -88,9 +77,8 @@ class QueryAdapter(DetectorAdapter):
     def loss(self, maps: Maps, samples: list[DetDataSample],
              references: list[References] | None) -> dict[str, Tensor]:
         """Losses of the head on all decoder layers."""
-        temporal: dict[str, Any] = {} if self.head is None else {'reference_frames': references}
-        return self.last_head.loss(
-            **self.decode(maps, samples), batch_data_samples=samples, **temporal)
+        return self.last_head.loss(**self.decode(maps, samples), batch_data_samples=samples,
+                                   **self.loss_arguments(references))
 
     def check(self, options: OutputOptions) -> None:
         """Refuse what queries do not have; see the base class."""

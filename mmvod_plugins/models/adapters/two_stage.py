@@ -7,6 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from mmdet.models.roi_heads import (
+    GridRoIHead,
+    HybridTaskCascadeRoIHead,
+    MultiInstanceRoIHead,
+    SCNetRoIHead,
+    SparseRoIHead,
+    TridentRoIHead,
+)
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
@@ -20,6 +28,9 @@ from mmvod_plugins.utils.precision import no_grad_and_uncached
 
 from .base import DetectorAdapter, rescaled
 
+#: Heads whose ``predict`` is more than boxes, suppression and masks; see :class:`DetectorAdapter`.
+FINISHED = (GridRoIHead, HybridTaskCascadeRoIHead, MultiInstanceRoIHead, SCNetRoIHead,
+            SparseRoIHead, TridentRoIHead)
 #: Entry of a record's extras: proposals that no temporal neck changes.
 PROPOSALS = 'proposals'
 
@@ -30,6 +41,8 @@ class TwoStageAdapter(DetectorAdapter):
     Objects are proposals. Raw boxes are ``bboxes`` (P, 4) or (P, 4 K) and ``scores`` (P, K + 1),
     the background last, of every proposal.
     """
+
+    finished_heads = FINISHED
 
     @property
     def last_head(self) -> nn.Module:
@@ -67,7 +80,18 @@ class TwoStageAdapter(DetectorAdapter):
         return {PROPOSALS: proposals}
 
     def poolable(self, raw: InstanceData, options: OutputOptions) -> InstanceData:
-        """The boxes with a score above both thresholds, the configured one and the option."""
+        """The boxes with a score above one of the thresholds, the configured one or the option's.
+
+        Raises:
+            ValueError: If the head has no boxes before suppression, or predicts masks.
+        """
+        if self.last_head.with_mask:
+            raise ValueError(
+                'the reference policy pools the boxes of several windows, but '
+                f'{type(self.last_head).__name__} predicts masks from the maps of one: set '
+                'roi_head.mask_head=None and roi_head.mask_roi_extractor=None, or use '
+                'CentredWindow')
+        raw = super().poolable(raw, options)
         threshold = min(self.test_cfg.score_thr, options.change(self.test_cfg).score_thr)
         return raw[(raw.scores[:, :-1] > threshold).any(dim=1)]
 
@@ -80,7 +104,9 @@ class TwoStageAdapter(DetectorAdapter):
 
     def raw(self, maps: Maps, records: Sequence[FrameRecord],
             options: OutputOptions) -> list[InstanceData]:
-        """Boxes and scores of every proposal."""
+        """Boxes and scores of every proposal; nothing of a head with finished detections."""
+        if self.finished:
+            return [InstanceData() for _ in records]
         return self.last_head.predict_bbox(
             maps, [record.sample.metainfo for record in records], self.propose(maps, records),
             rcnn_test_cfg=None, rescale=False)
@@ -89,9 +115,14 @@ class TwoStageAdapter(DetectorAdapter):
                *, rescale: bool) -> InstanceData:
         """Detections as ``test_cfg.rcnn`` and the options say; with masks where there are any.
 
-        Boxes are rescaled before the suppression, as in mmdet.
+        Boxes are rescaled before the suppression, as in mmdet. Without suppression there are no
+        masks: they would be those of every proposal.
         """
-        masks = self.last_head.with_mask
+        if self.finished:
+            [found] = self.last_head.predict(record.maps, self.propose(record.maps, [record]),
+                                             [record.sample], rescale=rescale)
+            return found
+        masks = self.last_head.with_mask and options.nms
         if rescale and not masks:
             raw = InstanceData(bboxes=rescaled(raw.bboxes, record), scores=raw.scores)
         found = select_detections(raw, self.test_cfg, options)
@@ -118,8 +149,8 @@ class TwoStageAdapter(DetectorAdapter):
             losses, proposals = self._rpn_loss(maps, samples)
         else:
             proposals = given_proposals(samples)
-        temporal: dict[str, Any] = {} if self.head is None else {'reference_frames': references}
-        losses.update(self.last_head.loss(maps, proposals, samples, **temporal))
+        losses.update(self.last_head.loss(maps, proposals, samples,
+                                          **self.loss_arguments(references)))
         return losses
 
     def _rpn_loss(

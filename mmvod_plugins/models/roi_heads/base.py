@@ -155,7 +155,10 @@ class TemporalRoIHeadMixin(TemporalHead):
             step = aggregator(key, roles, None)
             enhanced.append(step.feats)
             losses.append(step.losses)
-        means = {name: torch.stack([part[name] for part in losses]).mean() for name in losses[0]}
+        names = dict.fromkeys(name for part in losses for name in part)
+        # a frame without the loss, a triplet loss without positives for example, adds nothing
+        means = {name: sum(part[name] for part in losses if name in part) / len(losses)
+                 for name in names}
         return torch.cat(enhanced), means
 
     @staticmethod
@@ -202,6 +205,19 @@ def maps_of(references: References) -> list[Maps]:
 def objects_of(references: References) -> ObjectsByRole:
     """Objects of every reference, by role."""
     return {role: [record.objects for record in records] for role, records in references.items()}
+
+
+def joined_losses(own: dict[str, Tensor], of_box_head: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Losses of an aggregator and of the box head.
+
+    Raises:
+        ValueError: If both have one of the same name.
+    """
+    both = own.keys() & of_box_head.keys()
+    if both:
+        raise ValueError(f'the aggregator has losses with names of the box head: {sorted(both)}; '
+                         'give them other names')
+    return {**own, **of_box_head}
 
 
 def _scores_of(result: SamplingResult, proposals: InstanceData, sampler: BaseSampler,

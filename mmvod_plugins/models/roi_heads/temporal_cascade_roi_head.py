@@ -21,7 +21,7 @@ from mmvod_plugins.models.aggregators import Aggregated, Aggregator, ObjectsByRo
 from mmvod_plugins.models.temporal_part import HeadStep, Needs
 from mmvod_plugins.structures import Maps, ObjectFeatures, References
 
-from .base import TemporalRoIHeadMixin, objects_of
+from .base import TemporalRoIHeadMixin, joined_losses, objects_of
 
 
 @MODELS.register_module()
@@ -101,7 +101,7 @@ class TemporalCascadeRoIHead(TemporalRoIHeadMixin, CascadeRoIHead):
             results = dict(rois=rois, cls_score=cls_score, bbox_pred=bbox_pred)
             results.update(head.loss_and_target(
                 **results, sampling_results=sampling, rcnn_train_cfg=self.train_cfg[stage]))
-            for name, value in {**found, **results['loss_bbox']}.items():
+            for name, value in joined_losses(found, results['loss_bbox']).items():
                 losses[f's{stage}.{name}'] = value * weight if 'loss' in name else value
             if stage < self.num_stages - 1:
                 with torch.no_grad():

@@ -19,7 +19,7 @@ from mmvod_plugins.models.aggregators import Aggregated, Aggregator, ObjectsByRo
 from mmvod_plugins.models.temporal_part import HeadStep, Needs
 from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References
 
-from .base import TemporalRoIHeadMixin, maps_of, objects_of
+from .base import TemporalRoIHeadMixin, joined_losses, maps_of, objects_of
 from .temporal_roi_align import TemporalRoIAlign
 
 
@@ -118,13 +118,12 @@ class TemporalRoIHead(TemporalRoIHeadMixin, StandardRoIHead):
             self.aggregator, sampling, scores, feats, batch_data_samples,
             [objects_of(roles) for roles in reference_frames])
         cls_score, bbox_pred = self._score(enhanced, x, rois)
-        losses.update(self.bbox_head.loss_and_target(
+        return joined_losses(losses, self.bbox_head.loss_and_target(
             cls_score=cls_score,
             bbox_pred=bbox_pred,
             rois=rois,
             sampling_results=sampling,
             rcnn_train_cfg=self.train_cfg)['loss_bbox'])
-        return losses
 
     def _detect(self, key: ObjectFeatures, references: ObjectsByRole, memory: object,
                 img_meta: dict, maps: Maps | None, test_cfg: ConfigDict | None = None,

@@ -60,7 +60,7 @@ def mask_rcnn():
     config.detector.type = 'MaskRCNN'
     config.detector.roi_head.update(
         mask_roi_extractor=config.detector.roi_head.bbox_roi_extractor,
-        mask_head=dict(type='FCNMaskHead', num_convs=1, in_channels=64, conv_out_channels=8,
+        mask_head=dict(type='FCNMaskHead', num_convs=1, in_channels=8, conv_out_channels=8,
                        num_classes=4, loss_mask=dict(type='CrossEntropyLoss', use_mask=True,
                                                      loss_weight=1.0)))
     config.detector.train_cfg.rcnn.mask_size = 28
