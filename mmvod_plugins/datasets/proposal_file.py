@@ -17,7 +17,9 @@ from mmvod_plugins.structures.npz_file import NpzFormat
 FILE = NpzFormat('mmvod_proposals', version=1, content='proposals',
                  writers='tools/dataset_converters/proposals_from_predictions.py or '
                          'save_proposals',
-                 required=('file_names', 'num_boxes', 'boxes', 'scores'), compressed=False)
+                 required=('num_boxes', 'file_names', 'boxes', 'scores'), compressed=False,
+                 dimensions=dict(num_boxes=('frames', ), file_names=('frames', ),
+                                 boxes=('rows', 4), scores=('rows', )))
 
 
 class ProposalFile:
@@ -35,7 +37,7 @@ class ProposalFile:
     def __init__(self, path: str, backend_args: dict[str, Any] | None = None) -> None:
         self.path = str(path)
         with get_local_path(self.path, backend_args=backend_args) as local:
-            _, arrays = FILE.load(local, shown_as=self.path)
+            _, arrays = FILE.load(local, shown_as=self.path, sizes=_sizes)
         names = arrays['file_names'].tolist()
         self.boxes, self.scores = arrays['boxes'], arrays['scores']
         self.ends = np.cumsum(arrays['num_boxes'], dtype=np.int64)
@@ -43,13 +45,8 @@ class ProposalFile:
         self._check(names)
 
     def _check(self, names: list[str]) -> None:
-        total = int(self.ends[-1]) if len(self.ends) else 0
-        if (self.boxes.shape != (total, 4) or self.scores.shape != (total, )
-                or len(self.ends) != len(names)):
-            raise ValueError(
-                f'{self.path}: {len(names)} file_names, num_boxes of {len(self.ends)} frames and '
-                f'{total} boxes, boxes {self.boxes.shape}, scores {self.scores.shape}: expected '
-                '(F,), (F,), (N, 4) and (N,); write the file with save_proposals')
+        if np.any(np.diff(self.ends, prepend=0) < 0):
+            raise ValueError(f'{self.path}: num_boxes has negative numbers')
         if len(self.rows) < len(names):
             twice = next(name for row, name in enumerate(names) if self.rows[name] != row)
             raise ValueError(f'{self.path} names {twice!r} more than once; keep one entry')
@@ -85,6 +82,11 @@ class ProposalFile:
             return None
         rows = slice(int(self.ends[row - 1]) if row else 0, int(self.ends[row]))
         return dict(bboxes=self.boxes[rows], scores=self.scores[rows])
+
+
+def _sizes(_: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, int]:
+    """Number of boxes, once the numbers per frame were read."""
+    return dict(rows=int(arrays['num_boxes'].sum(dtype=np.int64))) if arrays else {}
 
 
 def save_proposals(path: str | os.PathLike[str],

@@ -31,6 +31,8 @@ def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLik
             raise ValueError(f'{path} is read and would be overwritten: name another output file')
     if path.is_dir():
         raise IsADirectoryError(f'{path} is a folder: name a file in it')
+    if path.exists() and not path.is_file():  # a device or a pipe, for a text
+        return
     folder = Path(os.path.realpath(path)).parent
     while not folder.exists():
         folder = folder.parent
@@ -51,8 +53,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Yields:
         The temporary name, with the file's suffix.
+
+    Raises:
+        OSError: If it is a folder or a device, or cannot be written.
     """
     path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise OSError(f'{path} is not a regular file and cannot be replaced')
     path.parent.mkdir(parents=True, exist_ok=True)
     part = temporary_name(path)
     try:

@@ -21,6 +21,8 @@ from tests.datasets.tiny_vid import make_tiny_vid
 ROOT = Path(__file__).resolve().parents[2]
 EVALUATE = ROOT / 'tools/analysis_tools/eval_predictions.py'
 POSTPROCESS = ROOT / 'tools/postprocess.py'
+FIT = ROOT / 'tools/analysis_tools/fit_repp.py'
+DRAW = ROOT / 'tools/analysis_tools/draw_predictions.py'
 
 
 @pytest.fixture(scope='module')
@@ -119,9 +121,15 @@ def test_two_files_are_pooled(run, files):
      'is not a post-processor'),
     ((POSTPROCESS, '{f}/p.json', '--out', '{f}/x.npz'), 'pass the annotation file'),
     ((POSTPROCESS, '{f}/p.npz', '--out', '{f}/x.pkl'), 'must end with .npz or .json'),
+    ((POSTPROCESS, '{f}/p.npz', '--out', '{f}/p.npz'), 'p.npz is read and would be overwritten'),
+    ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--json', '{f}/tiny_vid.json'),
+     'tiny_vid.json is read and would be overwritten'),
+    ((FIT, '{f}/tiny_vid.json', '--out', '{f}/tiny_vid.json'), 'would be overwritten'),
+    ((DRAW, '{f}/tiny_vid.json', '{f}', 'a={f}/p.npz', '--out', '{f}/x.gif'), 'must end with'),
 ], ids=['no file', 'no results', 'no annotations', 'no such video', 'no such post-processor',
         'no such model', 'no such option',
-        'json without annotations', 'wrong name'])
+        'json without annotations', 'wrong name', 'over predictions', 'over annotations',
+        'model over annotations', 'no picture'])
 def test_errors_are_one_sentence(run, files, command, said):
     path, *words = command
     done = run(path, *(str(word).replace('{f}', str(files)) for word in words), code=1)

@@ -30,7 +30,10 @@ def test_links_are_followed_and_devices_are_written_to(tmp_path):
     write_text(tmp_path / 'link', 'text')
     assert (tmp_path / 'link').is_symlink()
     assert (tmp_path / 'target').read_text() == 'text'
+    check_output(os.devnull)
     write_text(os.devnull, 'text')
+    with pytest.raises(OSError, match='not a regular file'), replacing(os.devnull):
+        pass
     assert not os.path.isfile(os.devnull)
 
 

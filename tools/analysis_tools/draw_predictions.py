@@ -23,6 +23,7 @@ from mmvod_plugins.evaluation.coco_json import read_predictions
 from mmvod_plugins.evaluation.functional import GroundTruth, evaluate_per_video, to_detections
 from mmvod_plugins.evaluation.metrics.imagenet_vid_metric import named_videos
 from mmvod_plugins.evaluation.report import score_of_best
+from mmvod_plugins.utils.files import check_output, replacing
 from mmvod_plugins.visualization import contact_sheet, draw_detections, title_cell
 
 GREEN = (0, 200, 0)
@@ -138,12 +139,15 @@ def main(argv: list[str] | None = None) -> int:
     """Command line entry; returns the exit code."""
     args = parse_args(argv)
     try:
+        files = [text.partition('=')[2] for text in args.predictions]
+        check_output(args.out, [args.annotations, *files], ('.png', '.jpg', '.jpeg', '.bmp'))
         picture = draw(args)
+        with replacing(args.out) as part:
+            if not cv2.imwrite(str(part), picture):
+                raise OSError(f'{args.out} cannot be written: is the disk full?')
     except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(args.out), picture)
     print(args.out)
     return 0
 

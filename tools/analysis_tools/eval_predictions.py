@@ -21,6 +21,7 @@ from mmvod_plugins.evaluation.functional import PROTOCOLS, GroundTruth
 from mmvod_plugins.evaluation.metrics.imagenet_vid_metric import named_videos
 from mmvod_plugins.evaluation.report import Evaluation, Report, ReportOptions
 from mmvod_plugins.postprocessing import apply_post_processors, build_post_processors
+from mmvod_plugins.utils.files import check_output, write_text
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'misc'))
 
@@ -56,6 +57,8 @@ def evaluate_file(args: argparse.Namespace) -> Report:
     Raises:
         ValueError: If the files do not belong together.
     """
+    if args.json is not None:
+        check_output(args.json, [args.predictions, args.annotations])
     processors = build_post_processors(map(parse_post_processor, args.post_processors))
     stability = args.stability
     if stability not in (None, 'best'):
@@ -93,9 +96,8 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     print('\n'.join(report.lines))
     if args.json is not None:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
         numbers = dict(report.values, **({'videos': report.video_ap} if report.video_ap else {}))
-        args.json.write_text(json.dumps(without_nan(numbers), indent=1, allow_nan=False))
+        write_text(args.json, json.dumps(without_nan(numbers), indent=1, allow_nan=False))
     return 0
 
 

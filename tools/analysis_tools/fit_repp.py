@@ -24,6 +24,7 @@ from scipy.optimize import minimize
 from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile, image_size
 from mmvod_plugins.postprocessing import LinkModel
 from mmvod_plugins.postprocessing.link_model import PAIR_FEATURES, pair_features, sigmoid
+from mmvod_plugins.utils.files import check_output, write_text
 
 #: Weight of the squared coefficients: keeps them finite where the kinds are separable.
 L2 = 1e-4
@@ -195,11 +196,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--seed', type=int, default=0, help='of jitter and of the held-out videos')
     args = parser.parse_args(argv)
     try:
+        if args.out:
+            check_output(args.out, [args.annotations])
         videos = read_pairs(args.annotations, args.features, args.jitter, args.seed)
         fitted, held_out = split(videos, args.seed)
         model = fit(fitted, args.features)
         if args.out:
-            args.out.write_text(json.dumps(asdict(model), indent=2) + '\n', encoding='utf-8')
+            write_text(args.out, json.dumps(asdict(model), indent=2) + '\n')
     except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1

@@ -17,6 +17,7 @@ from mmvod_plugins.evaluation.predictions import REQUIRED, Predictions
 from mmvod_plugins.evaluation.report import Evaluation, ReportOptions
 from mmvod_plugins.postprocessing import apply_post_processors, build_post_processors
 from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.utils.files import check_output
 
 from .video_metric import VideoPredictionMetric
 
@@ -64,6 +65,8 @@ class ImageNetVIDMetric(VideoPredictionMetric):
         if isinstance(videos, Sequence) and not isinstance(videos, str):
             self.videos = named_videos(self.source.videos(), videos)
         self.outfile_prefix = outfile_prefix
+        if outfile_prefix is not None:
+            check_output(f'{outfile_prefix}.bbox.json', [ann_file])
 
     @cached_property
     def truth(self) -> GroundTruth:

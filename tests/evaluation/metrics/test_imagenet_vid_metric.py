@@ -185,3 +185,13 @@ def test_numbers_that_are_not_finite_stop_at_once(ann_file):
     sample.pred_instances.scores[0] = float('nan')
     with pytest.raises(ValueError, match='not finite; check the checkpoint'):
         run(ann_file, [sample])
+
+
+def test_an_outfile_that_cannot_be_written_is_refused_before_the_test(ann_file, tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(OSError, match='cannot be written'):
+        ImageNetVIDMetric(str(ann_file), outfile_prefix=str(tmp_path / 'file' / 'x'))
+    copy = tmp_path / 'x.bbox.json'
+    copy.write_bytes(ann_file.read_bytes())
+    with pytest.raises(ValueError, match='would be overwritten'):
+        ImageNetVIDMetric(str(copy), outfile_prefix=str(tmp_path / 'x'))
