@@ -1,5 +1,7 @@
 """The key objects of a training step carry what they carry in testing: scores and frame numbers."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from mmdet.registry import TASK_UTILS
 from mmengine.structures import InstanceData
 
 from mmvod_plugins.models.aggregators import Aggregated
+from mmvod_plugins.models.roi_heads.temporal_cascade_roi_head import _with_scores as with_scores
 
 from ..tiny import WINDOW, detect, sample_of, tiny_model, training_batch, video
 from .test_mixing import CASCADE, model_of
@@ -128,3 +131,13 @@ def test_samplers_that_add_no_true_boxes(sampler):
     for box, score in zip(result.priors, scores, strict=True):
         row = (proposals.bboxes == box).all(1).nonzero()[0, 0]
         assert score == proposals.scores[row]
+
+
+def test_refined_boxes_keep_the_scores_of_their_proposals():
+    """mmdet removes the true boxes, which come first among the positives, when it refines."""
+    sampled = SimpleNamespace(pos_is_gt=torch.tensor([1, 0, 1], dtype=torch.uint8))
+    refined = [InstanceData(bboxes=torch.rand(3, 4)), InstanceData(bboxes=torch.rand(3, 4))]
+    scores = torch.tensor([1.0, 0.9, 1.0, 0.4, 0.2])
+    known, unknown = with_scores(refined, [sampled, sampled], [scores, None])
+    assert known.scores.tolist() == scores[[1, 3, 4]].tolist()
+    assert 'scores' not in unknown
