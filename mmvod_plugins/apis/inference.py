@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from mmdet.registry import MODELS
+from mmdet.registry import DATASETS, MODELS
 from mmdet.structures import DetDataSample
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
@@ -29,7 +30,7 @@ def init_video_detector(config: str | Path | Config,
     """Build a model, load its weights, set it to testing.
 
     The model gets the attributes ``cfg`` and ``dataset_meta`` as mmdet's ``init_detector`` gives
-    them; class names come from the checkpoint.
+    them; class names come from the checkpoint, or else from the config's test data.
 
     Args:
         config: A config, or its file.
@@ -47,14 +48,22 @@ def init_video_detector(config: str | Path | Config,
     model = MODELS.build(config.model)
     if not isinstance(model, VideoDetector):
         raise TypeError(f'the config builds a {type(model).__name__}, expected a VideoDetector')
-    model.dataset_meta = {}
+    model.dataset_meta = _meta_of_data(config)
     if checkpoint is not None:
         loaded = read_checkpoint(checkpoint, trust=trust)
         _load_checkpoint_to_model(model, loaded)
-        model.dataset_meta = loaded.get('meta', {}).get('dataset_meta', {})
+        meta = loaded.get('meta') or {}
+        model.dataset_meta = meta.get('dataset_meta') or model.dataset_meta
     model.cfg = config
     watch_backbone(model)
     return model.to(device).eval()
+
+
+def _meta_of_data(config: Config) -> dict[str, Any]:
+    """Metainfo of the config's test data: of the class of the data set, and as the config says."""
+    dataset = config.get('test_dataloader', {}).get('dataset', {})
+    kind = DATASETS.get(dataset['type']) if isinstance(dataset.get('type'), str) else None
+    return {**getattr(kind, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
 
 
 def detect_frames(model: VideoDetector,

@@ -65,14 +65,14 @@ class VideoSession:
         """Take the next frame; detect in the frames that it completes.
 
         Args:
-            frame: (H, W, 3), BGR uint8.
+            frame: (H, W, 3), BGR uint8; or grey, (H, W) or (H, W, 1).
 
         Returns:
             One sample for each detected frame, in order; often one, ``delay`` frames late.
 
         Raises:
-            ValueError: If the session is closed, the video has no more frames, or the frame is of
-                another size than the first.
+            ValueError: If the session is closed, the video has no more frames, or the frame is no
+                image or of another size than the first.
         """
         if self._closed:
             raise ValueError(f'{self.video_id}: the session is closed; make a new VideoSession for '
@@ -115,6 +115,26 @@ def array_pipeline(config: Config) -> Compose:
     return Compose(steps)
 
 
+def as_bgr(frame: np.ndarray, name: str) -> np.ndarray:
+    """A colour image (H, W, 3) from a colour or a grey one.
+
+    Args:
+        frame: uint8, (H, W, 3), (H, W, 1) or (H, W).
+        name: Name of the frame in errors.
+
+    Raises:
+        ValueError: If it is no such image, with its shape and type.
+    """
+    shape = getattr(frame, 'shape', None)
+    grey = shape is not None and (len(shape) == 2 or (len(shape) == 3 and shape[2] == 1))
+    colour = shape is not None and len(shape) == 3 and shape[2] == 3
+    if not (grey or colour) or frame.dtype != np.uint8 or 0 in shape:
+        raise ValueError(f'{name} is {type(frame).__name__} of shape {shape} and type '
+                         f'{getattr(frame, "dtype", None)}: expected a uint8 array (H, W, 3), BGR, '
+                         'or a grey one, (H, W)')
+    return np.repeat(frame.reshape(*shape[:2], 1), 3, axis=2) if grey else frame
+
+
 def encode_frame(model: VideoDetector, pipeline: Compose, frame: np.ndarray, frame_id: int,
                  video_id: Hashable, video_length: int | None) -> FrameRecord:
     """Pass one frame through the network.
@@ -127,6 +147,7 @@ def encode_frame(model: VideoDetector, pipeline: Compose, frame: np.ndarray, fra
         video_id: Identity of the video.
         video_length: Number of frames of the video, or None.
     """
+    frame = as_bgr(frame, f'{video_id}: frame {frame_id}')
     shape = frame.shape[:2]
     info: dict[str, Any] = dict(
         img=frame, img_shape=shape, ori_shape=shape, img_id=frame_id, frame_id=frame_id,

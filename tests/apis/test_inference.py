@@ -122,3 +122,17 @@ def test_a_checkpoint_with_code_is_refused(tmp_path):
     content = torch.load(tmp_path / 'model.pth', weights_only=True)
     torch.save(dict(content, more=Path('x')), tmp_path / 'more.pth')
     init_video_detector(tmp_path / 'config.py', tmp_path / 'more.pth', trust=True)
+
+
+@pytest.mark.parametrize(('dataset', 'expected'), [
+    (dict(type='CocoVIDDataset', metainfo=dict(classes=('a', 'b'))), ('a', 'b')),
+    (dict(type='ImageNetVIDDataset'), 'airplane'), (dict(), None)], ids=['config', 'class', 'none'])
+def test_names_come_from_the_data_where_the_checkpoint_has_none(tmp_path, dataset, expected):
+    model_file(tmp_path, ONLINE)
+    config = Config.fromfile(tmp_path / 'config.py')
+    config.test_dataloader.dataset.update(dataset)
+    for meta in ({}, dict(meta=None), dict(meta=dict(dataset_meta=None))):
+        torch.save(dict(state_dict=tiny_model(references=ONLINE).state_dict(), **meta),
+                   tmp_path / 'bare.pth')
+        classes = init_video_detector(config, tmp_path / 'bare.pth').dataset_meta.get('classes')
+        assert expected in (classes, classes and classes[0])

@@ -2,6 +2,7 @@
 
 import threading
 
+import numpy as np
 import pytest
 import torch
 
@@ -98,6 +99,24 @@ def test_what_a_session_refuses(tmp_path):
     short.push(images[0])
     with pytest.raises(ValueError, match='1 frames came but video_length is 3'):
         short.close()
+
+
+def test_grey_frames_are_detected_as_colour_frames_without_colour(tmp_path):
+    model, frames = model_file(tmp_path, None), [image[..., 0] for image in as_images(video(2))]
+    colour, grey = VideoSession(model, 0), VideoSession(model, 0)
+    for i, frame in enumerate(frames):
+        expected = colour.push(np.repeat(frame[..., None], 3, axis=2))
+        assert_same(grey.push(frame if i else frame[..., None]), expected)
+
+
+@pytest.mark.parametrize('frame', [
+    None, np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8),
+    np.zeros(9, np.uint8), 'frame.jpg'], ids=['None', 'RGBA', 'float', 'empty', 'row', 'path'])
+def test_what_is_no_image_is_refused_by_its_number(tmp_path, frame):
+    session = VideoSession(model_file(tmp_path, None), 'clip')
+    session.push(as_images(video(1))[0])
+    with pytest.raises(ValueError, match=r'clip: frame 1 is .*expected a uint8 array \(H, W, 3\)'):
+        session.push(frame)
 
 
 def test_streams_of_one_id_share_the_reservoir_s_history(monkeypatch):
