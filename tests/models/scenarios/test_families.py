@@ -94,6 +94,28 @@ def test_detections_change_with_the_references(name, method):
 
 @every_detector
 @every_method
+def test_losses_are_those_of_enhanced_maps(name, method, monkeypatch):
+    """Another reference frame, and nothing else, changes the maps of the key frame's loss."""
+    model = video_model(**video_detector(name, method))
+    if method == 'stmn':  # the reduction starts at zero
+        for level in model.temporal_neck.levels:
+            torch.nn.init.normal_(level.reduction.weight, std=0.2)
+    model.train().detector.eval()  # batch norm would see the other frame too
+    seen = []
+    monkeypatch.setattr(model.adapter, 'loss', lambda maps, samples, references: seen.append(
+        maps[0][:1].detach()) or dict(loss=maps[0].sum()))
+    roles = {'local': [2, 2]} if method == 'fgfa' else {'window': [2, 4]}
+    for seed in (0, 0, 9):
+        frames = video(6)
+        frames[2] = video(6, seed=seed)[2]
+        data = model.data_preprocessor(training_batch(frames, 0, roles), training=True)
+        model(**data, mode='loss')
+    assert torch.equal(seen[0], seen[1])
+    assert not torch.allclose(seen[0], seen[2])
+
+
+@every_detector
+@every_method
 def test_the_loss_falls_and_every_parameter_has_a_gradient(name, method):
     torch.manual_seed(0)
     model = MODELS.build(ConfigDict(type='VideoDetector', **video_detector(name, method)))
