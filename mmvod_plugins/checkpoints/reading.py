@@ -129,12 +129,14 @@ def _check_sums(path: Path, *, is_zip: bool) -> None:
     if is_zip:
         try:
             with zipfile.ZipFile(path) as archive:
-                damaged = archive.testzip()
+                member = archive.testzip()
+                damage = f'checksum of {member}' if member else ''
         except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-            damaged = str(error)
-        if damaged:
-            raise CheckpointError(f'the checkpoint {path} is damaged (checksum of {damaged}): copy '
-                                  'it again, or name an earlier one')
+            # A changed byte in a header reads as another compression: NotImplementedError.
+            damage = str(error) or type(error).__name__
+        if damage:
+            raise CheckpointError(f'the checkpoint {path} is damaged ({damage}): copy it again, or '
+                                  'name an earlier one')
     named = re.search(r'-([0-9a-f]{8,})$', path.stem)
     if named is None:
         return

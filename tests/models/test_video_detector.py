@@ -36,6 +36,20 @@ def assert_same(first, second, **tolerance):
         torch.testing.assert_close(a, b, **(tolerance or dict(rtol=0, atol=0)))
 
 
+def assert_same_losses(model, plain):
+    """A video model's losses are those of the plain detector, for clips without references."""
+    data = training_batch(video(3), 1, {}, copies=2)
+    flat = dict(inputs=[clip[0] for clip in data['inputs']],
+                data_samples=[clip[0] for clip in data['data_samples']])
+    torch.manual_seed(3)
+    losses = losses_of(model, data)
+    torch.manual_seed(3)
+    expected = losses_of(plain, flat)
+    assert set(losses) == set(expected)
+    for name, value in expected.items():
+        torch.testing.assert_close(losses[name], value, rtol=0, atol=0)
+
+
 def plain_detector(model, config):
     """The wrapped detector as a plain mmdet model with the same weights and preprocessing."""
     settings = copy.deepcopy(config.detector)
@@ -63,16 +77,7 @@ def test_without_references_detections_equal_stock_mmdet_bit_for_bit(shape):
 def test_without_references_losses_equal_stock_mmdet():
     config, model = tiny_config('single'), tiny_model('single').train()
     plain = plain_detector(model, config).train()
-    data = training_batch(video(3), 1, {}, copies=2)
-    torch.manual_seed(3)
-    losses = model(**model.data_preprocessor(copy.deepcopy(data), True), mode='loss')
-    flat = dict(inputs=[clip[0] for clip in data['inputs']],
-                data_samples=[clip[0] for clip in data['data_samples']])
-    torch.manual_seed(3)
-    expected = plain(**plain.data_preprocessor(flat, True), mode='loss')
-    assert set(losses) == set(expected)
-    for name, value in expected.items():
-        torch.testing.assert_close(losses[name], value, rtol=0, atol=0)
+    assert_same_losses(model, plain)
 
 
 @pytest.mark.parametrize('references', [MEGA, ONLINE, WINDOW], ids=['mega', 'online', 'window'])

@@ -1,6 +1,5 @@
 """Dense detectors and transformers: stock mmdet without references; FGFA and STMN in each."""
 
-import copy
 import inspect
 
 import pytest
@@ -13,7 +12,7 @@ from mmengine.config import ConfigDict
 from mmvod_plugins.models.adapters.dense import FINISHED
 
 from ..necks.test_mixing import train
-from ..test_video_detector import assert_same
+from ..test_video_detector import assert_same, assert_same_losses
 from ..tiny import detect, numbers, sample_of, training_batch, video
 from .detectors import DETECTORS, WIDTH, detector_of, video_model
 
@@ -63,16 +62,7 @@ def test_without_references_detections_are_those_of_mmdet_bit_for_bit(name, scal
 def test_without_references_losses_are_those_of_mmdet(name):
     model = video_model(detector_of(name)).train()
     stock = plain(name, model).train()
-    data = training_batch(video(3), 1, {}, copies=2)
-    torch.manual_seed(3)
-    losses = model(**model.data_preprocessor(copy.deepcopy(data), True), mode='loss')
-    flat = dict(inputs=[clip[0] for clip in data['inputs']],
-                data_samples=[clip[0] for clip in data['data_samples']])
-    torch.manual_seed(3)
-    expected = stock(**stock.data_preprocessor(flat, True), mode='loss')
-    assert set(losses) == set(expected)
-    for key, value in expected.items():
-        torch.testing.assert_close(losses[key], value, rtol=0, atol=0)
+    assert_same_losses(model, stock)
 
 
 @every_detector
