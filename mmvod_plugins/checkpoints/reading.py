@@ -19,7 +19,6 @@ import torch
 from mmengine.config import ConfigDict
 from mmengine.dist import barrier, get_rank
 from mmengine.logging import HistoryBuffer
-from mmengine.runner.checkpoint import CheckpointLoader
 
 from .conversion import wrapped_state_dict
 
@@ -108,20 +107,6 @@ def check_file(path: str | Path, *, whole: bool = False) -> None:
                               'it again, or name an earlier one')
     if whole:
         _check_sums(path, is_zip=is_zip)
-
-
-def guard_mmengine(*, trust: bool = False) -> None:
-    """Make mmengine read checkpoints with :func:`read_checkpoint`, in this process.
-
-    mmengine's own readers unpickle a file that torch refuses, after a warning.
-
-    Args:
-        trust: Whether files may run code.
-    """
-    def load_from_local(filename: str, map_location: Any = None,  # noqa: ANN401
-                        **_: object) -> dict[str, Any]:
-        return read_checkpoint(filename, map_location, trust=trust)
-    CheckpointLoader.register_scheme(['', *ADDRESSES], load_from_local, force=True)
 
 
 def _check_sums(path: Path, *, is_zip: bool) -> None:

@@ -8,6 +8,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner
 
+from mmvod_plugins.checkpoints import guard_mmengine_by_default
 from mmvod_plugins.evaluation import DumpVideoPredictions
 from mmvod_plugins.hooks import ResumePredictionsHook
 
@@ -26,6 +27,8 @@ class VideoRunner(Runner):
     With ``dump_predictions`` in the config, a file ``.npz`` or a folder, testing also writes
     every detection there (:class:`DumpVideoPredictions`).
 
+    Checkpoints are read without running code that they contain, also by mmdet's own scripts.
+
     Args:
         settings: Arguments of mmengine's ``Runner``, by name.
 
@@ -34,6 +37,7 @@ class VideoRunner(Runner):
     """
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 those of the base class
+        guard_mmengine_by_default()
         super().__init__(**complete_config(settings))
         watch_backbone(self.model.module if is_model_wrapper(self.model) else self.model)
 

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import torch
 
-Colour = tuple[int, int, int]
+from .text import Colour, draw_text, drawable, text_size
+
 ArrayLike = np.ndarray | torch.Tensor | Sequence
 WHITE: Colour = (255, 255, 255)
 
@@ -36,7 +37,8 @@ def draw_detections(image: np.ndarray,
         boxes: (N, 4) as (x1, y1, x2, y2) in pixels of ``image``.
         labels: (N,) class indices.
         scores: (N,) in [0, 1]; None for names only.
-        class_names: Name of each class index; None to write the index.
+        class_names: Name of each class index; None to write the index, as for a name that no
+            font has.
         colour: One colour (BGR) for all; None for a colour per class.
 
     Returns:
@@ -58,7 +60,7 @@ def draw_detections(image: np.ndarray,
     for i in order:
         label = int(labels[i])
         named = class_names is not None and 0 <= label < len(class_names)
-        text = str(class_names[label]) if named else str(label)
+        text = drawable(str(class_names[label]), str(label)) if named else str(label)
         text = text if scores is None else f'{text} {scores[i]:.2f}'
         if np.isfinite(boxes[i]).all():
             draw_box(canvas, boxes[i], text, colour or class_colour(label))
@@ -72,13 +74,12 @@ def draw_box(canvas: np.ndarray, box: np.ndarray, text: str, colour: Colour) -> 
     thickness = max(1, round(min(height, width) / 300))
     scale = max(0.3, min(height, width) / 1000)
     cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, thickness)
-    (text_w, text_h), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    text_w, text_h, base = text_size(text, scale)
     left = max(0, min(x1, width - text_w))
     bottom = max(y1, text_h + base)
     cv2.rectangle(canvas, (left, bottom - text_h - base), (left + text_w, bottom), colour, -1)
     bright = sum(colour) > 380
-    cv2.putText(canvas, text, (left, bottom - base // 2), cv2.FONT_HERSHEY_SIMPLEX, scale,
-                (0, 0, 0) if bright else WHITE, 1, cv2.LINE_AA)
+    draw_text(canvas, text, (left, bottom - base // 2), scale, (0, 0, 0) if bright else WHITE)
 
 
 def contact_sheet(images: Sequence[np.ndarray], columns: int, gap: int = 4) -> np.ndarray:
@@ -113,8 +114,7 @@ def contact_sheet(images: Sequence[np.ndarray], columns: int, gap: int = 4) -> n
 def title_cell(text: str, height: int, width: int = 130) -> np.ndarray:
     """White cell with a line of text, (height, width, 3) uint8."""
     cell = np.full((height, width, 3), 255, np.uint8)
-    cv2.putText(cell, text, (4, height // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1,
-                cv2.LINE_AA)
+    draw_text(cell, text, (4, height // 2), 0.5, (0, 0, 0))
     return cell
 
 

@@ -14,8 +14,14 @@ from mmengine.config import ConfigDict
 from mmengine.logging import MessageHub
 from mmengine.runner import checkpoint as stock
 
-from mmvod_plugins.checkpoints import CheckpointError, check_file, read_checkpoint, reading
-from mmvod_plugins.checkpoints.reading import guard_mmengine
+from mmvod_plugins.checkpoints import (
+    CheckpointError,
+    check_file,
+    guard_mmengine,
+    guard_mmengine_by_default,
+    read_checkpoint,
+    reading,
+)
 
 
 class Attack:
@@ -137,6 +143,58 @@ def test_a_download_is_guarded_too(tmp_path, monkeypatch):
         server.shutdown()
         server.server_close()
     assert not (tmp_path / 'made').exists()
+
+
+@pytest.mark.parametrize('scheme', ['torchvision', 'modelzoo', 'open-mmlab', 'openmmlab', 'mmcls'])
+@pytest.mark.usefixtures('schemes')
+def test_names_of_mmengine_s_lists_are_guarded(tmp_path, monkeypatch, scheme):
+    bad = dict(state_dict={'backbone.weight': torch.ones(1)}, extra=Attack(tmp_path / 'made'))
+    torch.save(bad, tmp_path / 'bad.pth')
+    torch.save(dict(state_dict=bad['state_dict']), tmp_path / 'good.pth')
+    names = {name: str(tmp_path / f'{name}.pth') for name in ('bad', 'good')}
+    for reader in ('torchvision', 'external', 'mmcls'):
+        monkeypatch.setattr(stock, f'get_{reader}_models', lambda: names)
+    guard_mmengine()
+    load = stock.CheckpointLoader.load_checkpoint
+    with pytest.raises(CheckpointError, match=r'bad\.pth holds more than weights'):
+        load(f'{scheme}://bad')
+    assert not (tmp_path / 'made').exists()
+    key = 'weight' if scheme == 'mmcls' else 'backbone.weight'
+    assert load(f'{scheme}://good')['state_dict'] == {key: torch.ones(1)}
+    with pytest.raises(CheckpointError, match=f'{scheme}://other: mmengine has no weights'):
+        load(f'{scheme}://other')
+
+
+@pytest.mark.usefixtures('schemes')
+def test_a_name_that_mmengine_has_replaced(tmp_path, monkeypatch):
+    [(old, new), *_] = stock.get_deprecated_model_names().items()
+    torch.save(dict(weight=torch.ones(1)), tmp_path / 'new.pth')
+    monkeypatch.setattr(stock, 'get_external_models', lambda: {new: str(tmp_path / 'new.pth')})
+    guard_mmengine()
+    assert stock.CheckpointLoader.load_checkpoint(f'open-mmlab://{old}')['weight'] == 1
+
+
+@pytest.mark.parametrize('address', ['s3://b/k.pth', 'a:s3://b/k.pth', 'petrel://k', 'pavi://k'])
+@pytest.mark.usefixtures('schemes')
+def test_storage_that_is_not_checked_is_refused_unless_trusted(address):
+    guard_mmengine()
+    with pytest.raises(CheckpointError, match=r'is not read: .* Download the file'):
+        stock.CheckpointLoader.load_checkpoint(address)
+    guard_mmengine(trust=True)
+    reader = stock.CheckpointLoader._get_checkpoint_loader(address)
+    assert reader in (stock.load_from_ceph, stock.load_from_pavi)
+
+
+@pytest.mark.usefixtures('schemes')
+def test_a_guard_that_was_set_stays(tmp_path):
+    torch.save(dict(state_dict={}, extra=Attack(tmp_path / 'made')), tmp_path / 'bad.pth')
+    guard_mmengine_by_default()
+    with pytest.raises(CheckpointError, match='would run'):
+        stock.CheckpointLoader.load_checkpoint(str(tmp_path / 'bad.pth'))
+    guard_mmengine(trust=True)
+    guard_mmengine_by_default()
+    stock.CheckpointLoader.load_checkpoint(str(tmp_path / 'bad.pth'))
+    assert (tmp_path / 'made').exists()
 
 
 @pytest.mark.parametrize(('content', 'message'), [

@@ -1,13 +1,16 @@
 """VideoRunner under the calls of mmdet's scripts: it fills, it dumps what the user wrote."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
+from mmengine.runner.checkpoint import CheckpointLoader, load_from_local
 
 from mmvod_plugins.apis import init_video_detector
+from mmvod_plugins.checkpoints import CheckpointError
 from mmvod_plugins.engine import VideoRunner
 from mmvod_plugins.evaluation import DumpVideoPredictions, load_predictions
 from mmvod_plugins.hooks import ResumePredictionsHook
@@ -117,4 +120,14 @@ def test_a_backbone_that_gives_nan_ends_a_test(settings, tmp_path):
     runner = build(settings, tmp_path)
     next(runner.model.detector.backbone.parameters()).data.fill_(float('nan'))
     with pytest.raises(FloatingPointError, match=r'the backbone .* gives NaN'):
+        runner.test()
+
+
+def test_a_checkpoint_with_code_is_refused_by_mmdet_s_scripts_too(settings, tmp_path, monkeypatch):
+    """They build a runner and load by it; nothing of ours comes before."""
+    monkeypatch.setattr(CheckpointLoader, '_schemes',
+                        {**CheckpointLoader._schemes, '': load_from_local})
+    torch.save(dict(state_dict={}, extra=Path('folder')), tmp_path / 'bad.pth')
+    runner = build(settings, tmp_path / 'test', load_from=str(tmp_path / 'bad.pth'))
+    with pytest.raises(CheckpointError, match=r'bad\.pth holds more than weights'):
         runner.test()

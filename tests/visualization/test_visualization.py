@@ -14,6 +14,7 @@ from mmvod_plugins.visualization import (
     frames_per_second,
     read_frames,
     saliency,
+    text,
     write_video,
 )
 
@@ -38,6 +39,34 @@ def test_any_kind_of_numbers_can_be_drawn(kind):
                                  [float('nan')] * 4], ids=['larger', 'corner', 'empty', 'nan'])
 def test_odd_boxes_do_not_fail(box):
     assert draw_detections(GREY, [box], [99], None, ['cat']).shape == GREY.shape
+
+
+@pytest.mark.parametrize('name', ['Fußgänger', 'автомобиль', 'λεωφορείο'])
+def test_names_in_other_alphabets_are_written(name):
+    def drawn(written):
+        blank = np.zeros((60, 200, 3), np.uint8)
+        return draw_detections(blank, [[2, 30, 90, 50]], [0], [0.5], [written])
+    picture = drawn(name)
+    assert (picture != drawn('?' * len(name))).any()
+    assert (picture != drawn(name[::-1])).any(), 'every character alike: boxes in place of glyphs'
+    assert (picture == drawn(name)).all()
+
+
+def test_a_name_that_no_font_has_is_drawn_as_its_number_with_a_warning(monkeypatch):
+    monkeypatch.setattr(text, '_fonts', lambda: [])
+    blank = np.zeros((60, 200, 3), np.uint8)
+    with pytest.warns(UserWarning, match="no font .* '\U00013080': '1' is drawn .* fonts-noto"):
+        picture = draw_detections(blank, [[2, 30, 90, 50]], [1], None, ['a', '\U00013080'])
+    assert (picture == draw_detections(blank, [[2, 30, 90, 50]], [1])).all()
+
+
+@pytest.mark.parametrize('origin', [(-5, 4), (190, 20), (5, 300), (-90, 10), (4, 59)])
+def test_text_is_cut_at_the_edges(origin):
+    canvas = np.zeros((60, 200, 3), np.uint8)
+    text.draw_text(canvas, 'дом', origin, 0.4, (255, 255, 255))
+    whole = np.zeros((400, 600, 3), np.uint8)
+    text.draw_text(whole, 'дом', (origin[0] + 200, origin[1] + 50), 0.4, (255, 255, 255))
+    assert (canvas == whole[50:110, 200:400]).all()
 
 
 def test_no_boxes_leave_the_frame_as_it_is():
