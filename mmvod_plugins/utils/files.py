@@ -55,7 +55,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         The temporary name, with the file's suffix.
 
     Raises:
-        OSError: If it is a folder or a device, or cannot be written.
+        OSError: If it is a folder or a device, or cannot be written; with the file's name, which
+            a full disk does not give.
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
@@ -65,6 +66,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield part
         part.replace(path)
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         part.unlink(missing_ok=True)
 
