@@ -42,6 +42,8 @@ def adapt_state_dict(state_dict: dict[str, Any], model: VideoDetector) -> None:
     elif not any(key.startswith('detector.') for key in weights):
         weights = {f'detector.{key}': value for key, value in weights.items()}
     weights = _rpn_alone(weights, own)
+    if model.adapter.head is not None:
+        model.adapter.head.take_stock_names(weights, 'detector.bbox_head.')
     _start_neck(weights, model)
     described = describe(wanted)
     if held is None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from .conversion import Conversion, unwrap
 from .mega_pytorch import convert_mega_pytorch, is_mega_pytorch
 from .mmtracking import convert_mmtracking, is_mmtracking
+from .yolov import convert_yolov, is_yolov
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Format:
 FORMATS: tuple[Format, ...] = (
     Format('mega.pytorch', is_mega_pytorch, convert_mega_pytorch),
     Format('MMTracking', is_mmtracking, convert_mmtracking),
+    Format('YOLOX and YOLOV', is_yolov, convert_yolov),
 )
 
 

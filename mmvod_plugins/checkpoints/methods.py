@@ -20,7 +20,8 @@ SIGNATURES = {
     'neck': (('FGFA', r'embed_convs\.'), ('DFF', r'motion\.'),
              ('STMN', r'levels\.\d+\.forward_cell\.')),
     'head': (('MEGA', r'(local|global)_relations\.'), ('RDN', r'advanced_relations\.'),
-             ('RDN-base', r'base_relations\.'), ('SELSA', r'attentions\.')),
+             ('RDN-base', r'base_relations\.'), ('SELSA', r'attentions\.'),
+             ('YOLOV++', r'obj_attention\.'), ('YOLOV', r'attention\.')),
 }
 UNKNOWN = 'another temporal method'
 #: Names of the part that aligns RoI features.

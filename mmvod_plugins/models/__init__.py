@@ -1,9 +1,15 @@
 """Models: the video detector and its temporal parts."""
 
-from .aggregators import Aggregator, MEGAAggregator, RDNAggregator, SELSAAggregator
+from .aggregators import (
+    Aggregator,
+    MEGAAggregator,
+    RDNAggregator,
+    SELSAAggregator,
+    YOLOVAggregator,
+)
 from .backbones import VGG16
 from .data_preprocessor import VideoDataPreprocessor
-from .dense_heads import FirstLevelRPNHead
+from .dense_heads import FirstLevelRPNHead, TemporalDenseHead
 from .layers import ConvGRUCell, PSRoIAlign, PSRoIPool, STMMCell
 from .motion import FlowNetSimple
 from .necks import DFFNeck, FGFANeck, RFCNNeck, STMMNeck, TemporalNeck, VGGNeck
@@ -19,7 +25,12 @@ from .roi_heads import (
     TemporalRoIHead,
     VGGBBoxHead,
 )
-from .task_modules import InclusiveBoxCoder, RoundedAnchorGenerator
+from .task_modules import (
+    InclusiveBoxCoder,
+    RoundedAnchorGenerator,
+    ScoreThreshold,
+    TopObjectness,
+)
 from .temporal_part import HeadStep, NeckStep, Needs, TemporalHead, TemporalPart
 from .video_detector import VideoDetector
 
@@ -49,15 +60,19 @@ __all__ = [
     'SELSAAggregator',
     'STMMCell',
     'STMMNeck',
+    'ScoreThreshold',
     'TemporalCascadeRoIHead',
+    'TemporalDenseHead',
     'TemporalDoubleHeadRoIHead',
     'TemporalHead',
     'TemporalNeck',
     'TemporalPart',
     'TemporalRoIAlign',
     'TemporalRoIHead',
+    'TopObjectness',
     'VGGBBoxHead',
     'VGGNeck',
     'VideoDataPreprocessor',
-    'VideoDetector'
+    'VideoDetector',
+    'YOLOVAggregator'
 ]

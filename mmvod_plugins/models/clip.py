@@ -9,7 +9,7 @@ import torch
 from mmdet.structures import DetDataSample, TrackDataSample
 from torch import Tensor
 
-from mmvod_plugins.references import KEY_ROLE
+from mmvod_plugins.references import KEY_ROLE, WINDOW_ROLE
 from mmvod_plugins.structures import FramePlan, FrameRecord, References
 
 
@@ -45,12 +45,16 @@ class ClipBatch:
     def plans(self, needs_key_maps: Callable[[Clip], bool]) -> list[FramePlan]:
         """Plans of all rows: maps of references and of keys that need them, objects of references.
 
+        Frames of windows have a loss of their own, which extracts their objects itself.
+
         Args:
             needs_key_maps: Whether the backbone has to see the key frame of a clip.
         """
         references = {row for clip in self.clips for rows in clip.roles.values() for row in rows}
         mapped = references | {clip.key for clip in self.clips if needs_key_maps(clip)}
-        return [FramePlan(maps=row in mapped, objects=row in references)
+        looked_at = {row for clip in self.clips for role, rows in clip.roles.items()
+                     for row in rows if role != WINDOW_ROLE}
+        return [FramePlan(maps=row in mapped, objects=row in looked_at)
                 for row in range(len(self.samples))]
 
     def keys(self, records: list[FrameRecord]) -> list[tuple[FrameRecord, References]]:

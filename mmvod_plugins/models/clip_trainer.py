@@ -84,9 +84,13 @@ class ClipTrainer:
                 ]
             frames = [replace(record, maps=step.maps)
                       for record, step in zip(frames, steps, strict=True)]
-        drawn = [{} if head is None else head.needs.select_roles(references)
-                 for _, references in clips]
-        return frames, [part for part, window in zip(drawn, windows, strict=True) for _ in window]
+        drawn = []
+        for (_, references), window in zip(clips, windows, strict=True):
+            known = {} if head is None else head.needs.select_roles(references)
+            if WINDOW_ROLE in known:
+                known[WINDOW_ROLE] = window
+            drawn += [known] * len(window)
+        return frames, drawn
 
     def _needs_key_maps(self, clip: Clip) -> bool:
         """Whether the backbone has to see the key frame of a training clip."""

@@ -115,7 +115,7 @@ class KeyFrameDetector:
             # objects come from the enhanced maps
             frames = [replace(record, maps=step.maps, objects=None)
                       for record, step in zip(frames, neck_steps, strict=True)]
-        raws, head_steps = self._find(frames, references, memory)
+        raws, head_steps = self._find(frames, references, memory, window is not None)
         if window:
             raws = [self.adapter.poolable(raw, self.options) for raw in raws]
         others = {record.frame_id: raw for i, (record, raw) in enumerate(
@@ -180,7 +180,8 @@ class KeyFrameDetector:
         return [neck.enhance(key, self._known(neck, key, references, memory.neck), memory.neck)]
 
     def _find(
-        self, frames: list[FrameRecord], references: References, memory: DetectorMemory
+        self, frames: list[FrameRecord], references: References, memory: DetectorMemory,
+        in_window: bool
     ) -> tuple[list[InstanceData], list[HeadStep | None]]:
         """Raw boxes of frames, and the steps of the temporal head."""
         head = self.adapter.head
@@ -189,18 +190,24 @@ class KeyFrameDetector:
                 checks.check_key(record, self.policy, 'the detector', frozenset({'maps'}))
             raws = self.adapter.raw(stacked_maps(frames), frames, self.options)
             return raws, [None] * len(frames)
-        like = next(self.adapter.detector.parameters())
-        steps = []
-        for record in frames:
-            objects = record.objects
-            if objects is None and record.maps is not None:
-                [objects] = self.adapter.objects(record.maps, [record])
-            if objects is not None:
-                record = replace(record, objects=self.storage.load(objects, like=like))
-            checks.check_key(record, self.policy, type(head).__name__, head.needs.of_key)
-            known = self._known(head, record, references, memory.head)
-            steps.append(head.enhance(record, known, memory.head))
+        frames = [self._with_objects(record) for record in frames]
+        if in_window:
+            [steps] = head.enhance_windows([frames])
+        else:
+            steps = [head.enhance(record, self._known(head, record, references, memory.head),
+                                  memory.head) for record in frames]
         return [step.raw for step in steps], steps
+
+    def _with_objects(self, record: FrameRecord) -> FrameRecord:
+        """A frame as the temporal head reads it."""
+        head, objects = self.adapter.head, record.objects
+        if objects is None and record.maps is not None:
+            [objects] = self.adapter.objects(record.maps, [record])
+        if objects is not None:
+            like = next(self.adapter.detector.parameters())
+            record = replace(record, objects=self.storage.load(objects, like=like))
+        checks.check_key(record, self.policy, type(head).__name__, head.needs.of_key)
+        return record
 
     def _known(self, part: TemporalPart, key: FrameRecord, references: References,
                memory: object) -> References:

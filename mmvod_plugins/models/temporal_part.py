@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
@@ -143,9 +143,10 @@ class TemporalPart:
 class TemporalHead(TemporalPart):
     """A head of a detector whose objects look at the objects of other frames.
 
-    A mixin that stands before one of mmdet's RoI, dense or query heads. Its ``loss`` takes the
-    further argument ``reference_frames``: for every frame that has a loss, its references by role
-    (query heads have an argument ``references`` of their own: reference points).
+    A mixin that stands before one of mmdet's RoI or query heads, or a head around a dense one. Its
+    ``loss`` takes the further argument ``reference_frames``: for every frame that has a loss, its
+    references by role, in the role ``window`` all frames of its window, itself included (query
+    heads have an argument ``references`` of their own: reference points).
     """
 
     needs = Needs(of_key=frozenset({'objects'}), of_references=frozenset({'objects'}))
@@ -172,6 +173,25 @@ class TemporalHead(TemporalPart):
             memory: What :meth:`init_memory` gave, or None without a stream.
         """
         raise NotImplementedError
+
+    def enhance_windows(self, windows: Sequence[Sequence[FrameRecord]]) -> list[list[HeadStep]]:
+        """Detect in every frame of windows, for references in the role ``window``.
+
+        Args:
+            windows: Records in temporal order, each frame once.
+
+        Returns:
+            A step for every frame of every window.
+        """
+        raise NotImplementedError
+
+    def take_stock_names(self, state_dict: dict[str, Any], prefix: str) -> None:
+        """Rename the weights of the stock head in a checkpoint, in place, where names differ.
+
+        Args:
+            state_dict: Weights of a detector.
+            prefix: Of the head.
+        """
 
 
 @cache

@@ -12,6 +12,7 @@ from .interleaved_windows import InterleavedWindows
 from .key_frame_interval import KeyFrameInterval
 from .local_window import LocalWindow
 from .preceding_window import PrecedingWindow
+from .shuffled_groups import ShuffledGroups
 from .train_test import TrainTestReferences
 from .uniform_stride import UniformStride
 
@@ -31,6 +32,7 @@ __all__ = [
     'LocalWindow',
     'PrecedingWindow',
     'ReferencePolicy',
+    'ShuffledGroups',
     'TrainTestReferences',
     'UniformStride',
     'build_references'

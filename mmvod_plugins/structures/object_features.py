@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,6 +21,8 @@ class ObjectFeatures:
             whose score is 1, and positives first.
         frame_ids: (N,), int64, the frame that each object comes from.
         labels: (N,), int64, or None.
+        class_probs: (N, K), of points of a dense head and of queries; None for proposals.
+        objectness: (N,), of points of a dense head that has one, or None.
     """
 
     boxes: Tensor
@@ -28,6 +30,8 @@ class ObjectFeatures:
     scores: Tensor | None
     frame_ids: Tensor
     labels: Tensor | None = None
+    class_probs: Tensor | None = None
+    objectness: Tensor | None = None
 
     def __post_init__(self) -> None:
         lengths = {name: len(value) for name, value in vars(self).items() if value is not None}
@@ -47,7 +51,7 @@ class ObjectFeatures:
 
     def with_feats(self, feats: Tensor) -> ObjectFeatures:
         """The same objects with other embeddings, (N, ...)."""
-        return ObjectFeatures(self.boxes, feats, self.scores, self.frame_ids, self.labels)
+        return replace(self, feats=feats)
 
     def block(self, index: int) -> ObjectFeatures:
         """The same objects with one block (N, C) of their embeddings (N, S, C)."""

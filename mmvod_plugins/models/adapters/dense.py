@@ -33,8 +33,8 @@ class DenseAdapter(DetectorAdapter):
     """Steps of ``SingleStageDetector`` (RetinaNet, ATSS, FCOS, YOLOX, RTMDet).
 
     Objects are those that a temporal head chooses. Raw boxes are ``bboxes`` (P, 4), ``scores``
-    (P,) and ``labels`` (P,), above the score threshold and at most ``nms_pre`` of a level. Heads
-    with finished detections have no raw boxes.
+    (P,) and ``labels`` (P,), above the score threshold and at most ``nms_pre`` of a level; or, of
+    a temporal head, ``scores`` (P, K) of all its objects. Heads with finished detections have none.
     """
 
     finished_heads = FINISHED
@@ -72,6 +72,10 @@ class DenseAdapter(DetectorAdapter):
             [found] = self.last_head.predict(record.maps, [record.sample], rescale=rescale)
             return found
         config = options.change(self.test_cfg)
+        if raw.scores.ndim == 2:
+            rows, labels = (raw.scores >= config.score_thr).nonzero(as_tuple=True)
+            raw = InstanceData(bboxes=raw.bboxes[rows], scores=raw.scores[rows, labels],
+                               labels=labels)
         # the head rescales in place
         raw = InstanceData(**{name: value.clone() for name, value in raw.items()})
         return self.last_head._bbox_post_process(

@@ -4,8 +4,9 @@ from .base import Aggregated, Aggregator, ObjectsByRole, RelationStage
 from .mega import MEGAAggregator
 from .rdn import RDNAggregator
 from .selsa import SELSAAggregator
+from .yolov import YOLOVAggregator
 
 __all__ = [
     'Aggregated', 'Aggregator', 'MEGAAggregator', 'ObjectsByRole', 'RDNAggregator',
-    'RelationStage', 'SELSAAggregator'
+    'RelationStage', 'SELSAAggregator', 'YOLOVAggregator'
 ]

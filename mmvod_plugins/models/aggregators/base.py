@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -100,6 +100,14 @@ class Aggregator(BaseModule, metaclass=ABCMeta):
                 is its own.
             memory: What :meth:`init_memory` gave, or None while training.
         """
+
+    def group(self, frames: Sequence[ObjectFeatures]) -> list[Aggregated]:
+        """Enhance the objects of all frames of a window; for aggregators with the role ``window``.
+
+        Args:
+            frames: Objects of every frame.
+        """
+        raise NotImplementedError
 
     def write(self, memory: object, aggregated: Aggregated, found: InstanceData | None) -> None:
         """Remember a key frame after its detection; while testing alone.

@@ -1,5 +1,6 @@
 """Dense heads."""
 
 from .first_level_rpn_head import FirstLevelRPNHead
+from .temporal_dense_head import TemporalDenseHead
 
-__all__ = ['FirstLevelRPNHead']
+__all__ = ['FirstLevelRPNHead', 'TemporalDenseHead']

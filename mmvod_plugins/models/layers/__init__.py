@@ -1,5 +1,6 @@
 """Layers of the temporal modules, one per file."""
 
+from .affinity_aggregation import AffinityAggregation
 from .bn_star import bn_star
 from .conv_gru_cell import ConvGRUCell
 from .flow_warp import flow_warp, resize_flow
@@ -12,6 +13,7 @@ from .semantic_attention import SemanticAttention
 from .stmm_cell import STMMCell
 
 __all__ = [
+    'AffinityAggregation',
     'CellState',
     'ConvGRUCell',
     'MatchTrans',

@@ -1,0 +1,286 @@
+"""One of mmdet's dense heads, whose best points look at the points of other frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from mmcv.cnn import ConvModule
+from mmdet.models.dense_heads import YOLOXHead
+from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.structures import DetDataSample, SampleList
+from mmdet.utils import InstanceList
+from mmengine.config import ConfigDict
+from mmengine.model import BaseModule
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from mmvod_plugins.models.aggregators import Aggregated, Aggregator
+from mmvod_plugins.models.roi_heads.base import joined_losses, objects_of
+from mmvod_plugins.models.task_modules.point_selection import DensePoints, PointSelection
+from mmvod_plugins.models.temporal_part import HeadStep, Needs, TemporalHead
+from mmvod_plugins.references import WINDOW_ROLE
+from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References, place_of
+
+from .point_losses import PointLosses
+from .towers import TowerOutputs, decode_points, features_at, predictors_of, run_towers
+
+
+@MODELS.register_module()
+class TemporalDenseHead(TemporalHead, BaseModule):
+    """A stock dense head whose best points are objects that an aggregator enhances.
+
+    The stock head gives every point a box, class probabilities and, in some heads, an objectness;
+    a rule selects the best points of a frame. Their features in the two towers are the
+    embeddings; the aggregator enhances them by those of other frames, and new layers classify
+    them again. Boxes stay as they are. A key frame without references has the detections of the
+    stock head. It fits any detector with a head of
+    :data:`~mmvod_plugins.models.dense_heads.towers.PREDICTORS`, whose checkpoints it loads.
+
+    Args:
+        base: Config of the stock head.
+        selection: Config of a :class:`PointSelection`.
+        aggregator: Config of an :class:`Aggregator`.
+        embedding: Config of a layer from both features of a point, (n, 2, C), to the embeddings
+            of the aggregator, :class:`RoIEmbedding` with ``roi_feat_size=1`` and ``in_channels``
+            2 C; None passes both on (YOLOV).
+        feat_channels: Width C' of what the aggregator returns.
+        video_convs: Layers of 3 x 3 convolutions on the maps whose output takes the place of the
+            classification tower in the embeddings (YOLOV: 2); 0 for the tower itself.
+        refine_objectness: Whether objectness is predicted again, too; needs a base with one.
+        residual: Whether the new layers start at the logits of the stock head, with weights of
+            zero: training starts from the stock detector.
+        losses: Arguments of :class:`PointLosses`.
+        train_cfg: As of the stock head; mmdet's detector sets it.
+        test_cfg: As of the stock head.
+        init_cfg: Initial weights.
+    """
+
+    aggregator: Aggregator
+
+    def __init__(self,  # noqa: PLR0913 - a stock head, and what each step adds to it
+                 base: dict,
+                 selection: dict,
+                 aggregator: dict,
+                 *,
+                 feat_channels: int,
+                 embedding: dict | None = None,
+                 video_convs: int = 0,
+                 refine_objectness: bool = False,
+                 residual: bool = False,
+                 losses: dict | None = None,
+                 train_cfg: ConfigDict | None = None,
+                 test_cfg: ConfigDict | None = None,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.base = MODELS.build(dict(base, train_cfg=train_cfg, test_cfg=test_cfg))
+        predictors_of(self.base)
+        self.test_cfg = test_cfg
+        self.num_classes = self.base.num_classes
+        self.residual = residual
+        self.selection: PointSelection = TASK_UTILS.build(selection)
+        self.embedding = MODELS.build(embedding) if embedding else None
+        self.aggregator = MODELS.build(aggregator)
+        self.video_convs = _convolutions(self.base, video_convs)
+        self.fc_cls = nn.Linear(feat_channels, self.num_classes)
+        self.fc_obj = nn.Linear(feat_channels, 1) if refine_objectness else None
+        self.losses = PointLosses(self.base, **(losses or {}))
+        self._register_load_state_dict_pre_hook(
+            lambda state_dict, prefix, *_: self.take_stock_names(state_dict, prefix))
+
+    def init_weights(self) -> None:
+        """Initial weights; with ``residual`` the new layers add nothing."""
+        super().init_weights()
+        for layer in (self.fc_cls, self.fc_obj):
+            if layer is not None and self.residual:
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)
+
+    @property
+    def method(self) -> str | None:
+        """The method of the aggregator."""
+        return self.aggregator.method or type(self.aggregator).__name__
+
+    @property
+    def needs(self) -> Needs:
+        """Objects of the roles that the aggregator knows."""
+        needs = self.aggregator.needs
+        return replace(needs, of_key=needs.of_key & {'detections'} | {'objects'},
+                       of_references=frozenset({'objects'}))
+
+    def init_memory(self) -> object:
+        """The memory of a new video."""
+        return self.aggregator.init_memory()
+
+    def forward(self, x: Maps) -> tuple:
+        """Outputs of the stock head."""
+        return self.base(x)
+
+    def extract(self, maps: Maps, proposals: None,
+                records: list[FrameRecord]) -> list[ObjectFeatures]:
+        """Selected points of frames; see :class:`TemporalHead`."""
+        return self._objects(maps, [record.sample for record in records])[0]
+
+    def enhance(self, key: FrameRecord, references: References, memory: object) -> HeadStep:
+        """Classify the points of the key frame again; see :class:`TemporalHead`."""
+        aggregated = self.aggregator(key.objects, objects_of(references), memory)
+        others = any(record.frame_id != key.frame_id for records in references.values()
+                     for record in records)
+        return self._step(key, aggregated, alone=not (others or memory))
+
+    def enhance_windows(self, windows: Sequence[Sequence[FrameRecord]]) -> list[list[HeadStep]]:
+        """Classify the points of all frames of groups again; see :class:`TemporalHead`."""
+        return [[self._step(record, aggregated, alone=len(window) == 1)
+                 for record, aggregated in zip(window, self.aggregator.group(
+                     [record.objects for record in window]), strict=True)]
+                for window in windows]
+
+    def take_stock_names(self, state_dict: dict[str, Any], prefix: str) -> None:
+        """Let the head of a stock detector be the base."""
+        own = {name.partition('.')[0] for name, _ in self.named_children()}
+        for key in [key for key in state_dict if key.startswith(prefix)]:
+            name = key.removeprefix(prefix)
+            if name.partition('.')[0] not in own:
+                state_dict[f'{prefix}base.{name}'] = state_dict.pop(key)
+
+    def write(self, memory: object, step: HeadStep, found: InstanceData | None) -> None:
+        """Remember a key frame after its detection."""
+        self.aggregator.write(memory, step.to_memory, found)
+
+    def loss(self,
+             x: Maps,
+             batch_data_samples: list[DetDataSample],
+             reference_frames: Sequence[References] | None = None) -> dict[str, Tensor]:
+        """Losses of frames: those of the stock head, and those of the points.
+
+        Args:
+            x: Maps of the frames, (B, C, H, W) each.
+            batch_data_samples: The frames with ground truth.
+            reference_frames: References of every frame, by role; in the role ``window`` the
+                frames of its group, which follow one another.
+        """
+        references = reference_frames or [{} for _ in batch_data_samples]
+        objects, chosen, found, points = self._objects(x, batch_data_samples)
+        aggregated = self._enhance_training(objects, references)
+        feats = torch.cat([part.feats for part in aggregated])
+        logits = self._logits(ObjectFeatures.cat(objects), feats)
+        losses = self.losses(self.base, found.outputs, points, chosen, logits, batch_data_samples)
+        own: dict[str, list[Tensor]] = {}
+        for part in aggregated:
+            for name, value in part.losses.items():
+                own.setdefault(name, []).append(value)
+        return joined_losses(
+            {name: torch.stack(values).mean() for name, values in own.items()}, losses)
+
+    def predict(self, x: Maps, batch_data_samples: SampleList,
+                rescale: bool = False) -> InstanceList:
+        """Detections of the stock head, as a plain mmdet detector without references has them."""
+        return self.base.predict(x, batch_data_samples, rescale=rescale)
+
+    def _bbox_post_process(self, results: InstanceData, cfg: ConfigDict,
+                           **options: Any) -> InstanceData:  # noqa: ANN401 - mmdet's
+        """Suppression and limit of the stock head."""
+        return self.base._bbox_post_process(results, cfg, **options)
+
+    def _objects(
+        self, maps: Maps, samples: Sequence[DetDataSample]
+    ) -> tuple[list[ObjectFeatures], list[Tensor], TowerOutputs, list[DensePoints]]:
+        """Objects of frames, their points, and the outputs and points of the stock head."""
+        found = run_towers(self.base, maps)
+        points = decode_points(self.base, found.outputs, [sample.metainfo for sample in samples])
+        cls_feats = found.cls_feats
+        if len(self.video_convs):
+            cls_feats = [convs(level) for convs, level in zip(self.video_convs, maps, strict=True)]
+        anchors = self.base.prior_generator.num_base_priors[0]
+        objects, chosen = [], []
+        for frame, (part, sample) in enumerate(zip(points, samples, strict=True)):
+            with torch.no_grad():
+                rows = self.selection(part)
+            chosen.append(rows)
+            feats = torch.stack([features_at(levels, frame, rows, anchors)
+                                 for levels in (cls_feats, found.reg_feats)], 1)
+            frame_id = place_of(sample).frame_id
+            objects.append(ObjectFeatures(
+                part.boxes[rows].detach(), feats, part.scores[rows],
+                torch.full_like(rows, frame_id), class_probs=part.class_probs[rows],
+                objectness=None if part.objectness is None else part.objectness[rows]))
+        if self.embedding is not None:
+            feats = self.embedding(torch.cat([part.feats for part in objects]))
+            objects = [part.with_feats(feat) for part, feat in zip(
+                objects, feats.split([len(part) for part in objects]), strict=True)]
+        return objects, chosen, found, points
+
+    def _enhance_training(self, objects: Sequence[ObjectFeatures],
+                          references: Sequence[References]) -> list[Aggregated]:
+        """Enhanced objects of all frames, group by group or each by its own references."""
+        enhanced: list[Aggregated] = []
+        while len(enhanced) < len(objects):
+            first = len(enhanced)
+            window = references[first].get(WINDOW_ROLE)
+            if window:
+                enhanced += self.aggregator.group(objects[first:first + len(window)])
+                continue
+            known = self.needs.select_roles(objects_of(references[first]))
+            enhanced.append(self.aggregator(objects[first],
+                                            known or self.needs.alone(objects[first]), None))
+        return enhanced
+
+    def _step(self, key: FrameRecord, aggregated: Aggregated, *, alone: bool) -> HeadStep:
+        """The step of a frame; one that had no other frames keeps its stock detections."""
+        objects = key.objects
+        if alone:
+            scores = _stock_scores(objects, single_label=isinstance(self.base, YOLOXHead))
+        else:
+            cls_logits, obj_logits = self._logits(objects, aggregated.feats)
+            objectness = _objectness(objects) if obj_logits is None else obj_logits.sigmoid()
+            scores = cls_logits.sigmoid() * objectness[:, None]
+        return HeadStep(InstanceData(bboxes=objects.boxes, scores=scores), aggregated,
+                        details=aggregated.details)
+
+    def _logits(self, objects: ObjectFeatures,
+                feats: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Class logits (N, K) and, where objectness is refined, its logits (N,).
+
+        Args:
+            objects: N points.
+            feats: (N, C') for both, or (N, 2, C'), for classes and for objectness.
+        """
+        for_cls, for_obj = feats.unbind(1) if feats.ndim == 3 else (feats, feats)
+        cls_logits = self.fc_cls(for_cls)
+        obj_logits = None if self.fc_obj is None else self.fc_obj(for_obj)[:, 0]
+        if self.residual:
+            cls_logits = cls_logits + objects.class_probs.logit(eps=1e-6)
+            if obj_logits is not None:
+                obj_logits = obj_logits + objects.objectness.logit(eps=1e-6)
+        return cls_logits, obj_logits
+
+
+def _objectness(objects: ObjectFeatures) -> Tensor:
+    """(N,), 1 in heads without objectness."""
+    if objects.objectness is not None:
+        return objects.objectness
+    return torch.ones_like(objects.class_probs[:, 0])
+
+
+def _stock_scores(objects: ObjectFeatures, *, single_label: bool) -> Tensor:
+    """Scores (N, K) of the stock head, which may give a point the best class alone."""
+    probs = objects.class_probs
+    if single_label:
+        best = nn.functional.one_hot(probs.argmax(1), probs.shape[1]).bool()
+        probs = probs.where(best, -1)  # below every threshold
+    return probs * _objectness(objects)[:, None]
+
+
+def _convolutions(base: nn.Module, num: int) -> nn.ModuleList:
+    """Layers of convolutions for every level, as the towers of a YOLOX have them."""
+    if not num:
+        return nn.ModuleList()
+    settings = dict(kernel_size=3, padding=1, norm_cfg=base.norm_cfg,
+                    act_cfg=getattr(base, 'act_cfg', dict(type='ReLU')))
+    return nn.ModuleList(
+        nn.Sequential(*[
+            ConvModule(base.feat_channels if i else base.in_channels, base.feat_channels,
+                       **settings) for i in range(num)])
+        for _ in base.prior_generator.strides)
