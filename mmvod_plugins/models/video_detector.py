@@ -22,6 +22,7 @@ from . import checks
 from .adapters import adapt, build_detector
 from .clip_trainer import ClipTrainer
 from .frame_encoder import FrameEncoder
+from .frozen_parts import FrozenParts
 from .key_frame_detector import DetectorMemory, KeyFrameDetector
 from .selection import OutputOptions
 from .temporal_part import TemporalPart
@@ -50,6 +51,8 @@ class VideoDetector(BaseModel):
         detections: What testing returns of a frame, the arguments of
             :class:`~mmvod_plugins.models.selection.OutputOptions`: for linking,
             ``dict(nms=False)`` and ``class_scores``, ``relations``.
+        frozen: Parts that are not trained, the arguments of
+            :class:`~mmvod_plugins.models.frozen_parts.FrozenParts`: ``dict(names=['detector'])``.
         init_cfg: Initial weights.
 
     Attributes:
@@ -71,6 +74,7 @@ class VideoDetector(BaseModel):
                  encode_batch: int | None = None,
                  keep_objects: dict[str, str] | None = None,
                  detections: dict[str, Any] | None = None,
+                 frozen: dict[str, Any] | None = None,
                  init_cfg: dict | None = None) -> None:
         detector = copy.deepcopy(detector)
         own = detector.pop('data_preprocessor', None) or {}
@@ -95,6 +99,7 @@ class VideoDetector(BaseModel):
         self.adapter.check(self.output)
         for part in self.parts:
             part.check(self)
+        self.frozen = FrozenParts(self, **(frozen or {}))
         self._register_state_dict_hook(self._name_methods)
         self._register_load_state_dict_pre_hook(self._adapt_checkpoint)
 
@@ -116,7 +121,9 @@ class VideoDetector(BaseModel):
         """Set the mode; training ends every open stream."""
         if mode and hasattr(self, 'streams'):
             self.streams.clear()
-        return super().train(mode)
+        super().train(mode)
+        self.frozen.eval()
+        return self
 
     def forward(self,
                 inputs: Tensor,

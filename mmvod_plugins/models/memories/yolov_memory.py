@@ -56,9 +56,13 @@ class YOLOVMemory:
         """Frames remembered."""
         return len(self._frames)
 
+    def __bool__(self) -> bool:
+        """Whether the next key frame looks at any."""
+        return len(self) >= self.min_frames
+
     def read(self) -> list[ObjectFeatures]:
         """The frames that the next key frame looks at; none before ``min_frames`` are there."""
-        if len(self._frames) < self.min_frames:
+        if not self:
             return []
         return [self._frames[i] for i in self._order()[:self.num_frames]]
 
@@ -96,7 +100,7 @@ class YOLOVMemory:
             objects: As the detector gives them.
             enhanced: With enhanced features; None if the frame looked at no other.
         """
-        if self.forget == 'random' and len(self._frames) >= self.min_frames:
+        if self.forget == 'random' and self:
             self._frames = [self._frames[i] for i in self._order()]
         self._frames.append(objects.detach().clone())
         del self._frames[:max(len(self._frames) - self.size, 0)]

@@ -1,0 +1,45 @@
+"""Parts of a model that training leaves as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+
+class FrozenParts:
+    """Freezes parts of a model, for a temporal part that is trained on a finished detector.
+
+    Args:
+        model: The model.
+        names: Names of modules or parameters, as in its state dict
+            (``('detector.backbone', 'detector.neck')``).
+        batch_statistics: Whether frozen layers run in training mode in training: batch norms use
+            the statistics of the batch and update their own, stochastic depth acts (the published
+            program of YOLOV). By default they run as in testing.
+
+    Raises:
+        ValueError: If the model has no part of a name, with the parts that are beside it.
+    """
+
+    def __init__(self, model: nn.Module, names: Sequence[str] = (), *,
+                 batch_statistics: bool = False) -> None:
+        weights = dict(model.named_parameters())
+        for name in names:
+            found = [weights[key] for key in weights if f'{key}.'.startswith(f'{name}.')]
+            if not found:
+                parent = name.rpartition('.')[0]
+                beside = sorted({key for key, _ in model.named_modules()
+                                 if key.rpartition('.')[0] == parent and key})
+                raise ValueError(f'frozen names {name!r}, but the model has no weights under it; '
+                                 f'beside it are {beside}')
+            for weight in found:
+                weight.requires_grad_(False)
+        self._modules = [] if batch_statistics else [
+            module for name, module in model.named_modules() if f'{name}.'.startswith(
+                tuple(f'{frozen}.' for frozen in names))]
+
+    def eval(self) -> None:
+        """Put the frozen layers in the mode of testing; after each change of the model's mode."""
+        for module in self._modules:
+            module.training = False

@@ -1,0 +1,267 @@
+"""YOLOV and YOLOV++ against recorded runs of the published program."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmdet.models.dense_heads import YOLOXHead
+from mmdet.structures import DetDataSample
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+
+from mmvod_plugins.models.adapters import DenseAdapter
+from mmvod_plugins.models.dense_heads.temporal_dense_head import _stock_scores
+from mmvod_plugins.models.layers import AffinityAggregation
+from mmvod_plugins.models.memories import YOLOVMemory
+from mmvod_plugins.models.selection import OutputOptions
+from mmvod_plugins.models.task_modules import DensePoints, ScoreThreshold, TopObjectness
+from mmvod_plugins.references import ShuffledGroups
+from mmvod_plugins.structures import FramePlace, FramePlan, FrameRecord, ObjectFeatures
+
+from . import yolov_runs
+from .compare_yolov import compare
+from .golden import assert_near, case_name, find, load, meta, note
+
+#: Options of a recorded run: config, changes to it, and which frames.
+RUNS = {
+    'run_yolov_s': ('yolov_s', {'detector.bbox_head.aggregator.form': '2024'}, None),
+    'run_yolov_s_2022': ('yolov_s', {}, None),
+    'run_yolovpp_s': ('yolovpp_s', {}, None),
+    'run_yolovpp_s_min50': ('yolovpp_s', {'detector.bbox_head.selection.min_objects': 50}, 4),
+    'run_yolovpp_s_max12': ('yolovpp_s', {'detector.bbox_head.selection.max_objects': 12}, 4),
+}
+
+
+def files(name):
+    """Recorded files of a name; a skip with the reason where there is none."""
+    try:
+        return [pytest.param(path, id=case_name(path)) for path in find(f'yolov/{name}.npz')]
+    except FileNotFoundError as error:
+        return [pytest.param(None, id=name, marks=pytest.mark.skip(reason=str(error)))]
+
+
+def groups(name):
+    """Every case of the recorded files of a name, with its arrays."""
+    found = []
+    for path in files(name):
+        if path.marks:
+            return [path]
+        arrays = load(path.values[0])
+        for case in sorted({key.partition('.')[0] for key in arrays}):
+            own = {key.removeprefix(f'{case}.'): value for key, value in arrays.items()
+                   if key.startswith(f'{case}.')}
+            found.append(pytest.param(own, id=f'{path.id}/{case}'))
+    return found
+
+
+def tensors(arrays):
+    return {key: torch.from_numpy(value) for key, value in arrays.items()
+            if value.dtype.kind != 'U'}
+
+
+SELECTIONS = {
+    'yolovpp': ScoreThreshold(), 'yolovpp_min50': ScoreThreshold(min_objects=50),
+    'yolovpp_max20': ScoreThreshold(max_objects=20), 'yolovpp_nms': ScoreThreshold(iou_threshold=.75),
+}
+
+
+@pytest.mark.filterwarnings('ignore:more than max_objects')
+@pytest.mark.parametrize('arrays', groups('mod_selection'))
+def test_selected_points_are_the_recorded_ones(arrays, request):
+    case = request.node.callspec.id.rpartition('/')[2]
+    rule = SELECTIONS.get(case)
+    if rule is None:
+        points, kept, iou = arrays['settings']
+        rule = TopObjectness(int(points), iou if iou <= 1 else None, int(kept))
+    for frame in sorted({key.partition('.')[0] for key in arrays} - {'settings'}):
+        decoded = torch.from_numpy(arrays[f'{frame}.decoded'])
+        centres, sizes = decoded[:, :2], decoded[:, 2:4]
+        points = DensePoints(torch.cat([centres - sizes / 2, centres + sizes / 2], 1),
+                             decoded[:, 5:], decoded[:, 4])
+        chosen = rule(points)
+        assert sorted(chosen.tolist()) == sorted(arrays[f'{frame}.idx'].tolist())
+        assert (points.scores[chosen].diff() <= 0).all()
+
+
+def module_of(arrays, settings, branches, **options):
+    module = AffinityAggregation(
+        arrays['x_cls'].shape[1], 4, branches=branches, score_mask=settings.get('use_mask', False),
+        thresholds=(settings.get('sim_thresh', .75), settings.get('conf_sim_thresh', .99)),
+        hide=settings.get('local_mask_branch', ()), **options)
+    names = {'qkv_cls': 'msa.qkv_cls', 'qkv_reg': 'msa.qkv_reg'}
+    for branch in branches:
+        suffix = '_obj' if branch == 'obj' else ''
+        names |= {f'{layer}.{branch}': layer + suffix for layer in ('linear1', 'linear2')}
+    state = {key: arrays[f'w.{names[key.rpartition(".")[0]]}.{key.rpartition(".")[2]}']
+             for key in module.state_dict()}
+    module.load_state_dict(state)
+    return module
+
+
+@pytest.mark.parametrize('arrays', groups('mod_aggregation*'))
+def test_aggregation_is_the_recorded_one(arrays, request):
+    case = request.node.callspec.id.rpartition('/')[2]
+    if case.startswith('local_'):
+        pytest.skip('LocalAggregation, an ablation without weights, is not part of this package')
+    settings, arrays = json.loads(str(arrays.get('settings', '{}'))), tensors(arrays)
+    branches = [name for name in ('cls', 'obj') if f'out_{name}' in arrays]
+    module = module_of(arrays, settings, branches,
+                       weigh_by_objectness='2022' in case or case.startswith('online'))
+    inputs = [arrays[name] for name in ('x_cls', 'x_reg', 'cls_score', 'fg_score')]
+    hidden = None
+    if settings.get('local_mask'):
+        hidden = torch.arange(len(inputs[0])) < settings['lframe'] * settings['afternum']
+    with torch.no_grad():
+        outputs, found = module(*inputs, hidden), module.affinities(*inputs, hidden)
+    for branch in branches:
+        assert_near(request.node.callspec.id, branch, outputs[branch],
+                    arrays[f'out_{branch}'].numpy())
+    for i, name in enumerate(('cls', 'reg')):
+        if f'attended_{name}' in arrays:
+            assert_near(request.node.callspec.id, f'attended_{name}', found.attended[i],
+                        arrays[f'attended_{name}'].numpy())
+    for i, name in enumerate(branches):
+        if f'pool_{name}' in arrays:
+            assert_near(request.node.callspec.id, f'pool_{name}', found.pooled[i],
+                        arrays[f'pool_{name}'].numpy())
+    if 'boxes' in arrays:
+        check_refinement(request.node.callspec.id, outputs['cls'], arrays)
+
+
+def check_refinement(case, outputs, arrays):
+    """The local step of the online mode; an object without overlap is NaN there, kept here."""
+    def rows(boxes, feats, cls, obj):
+        return ObjectFeatures(boxes, feats, None, torch.zeros(len(boxes)).long(),
+                              class_probs=cls[:, None], objectness=obj)
+    num = len(arrays['boxes'])
+    memory = YOLOVMemory(half_overlaps=True)
+    bank = rows(arrays['bank.boxes'], arrays['bank.msa'], arrays['bank.cls_scores'],
+                arrays['bank.reg_scores'])
+    memory.write(bank, bank)
+    own = rows(arrays['boxes'], outputs[:num], arrays['cls_score'][:num], arrays['fg_score'][:num])
+    refined, golden = memory.refine(own), arrays['out_local']
+    alone = golden.isnan().any(1)
+    assert alone.any()
+    assert torch.equal(refined[alone], outputs[:num][alone])
+    assert_near(case, 'refined', refined[~alone], golden[~alone].numpy())
+
+
+@pytest.mark.parametrize('arrays', groups('mod_postprocess'))
+def test_detections_are_the_recorded_ones(arrays, request):
+    case = request.node.callspec.id
+    arrays = tensors(arrays)
+    if 'rows' not in arrays:
+        pytest.skip('suppression alone: see the other cases')
+    rows, num_classes = arrays['rows'], arrays['cls_logits'].shape[1]
+    config = ConfigDict(score_thr=0.001, nms=dict(type='nms', iou_threshold=0.5))
+    head = YOLOXHead(num_classes, 8, test_cfg=config)
+    adapter = DenseAdapter(SimpleNamespace(bbox_head=head))
+    record = FrameRecord(FramePlace(0, 0, 1), FramePlan(), DetDataSample())
+    objects = ObjectFeatures(rows[:, :4], rows, None, torch.zeros(len(rows)).long(),
+                             class_probs=rows[:, 7:], objectness=rows[:, 4])
+    objectness = arrays['obj_logits'].sigmoid() if 'obj_logits' in arrays else rows[:, 4]
+    for name, scores in (('det', arrays['cls_logits'].sigmoid() * objectness[:, None]),
+                         ('base', _stock_scores(objects, single_label=True))):
+        found = adapter.select(InstanceData(bboxes=rows[:, :4], scores=scores), record,
+                               OutputOptions(), rescale=False)
+        golden = arrays[name]
+        if name == 'base' and not len(arrays['det']):
+            continue  # the program gives neither where it finds nothing
+        order = (golden[:, 4] * golden[:, 5]).argsort(descending=True, stable=True)
+        assert found.labels.tolist() == golden[order, 6].long().tolist()
+        assert_near(case, f'{name} boxes', found.bboxes, golden[order, :4].numpy())
+        assert_near(case, f'{name} scores', found.scores,
+                    (golden[:, 4] * golden[:, 5])[order].numpy())
+
+
+@pytest.mark.parametrize(('path', 'name'), [
+    pytest.param(*path.values, name, id=path.id, marks=path.marks)
+    for name in RUNS for path in files(name)])
+@pytest.mark.filterwarnings('ignore:more than max_objects')
+def test_a_group_is_detected_as_recorded(path, name):
+    model_name, changes, num_frames = RUNS[name]
+    model = yolov_runs.build(model_name, path.parent, **changes)
+    check_run(path, load(path), yolov_runs.run(model, yolov_runs.video(path.parent, num_frames)))
+
+
+@pytest.mark.parametrize('path', files('run_yolovpp_s_empty'))
+def test_a_frame_without_candidates_is_detected_as_recorded(path):
+    golden = load(path)
+    model = yolov_runs.build('yolovpp_s', path.parent, int(golden['weights_seed']))
+    frames = yolov_runs.video(path.parent, 5)
+    frames[1] = 114
+    check_run(path, golden, yolov_runs.run(model, frames))
+
+
+def check_run(path, golden, mine):
+    limits = meta(path.parent)['limits']
+    worst = compare(golden, mine, limits['weakest_detection'])
+    for name, value in worst.items():
+        note(f'{case_name(path)} {name}', f'{value:.1e}, limit {limits[name]:.0e}')
+    assert {name: value for name, value in worst.items() if not value <= limits[name]} == {}
+    assert 'det_lost' in worst
+
+
+@pytest.mark.parametrize('path', files('run_small'))
+@pytest.mark.parametrize('method', ['yolov', 'yolovpp'])
+@pytest.mark.parametrize('size', [1, 2])
+def test_small_groups(path, method, size):
+    """Of one frame: the detector's own boxes (YOLOV++ does not even suppress them as published)."""
+    changes = {'detector.bbox_head.aggregator.form': '2024'} if method == 'yolov' else {}
+    model = yolov_runs.build(f'{method}_s', path.parent, **changes)
+    mine = yolov_runs.run(model, yolov_runs.video(path.parent, size))
+    golden = {key.partition('.')[2]: value for key, value in load(path).items()
+              if key.startswith(f'{method}_{size}.')}
+    if 'raw_det' in golden and 'det' not in golden:  # selected points, not suppressed
+        golden = dict(sel_count=golden['sel_count'], sel_idx=golden['sel_idx'],
+                      sel=golden['raw_det'])
+        worst = compare(golden, mine, meta(path.parent)['limits']['weakest_detection'])
+        assert worst['candidates_lost'] == 0
+        assert worst['box'] <= meta(path.parent)['limits']['box']
+        return
+    check_run(path, golden, mine)
+
+
+@pytest.mark.parametrize('path', files('run_yolov_s_online'))
+def test_the_online_mode_is_the_recorded_one(path):
+    golden = load(path)
+    memory = dict(forget='random', half_overlaps=True)
+    model = yolov_runs.build('yolov_s', path.parent, **{
+        'references': dict(_delete_=True, type='KeyFrameOnly'),
+        'detector.bbox_head.aggregator.memory': memory})
+    mine = yolov_runs.run(model, yolov_runs.video(path.parent))
+    starts = np.cumsum([0, *mine['sel_count'][2:]])
+    for t, start in enumerate(starts[:-1], 2):
+        logits = golden[f'f{t:02d}.cls_logits'][:, :30]
+        order = golden['sel_idx'][t * 30:(t + 1) * 30].tolist()
+        found = mine['sel_idx'][t * 30:(t + 1) * 30].tolist()
+        assert sorted(order) == sorted(found)
+        own = mine['cls_logits'][start:start + 30][[found.index(point) for point in order]]
+        lost = np.isnan(logits).any(1)  # no recent box overlaps: NaN there, kept here
+        difference = np.abs(own[~lost] - logits[~lost]).max()
+        note(f'{case_name(path)} frame {t}', f'{difference:.1e}, limit 5e-3')
+        assert difference <= 5e-3
+        assert np.isfinite(own).all()
+
+
+@pytest.mark.parametrize('path', [
+    pytest.param(path.values[0] and path.values[0].with_name('grouping.json'), id=path.id,
+                 marks=path.marks) for path in files('video')])
+def test_groups_and_memory_draw_the_recorded_frames(path):
+    recorded = json.loads(path.read_text())
+    for name, expected in recorded['demo'].items():
+        length, size, seed = (int(part.lstrip('Lgsed')) for part in name.split('_'))
+        policy = ShuffledGroups(size, seed=seed, by_video=False)
+        found = {tuple(ids) for key in range(length)
+                 for ids in policy.frames(key, length).values()}
+        assert found == {tuple(sorted(group)) for group in expected}
+    memory = YOLOVMemory(forget='random')
+    for t, expected in enumerate(recorded['online']['global_frames']):
+        assert sorted(int(part.frame_ids[0]) for part in memory.read()) == sorted(expected)
+        memory.write(one_object(t), None)
+
+
+def one_object(frame_id):
+    return ObjectFeatures(torch.zeros(1, 4), torch.zeros(1, 2, 4), None, torch.tensor([frame_id]))
