@@ -12,7 +12,7 @@ from .data_preprocessor import VideoDataPreprocessor
 from .dense_heads import FirstLevelRPNHead, TemporalDenseHead
 from .layers import ConvGRUCell, PSRoIAlign, PSRoIPool, STMMCell
 from .motion import FlowNetSimple
-from .necks import DFFNeck, FGFANeck, RFCNNeck, STMMNeck, TemporalNeck, VGGNeck
+from .necks import DFFNeck, FGFANeck, RFCNNeck, STMMNeck, TemporalNeck, VGGNeck, WideYOLOXPAFPN
 from .roi_heads import (
     Conv5RoIExtractor,
     EmbeddingDoubleBBoxHead,
@@ -74,5 +74,6 @@ __all__ = [
     'VGGNeck',
     'VideoDataPreprocessor',
     'VideoDetector',
+    'WideYOLOXPAFPN',
     'YOLOVAggregator'
 ]

@@ -6,11 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmcv.ops import batched_nms
 from mmdet.models.dense_heads import YOLOXHead
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
+from mmvod_plugins.checkpoints import convert
 from mmvod_plugins.models.adapters import DenseAdapter
 from mmvod_plugins.models.dense_heads.temporal_dense_head import _stock_scores
 from mmvod_plugins.models.layers import AffinityAggregation
@@ -153,7 +155,10 @@ def test_detections_are_the_recorded_ones(arrays, request):
     case = request.node.callspec.id
     arrays = tensors(arrays)
     if 'rows' not in arrays:
-        pytest.skip('suppression alone: see the other cases')
+        kept = batched_nms(arrays['boxes'], arrays['scores'], arrays['labels'],
+                           dict(type='nms', iou_threshold=0.5))[1]
+        assert kept.tolist() == arrays['keep_50'].tolist()
+        return
     rows, num_classes = arrays['rows'], arrays['cls_logits'].shape[1]
     config = ConfigDict(score_thr=0.001, nms=dict(type='nms', iou_threshold=0.5))
     head = YOLOXHead(num_classes, 8, test_cfg=config)
@@ -265,3 +270,96 @@ def test_groups_and_memory_draw_the_recorded_frames(path):
 
 def one_object(frame_id):
     return ObjectFeatures(torch.zeros(1, 4), torch.zeros(1, 2, 4), None, torch.tensor([frame_id]))
+
+
+def training_steps():
+    found = []
+    for path in files('train'):
+        if path.marks:
+            return [path]
+        steps = json.loads(path.values[0].with_suffix('.json').read_text())
+        found += [pytest.param((path.values[0], name), id=f'{path.id}/{name}') for name in steps]
+    return found
+
+
+def train(path, step):
+    """A model after one training step on the recorded frames, its losses, and what it met."""
+    arrays, name, mode = load(path), *step.split('.')
+    model = yolov_runs.build(name, path.parent, **(
+        {'detector.bbox_head.aggregator.form': '2024'} if name == 'yolov_s' else {}))
+    head = model.detector.bbox_head
+    base = head if name == 'yolox_s' else head.base
+    with torch.no_grad():
+        for layer in (*base.multi_level_conv_cls, *base.multi_level_conv_obj):
+            layer.bias += meta(path.parent)['training_bias_shift']
+    model.train()
+    if mode == 'bn_eval':
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eval()
+    frames = yolov_runs.video(path.parent)[torch.from_numpy(arrays['frame_ids'])]
+    clip = yolov_runs.clip_of(frames)
+    for t, (sample, rows) in enumerate(zip(clip.video_data_samples, arrays[f'targets_{mode}'],
+                                           strict=True)):
+        rows = torch.from_numpy(rows[rows.any(1)])
+        sample.set_metainfo(dict(role='window' if t else 'key'))
+        sample.gt_instances = InstanceData(labels=rows[:, 0].long(), bboxes=torch.cat(
+            [rows[:, 1:3] - rows[:, 3:] / 2, rows[:, 1:3] + rows[:, 3:] / 2], 1))
+    if name == 'yolox_s':
+        maps = model.detector.extract_feat(frames)
+        return model, base.loss(maps, list(clip)), None
+    targets = []
+    own = head.losses.targets
+    head.losses.targets = lambda *given: targets.append(own(*given)) or targets[-1]
+    model.policy.num_samples = len(frames)
+    return model, model.loss(frames[None], [clip]), targets
+
+
+@pytest.mark.parametrize('step', training_steps())
+def test_a_training_step_is_the_recorded_one(step, request):
+    path, name = step
+    case = request.node.callspec.id
+    golden = json.loads(path.with_suffix('.json').read_text())[name]
+    model, losses, targets = train(path, name)
+    names = dict(iou_loss='loss_bbox', conf_loss='loss_obj', cls_loss='loss_cls')
+    if name.startswith('yolov_s'):
+        names['cls_loss'] = 'loss_refined_cls'  # so named in the published log
+    if name.startswith('yolovpp'):
+        names |= dict(loss_refined_cls='loss_refined_cls', loss_refined_obj='loss_refined_obj')
+    for theirs, ours in names.items():
+        assert_near(case, theirs, losses[ours].detach(), np.array(golden['losses'][theirs]), 1e-4)
+    total = sum(losses.values())
+    assert_near(case, 'total', total.detach(), np.array(golden['losses']['total_loss']), 1e-4)
+    if targets is not None:
+        check_targets(golden, load(path), name, targets)
+    total.backward()
+    check_gradients(case, golden['grad_norms'], model)
+
+
+def check_targets(golden, arrays, name, targets):
+    assert [part.num_positive for part in targets] == golden['foreground_per_frame']
+    assert [len(part.positive) for part in targets] == golden['candidates_per_frame']
+    classes = torch.cat([part.classes[part.supervised] for part in targets])
+    objectness = torch.cat([part.positive for part in targets])
+    expected = arrays[f'{name}.refined_target{int(name.startswith("yolovpp"))}']
+    assert classes.shape == expected.shape
+    assert np.abs(np.sort(classes.sum(1)) - np.sort(expected.sum(1))).max() <= 1e-4
+    assert (classes.sum(0) - torch.from_numpy(expected.sum(0))).abs().max() <= 1e-3
+    if name.startswith('yolovpp'):
+        assert int(objectness.sum()) == int(arrays[f'{name}.refined_target0'].sum())
+
+
+def check_gradients(case, golden, model):
+    weights = {name: torch.zeros(1) for name in golden}
+    ours = {theirs: name.replace('bbox_head.multi', 'bbox_head.base.multi')
+            for theirs, name in convert(
+                weights | {'head.stems.0.conv.weight': torch.zeros(1)}).mapped.items()}
+    own = dict(model.named_parameters())
+    largest = max(golden.values())
+    for theirs, expected in golden.items():
+        name = ours[theirs] if ours[theirs] in own else ours[theirs].replace('.base', '')
+        grad = own[name].grad
+        if expected > 1e-4 * largest:
+            assert_near(case, theirs, grad.norm(), np.array(expected), 1e-3)
+    without = [name for name, weight in own.items() if weight.requires_grad and weight.grad is None]
+    assert without == []

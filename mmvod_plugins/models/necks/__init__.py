@@ -7,7 +7,9 @@ from .rfcn_neck import RFCNNeck
 from .stmm_neck import STMMNeck
 from .temporal_neck import TemporalNeck
 from .vgg_neck import VGGNeck
+from .wide_yolox_pafpn import WideYOLOXPAFPN
 
 __all__ = [
-    'DFFNeck', 'FGFANeck', 'FlowGuidedNeck', 'RFCNNeck', 'STMMNeck', 'TemporalNeck', 'VGGNeck'
+    'DFFNeck', 'FGFANeck', 'FlowGuidedNeck', 'RFCNNeck', 'STMMNeck', 'TemporalNeck', 'VGGNeck',
+    'WideYOLOXPAFPN'
 ]
