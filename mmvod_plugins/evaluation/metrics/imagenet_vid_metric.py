@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 
 from mmvod_plugins.evaluation.coco_json import write_predictions
 from mmvod_plugins.evaluation.frame_predictions import FramePrediction, group_by_video
-from mmvod_plugins.evaluation.functional import GroundTruth
+from mmvod_plugins.evaluation.functional import GroundTruth, degraded_frames
 from mmvod_plugins.evaluation.predictions import REQUIRED, Predictions
 from mmvod_plugins.evaluation.report import Evaluation, ReportOptions
 from mmvod_plugins.postprocessing import apply_post_processors, build_post_processors
@@ -64,6 +64,8 @@ class ImageNetVIDMetric(VideoPredictionMetric):
         self.videos = videos
         if isinstance(videos, Sequence) and not isinstance(videos, str):
             self.videos = named_videos(self.source.videos(), videos)
+        if self.options.degraded is not None:
+            degraded_frames(self.source.images, self.options.degraded, ann_file)
         self.outfile_prefix = outfile_prefix
         if outfile_prefix is not None:
             check_output(f'{outfile_prefix}.bbox.json', [ann_file])
@@ -71,7 +73,8 @@ class ImageNetVIDMetric(VideoPredictionMetric):
     @cached_property
     def truth(self) -> GroundTruth:
         """The annotated objects."""
-        return GroundTruth.from_coco_vid(self.ann_file, self.classes)
+        return GroundTruth.from_coco_vid(self.ann_file, self.classes,
+                                         degraded=self.options.degraded)
 
     def process(self, data_batch: dict[str, Any] | None,
                 data_samples: Sequence[dict[str, Any]]) -> None:
