@@ -114,7 +114,8 @@ def chosen_videos(tree: Tree, split: str, *, partial: bool) -> list[str]:
     if missing and not (partial and found):
         shown = ', '.join(missing[:5]) + (', ...' if len(missing) > 5 else '')
         raise UavdtError(f'{tree.images} lacks {len(missing)} of the {len(SPLITS[split])} videos '
-                         f'of {split}: {shown}; unpack UAV-benchmark-M again, or convert what is there with --partial')
+                         f'of {split}: {shown}; unpack UAV-benchmark-M again, or convert what is '
+                         'there with --partial')
     return found
 
 
