@@ -59,6 +59,9 @@ class CocoVIDDataset(BaseVideoDataset):
         KeyError: If a frame that needs proposals has no entry.
     """
 
+    #: ``dataset[video, frame]`` is a sample.
+    indexes_frames = True
+
     def __init__(self,
                  *args: Any,  # noqa: ANN401 passed on to BaseDataset
                  key_frames: str = 'marked',
