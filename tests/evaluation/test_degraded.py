@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile
 from mmvod_plugins.evaluation import ImageNetVIDMetric, Predictions
-from mmvod_plugins.evaluation.coco_json import write_predictions
+from mmvod_plugins.evaluation.coco_json import from_coco_results, write_predictions
 from mmvod_plugins.evaluation.functional import (
     Detections,
     GroundTruth,
@@ -88,6 +89,23 @@ def test_without_frames_is_the_evaluation_of_the_others():
         values = MotionIoU(values, 3).select(truth, frames)
         assert len(values.values) == len(part.boxes)
         assert evaluate(kept, part, ('voc', ))['voc']['all'].num_gt.sum() == part.num_objects.sum()
+
+
+def test_pycocotools_agrees(ann_file):
+    from toy_vid_difficulty import difficulty
+
+    content, rng = json.loads(ann_file.read_text()), np.random.default_rng(0)
+    results = [dict(image_id=a['image_id'], category_id=int(rng.integers(1, 4)), score=rng.random(),
+                    bbox=(np.array(a['bbox']) + rng.integers(-6, 7, 4)).tolist())
+               for a in content['annotations'] * 6]
+    rows = difficulty(content, results)
+    videos = from_coco_results(results, CocoVIDFile(str(ann_file))).videos
+    truth = GroundTruth.from_coco_vid(ann_file, degraded='degradations')
+    values = Evaluation(truth, ReportOptions('coco', motion=False)).report(videos).values
+    for name, key in (('all', 'coco_AP50'), ('clean', 'coco_AP50_clean'),
+                      ('degraded', 'coco_AP50_degraded')):
+        assert 100 * values[key] == pytest.approx(rows[name][2], rel=1e-9)
+    assert len({round(row[2], 6) for row in rows.values()}) == 3
 
 
 def test_no_degraded_frame_or_nothing_else(ann_file):
