@@ -15,6 +15,7 @@ from mmengine.config import Config
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 
 from mmvod_plugins.checkpoints import read_checkpoint
+from mmvod_plugins.datasets.video_index import single_metainfo
 from mmvod_plugins.engine import complete_config, watch_backbone
 from mmvod_plugins.models import VideoDetector
 from mmvod_plugins.structures import FrameRecord
@@ -53,7 +54,7 @@ def init_video_detector(config: str | Path | Config,
         loaded = read_checkpoint(checkpoint, trust=trust)
         _load_checkpoint_to_model(model, loaded)
         meta = loaded.get('meta') or {}
-        model.dataset_meta = meta.get('dataset_meta') or model.dataset_meta
+        model.dataset_meta = single_metainfo(meta.get('dataset_meta')) or model.dataset_meta
     model.cfg = config
     watch_backbone(model)
     return model.to(device).eval()
@@ -62,6 +63,8 @@ def init_video_detector(config: str | Path | Config,
 def _meta_of_data(config: Config) -> dict[str, Any]:
     """Metainfo of the config's test data: of the class of the data set, and as the config says."""
     dataset = config.get('test_dataloader', {}).get('dataset', {})
+    while dataset.get('dataset') or dataset.get('datasets'):  # a wrapper
+        dataset = dataset.get('dataset') or dataset['datasets'][0]
     kind = DATASETS.get(dataset['type']) if isinstance(dataset.get('type'), str) else None
     return {**getattr(kind, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
 

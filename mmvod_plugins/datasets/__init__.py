@@ -12,10 +12,11 @@ from .transforms import (
     PackVideoInputs,
     SampleReferenceFrames,
 )
+from .uavdt import UAVDTDataset
 
 __all__ = [
     'ClipTransform', 'CocoVIDDataset', 'ConcatVideoDataset', 'ImageNetVIDDataset',
     'InfiniteVideoKeyFrameSampler', 'LoadFrameProposals', 'LoadVideoFrame', 'PackVideoInputs',
-    'ProposalFile', 'SampleReferenceFrames', 'VideoKeyFrameSampler', 'VideoStreamSampler',
-    'save_proposals'
+    'ProposalFile', 'SampleReferenceFrames', 'UAVDTDataset', 'VideoKeyFrameSampler',
+    'VideoStreamSampler', 'save_proposals'
 ]

@@ -59,6 +59,9 @@ class CocoVIDDataset(BaseVideoDataset):
         KeyError: If a frame that needs proposals has no entry.
     """
 
+    #: ``dataset[video, frame]`` is a sample.
+    indexes_frames = True
+
     def __init__(self,
                  *args: Any,  # noqa: ANN401 passed on to BaseDataset
                  key_frames: str = 'marked',
@@ -168,7 +171,8 @@ class CocoVIDDataset(BaseVideoDataset):
     def _may_be_key_frame(self, frame: dict[str, Any]) -> bool:
         settings = self._filter()
         sizes = [size for size in (frame['height'], frame['width']) if size is not None]
-        if settings['filter_empty_gt'] and not frame['instances']:
+        # Regions to pass over are no objects.
+        if settings['filter_empty_gt'] and all(i['ignore_flag'] for i in frame['instances']):
             return False
         return min(sizes, default=settings['min_size']) >= settings['min_size']
 
@@ -196,6 +200,14 @@ class CocoVIDDataset(BaseVideoDataset):
     def num_all_imgs(self) -> int:
         """Number of frames of all videos."""
         return sum(self.get_len_per_video(i) for i in range(len(self)))
+
+    def get_cat_ids(self, index: int | tuple[int, int]) -> list[int]:
+        """Labels of the objects of a video or of one frame of it, without ignored regions."""
+        video_idx, frame_id = split_index(index)
+        images = self.get_data_info(video_idx)['images']
+        return [instance['bbox_label']
+                for image in (images if frame_id is None else [images[frame_id]])
+                for instance in image['instances'] if not instance['ignore_flag']]
 
     def prepare_data(self, idx: int | tuple[int, int]) -> Any:  # noqa: ANN401 as pipelines
         """Run the pipeline on a video or on one frame of it.

@@ -279,6 +279,36 @@ class CocoVIDFile:
             self.dropped.clear()
 
 
+def read_joined(paths: Sequence[str], backend_args: dict[str, Any] | None = None
+                ) -> dict[str, Any]:
+    """Content of several COCO-VID files with the same classes, as that of one file.
+
+    Categories get the ids of the first file.
+
+    Args:
+        paths: The files; ids of their videos and images are all different.
+        backend_args: Storage backend, see ``mmengine.fileio``.
+
+    Raises:
+        ValueError: If a file is invalid, or has other classes than the first one.
+    """
+    files = [CocoVIDFile(path, backend_args) for path in paths]
+    wanted = {category['name']: category['id'] for category in files[0].categories}
+    joined = dict(categories=files[0].categories, videos=[], images=[], annotations=[])
+    for file in files:
+        if set(file.classes) != set(wanted):
+            raise ValueError(f'{file.path} has the classes {file.classes}, {files[0].path} has '
+                             f'{tuple(wanted)}: files that are evaluated together need the same')
+        ids = {category['id']: wanted[category['name']] for category in file.categories}
+        joined['videos'] += file.video_infos
+        joined['images'] += file.images
+        joined['annotations'] += [
+            {**annotation, 'category_id': ids[annotation['category_id']]}
+            for annotations in file.annotations.values() for annotation in annotations
+            if annotation['category_id'] in ids]
+    return joined
+
+
 def check_content(content: object, path: str) -> None:
     """Raise for a json that is not in COCO format.
 

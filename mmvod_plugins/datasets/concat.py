@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from mmdet.registry import DATASETS
 from mmengine.dataset import ConcatDataset
 
 from .coco_vid import CocoVIDDataset, split_index
+from .video_index import check_parts
 
 
 @DATASETS.register_module()
@@ -24,9 +24,10 @@ class ConcatVideoDataset(ConcatDataset):
 
     Raises:
         TypeError: If a part cannot be indexed by ``(video, frame)``.
-        ValueError: If the parts do not fit together; in testing also if a video id or image id
-            occurs in two of them, because streams and metrics identify videos and images by it.
+        ValueError: If the parts do not fit together, see :func:`check_parts`.
     """
+
+    indexes_frames = True
 
     def __init__(self,
                  datasets: Sequence[dict[str, Any] | CocoVIDDataset],
@@ -35,9 +36,6 @@ class ConcatVideoDataset(ConcatDataset):
         if not datasets:
             raise ValueError('ConcatVideoDataset needs at least one dataset, got none')
         built = [build_part(dataset, pipeline) for dataset in datasets]
-        if len({part.test_mode for part in built}) > 1:
-            raise ValueError('training and test data sets cannot be concatenated: '
-                             f'test_mode is {[part.test_mode for part in built]}')
         keys = sorted({key for part in built for key in part.metainfo})
         super().__init__(built, lazy_init=lazy_init, ignore_keys=keys)
 
@@ -46,31 +44,8 @@ class ConcatVideoDataset(ConcatDataset):
         if self._fully_initialized:
             return
         super().full_init()
-        classes = [tuple(part.metainfo['classes']) for part in self.datasets]
-        for part, found in zip(self.datasets, classes, strict=True):
-            if found != classes[0]:
-                raise ValueError(
-                    f'data sets with different classes cannot be concatenated: {classes[0]} in '
-                    f'{self.datasets[0].ann_file}, {found} in {part.ann_file}. Give all of them '
-                    'the same metainfo=dict(classes=...)')
+        check_parts(self.datasets)
         self._metainfo = self.datasets[0].metainfo
-        if self.test_mode:
-            self._check_ids()
-
-    def _check_ids(self) -> None:
-        videos: Counter[Hashable] = Counter()
-        images: Counter[Hashable] = Counter()
-        for part in self.datasets:
-            for video_idx in range(len(part)):
-                videos[part.video_id(video_idx)] += 1
-                images.update(f['img_id'] for f in part.get_data_info(video_idx)['images'])
-        for what, counts in (('video id', videos), ('image id', images)):
-            twice = [value for value, count in counts.items() if count > 1]
-            if twice:
-                raise ValueError(
-                    f'{what} {twice[0]!r} occurs in two of the datasets '
-                    f'{[part.ann_file for part in self.datasets]} ({len(twice)} repeated): '
-                    'results would be mixed up. Test them separately or give them disjoint ids')
 
     @property
     def test_mode(self) -> bool:

@@ -16,8 +16,8 @@ from mmvod_plugins.structures import VideoDetections
 from .functional import (
     ALL,
     AREA_GROUPS,
+    IMAGENET_VID,
     MOTION_GROUPS,
-    PROTOCOLS,
     Detections,
     GroundTruth,
     Group,
@@ -32,7 +32,7 @@ from .functional import (
     temporal_stability,
     to_detections,
 )
-from .functional.protocols import find_protocols
+from .functional.protocols import PROTOCOLS, find_protocols
 from .functional.results import mean_of_defined
 
 #: Positions of the IoU thresholds 0.5 and 0.75 in COCO's ten.
@@ -44,7 +44,7 @@ class ReportOptions:
     """Selection of what is evaluated.
 
     Attributes:
-        protocols: Names of protocols: ``voc``, ``fgfa``, ``mega``, ``coco``.
+        protocols: Names of protocols: ``voc``, ``fgfa``, ``mega``, ``coco``, ``uavdt``.
         motion: Whether slow, medium and fast objects are evaluated separately; needs instance ids.
         motion_file: FGFA's ``.mat`` file with the motion values of ImageNet VID val; None to
             compute them from the annotations.
@@ -55,13 +55,15 @@ class ReportOptions:
             a box detected as several classes counts once, with its best score.
         stability_score: Lowest score of the detections whose temporal stability is computed;
             ``'best'``: as many detections as there are objects; None: no stability.
+        degraded: Key of the json's images that marks degraded frames (see
+            :func:`degraded_frames`): AP without these frames and in them alone is added.
 
     Raises:
         ValueError: If a protocol is unknown.
         FileNotFoundError: If there is no motion file.
     """
 
-    protocols: Sequence[str] = tuple(PROTOCOLS)
+    protocols: Sequence[str] = IMAGENET_VID
     motion: bool = True
     motion_file: str | None = None
     sizes: bool = False
@@ -69,6 +71,7 @@ class ReportOptions:
     per_video: bool = False
     proposal_limits: Sequence[int] = ()
     stability_score: float | str | None = None
+    degraded: str | None = None
 
     def __post_init__(self) -> None:
         for name, single in (('protocols', str), ('proposal_limits', int)):
@@ -87,11 +90,13 @@ class Report:
     """Numbers of an evaluation; AP and recall in [0, 1], NaN where nothing is defined.
 
     Attributes:
-        ap: Mean AP by name (``fgfa_AP50``) and group.
+        ap: Mean AP by name (``fgfa_AP50``) and group: of objects, or of frames (``clean``,
+            ``degraded``).
         num_objects: Objects that count, by group.
-        class_ap: AP50 by protocol and class.
+        num_frames: Frames that are evaluated, by group.
+        class_ap: AP by protocol and class, at the single or lowest threshold: 0.5, uavdt's 0.7.
         class_objects: Objects that count, by class.
-        video_ap: AP50 by video and protocol; empty if it was not asked for.
+        video_ap: The same by video and protocol; empty if it was not asked for.
         stability: Errors of temporal stability by name; empty if they were not asked for.
         recall: Class-agnostic recall by name; empty if it was not asked for.
         classwise: Whether ``values`` holds the AP of every class.
@@ -99,6 +104,7 @@ class Report:
 
     ap: dict[str, dict[str, float]]
     num_objects: dict[str, int]
+    num_frames: dict[str, int]
     class_ap: dict[str, dict[str, float]]
     class_objects: dict[str, int]
     video_ap: dict[str, dict[str, float]]
@@ -112,7 +118,7 @@ class Report:
         values = {name if group == ALL.name else f'{name}_{group}': value
                   for name, by_group in self.ap.items() for group, value in by_group.items()}
         if self.classwise:
-            values.update({f'{protocol}_AP50_{name}': value
+            values.update({f'{_number(protocol)}_{name}': value
                            for protocol, by_class in self.class_ap.items()
                            for name, value in by_class.items()})
         return {**values, **self.stability, **self.recall}
@@ -122,12 +128,15 @@ class Report:
         """Tables of all numbers in percent."""
         lines = table(['AP in percent', *self.num_objects], [
             *([name, *by_group.values()] for name, by_group in self.ap.items()),
-            ['objects', *map(str, self.num_objects.values())]])
-        lines += table(['AP50 of classes', *self.class_ap, 'objects'], [
+            ['objects', *map(str, self.num_objects.values())],
+            ['frames', *map(str, self.num_frames.values())]])
+        heads = [name if PROTOCOLS[name].metric == 'AP50' else _number(name)
+                 for name in self.class_ap]
+        lines += table(['AP50 of classes', *heads, 'objects'], [
             [name, *(by_class[name] for by_class in self.class_ap.values()), str(count)]
             for name, count in self.class_objects.items()])
         if self.video_ap:
-            lines += table(['AP50 of videos', *self.class_ap], [
+            lines += table(['AP50 of videos', *heads], [
                 [name, *by_protocol.values()] for name, by_protocol in self.video_ap.items()])
         if self.stability:
             lines += table(['temporal stability', ''], self.stability.items())
@@ -175,11 +184,20 @@ class Evaluation:
         options, classes = self.options, self.truth.classes
         results = evaluate(detections, self.truth, options.protocols, self.groups, self.motion)
         any_result = next(iter(results.values()))
+        ap = _mean_ap(results, self.groups)
+        num_objects = {group.name: int(any_result[group.name].num_gt.sum())
+                       for group in self.groups}
+        num_frames = dict.fromkeys(num_objects, self.truth.num_frames)
+        for name, frames in self._parts().items():
+            part = self.truth.select(frames)
+            of_part = evaluate(detections.of_frames(frames), part, options.protocols)
+            for number, by_group in _mean_ap(of_part, [ALL]).items():
+                ap[number][name] = by_group[ALL.name]
+            num_objects[name] = int(part.num_objects.sum())
+            num_frames[name] = part.num_frames
         return Report(
-            ap=self._mean_ap(results),
-            num_objects={group.name: int(any_result[group.name].num_gt.sum())
-                         for group in self.groups},
-            class_ap={protocol: dict(zip(classes, _ap50(result[ALL.name]).tolist(), strict=True))
+            ap=ap, num_objects=num_objects, num_frames=num_frames,
+            class_ap={protocol: dict(zip(classes, _single(result[ALL.name]).tolist(), strict=True))
                       for protocol, result in results.items()},
             class_objects=dict(zip(classes, any_result[ALL.name].num_gt.tolist(), strict=True)),
             video_ap=self._video_ap(detections) if options.per_video else {},
@@ -206,15 +224,11 @@ class Evaluation:
                       'evaluated separately', stacklevel=3)
         return None
 
-    def _mean_ap(self, results: dict[str, ProtocolResult]) -> dict[str, dict[str, float]]:
-        """Mean AP over the classes by name and group."""
-        ap = {}
-        for protocol, result in results.items():
-            by_group = {group.name: _mean_aps(protocol, result[group.name])
-                        for group in self.groups}
-            for name in by_group[ALL.name]:
-                ap[name] = {group: values[name] for group, values in by_group.items()}
-        return ap
+    def _parts(self) -> dict[str, np.ndarray]:
+        """Masks of the frames that are evaluated by themselves, (F,), bool, by name."""
+        if self.truth.degraded is None:
+            return {}
+        return dict(clean=~self.truth.degraded, degraded=self.truth.degraded)
 
     def _video_ap(self, detections: Detections) -> dict[str, dict[str, float]]:
         results = evaluate_per_video(detections, self.truth, self.options.protocols)
@@ -258,16 +272,32 @@ def score_of_best(scores: np.ndarray, count: int) -> float:
     return float(np.sort(scores)[::-1][:count].min(initial=np.inf))
 
 
+def _mean_ap(results: dict[str, ProtocolResult], groups: Sequence[Group]
+             ) -> dict[str, dict[str, float]]:
+    """Mean AP over the classes by name and group."""
+    ap = {}
+    for protocol, result in results.items():
+        by_group = {group.name: _mean_aps(protocol, result[group.name]) for group in groups}
+        for name in by_group[ALL.name]:
+            ap[name] = {group: values[name] for group, values in by_group.items()}
+    return ap
+
+
+def _number(protocol: str) -> str:
+    """Name of a protocol's number at its single or lowest IoU threshold, ``fgfa_AP50``."""
+    return f'{protocol}_{PROTOCOLS[protocol].metric}'
+
+
 def _mean_aps(protocol: str, result: GroupResult) -> dict[str, float]:
-    """Mean AP of a group by name: AP50, and for COCO's protocol also AP75 and mAP."""
+    """Mean AP of a group by name: one, and for COCO's protocol AP50, AP75 and mAP."""
     if result.ap_by_iou is None:
-        return {f'{protocol}_AP50': result.mean_ap}
+        return {_number(protocol): result.mean_ap}
     by_threshold = {f'{protocol}_{name}': mean_of_defined(result.ap_by_iou[place])
                     for name, place in COCO_THRESHOLDS.items()}
     return {**by_threshold, f'{protocol}_mAP': result.mean_ap}
 
 
-def _ap50(result: GroupResult) -> np.ndarray:
+def _single(result: GroupResult) -> np.ndarray:
     return result.ap if result.ap_by_iou is None else result.ap_by_iou[0]
 
 

@@ -11,6 +11,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
+from mmvod_plugins.datasets.video_index import class_names, single_metainfo
 from mmvod_plugins.models import VideoDetector
 
 
@@ -29,7 +30,7 @@ class CheckClassesHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Note the classes that a checkpoint was trained with."""
-        meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+        meta = single_metainfo((checkpoint.get('meta') or {}).get('dataset_meta'))
         self._checkpoint = tuple(meta.get('classes') or meta.get('CLASSES') or ())
 
     def before_train(self, runner: Runner) -> None:
@@ -83,8 +84,7 @@ def _compare(runner: Runner, dataset: Dataset, key: str) -> None:
 
 def _classes(dataset: Dataset) -> tuple[str, ...]:
     """Names of the classes of a data set or of one that it wraps; empty if it has none."""
-    meta = getattr(dataset, 'metainfo', None) or {}
-    return tuple(meta.get('classes') or ())
+    return class_names(getattr(dataset, 'metainfo', None))
 
 
 def _short(classes: Sequence[str], most: int = 5) -> str:

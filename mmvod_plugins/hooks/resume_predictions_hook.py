@@ -15,6 +15,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmvod_plugins.datasets.samplers import VideoStreamSampler
+from mmvod_plugins.datasets.video_index import leaves_of
 from mmvod_plugins.evaluation import DumpVideoPredictions
 from mmvod_plugins.evaluation.frame_predictions import to_track_samples
 from mmvod_plugins.evaluation.metrics.dump_video_predictions import PartFile
@@ -65,11 +66,12 @@ def describe_run(runner: Runner) -> dict[str, Any]:
     """Identity of a run: everything that its predictions depend on."""
     config = runner.cfg
     dataset = config.test_dataloader.dataset
+    files = [getattr(leaf, 'ann_file', '') for leaf in leaves_of(runner.test_dataloader.dataset)]
     checkpoint = str(config.get('load_from'))
     return dict(
         model=_digest(config.model), data=_digest(dataset), checkpoint=checkpoint,
         checkpoint_state=_state(checkpoint),
-        annotations_state=_state(getattr(runner.test_dataloader.dataset, 'ann_file', '')))
+        annotations_state=[_state(file) for file in files])
 
 
 def _state(path: str) -> list[float] | None:

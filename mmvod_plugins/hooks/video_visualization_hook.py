@@ -17,6 +17,7 @@ from mmengine.fileio import get
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmvod_plugins.datasets.video_index import class_names
 from mmvod_plugins.visualization import VideoWriter, draw_detections
 
 GREEN = (0, 200, 0)
@@ -101,7 +102,7 @@ class VideoVisualizationHook(Hook):
             runner.logger.info(f'Annotated frames and videos are in {self._folder}')
 
     def _annotate(self, runner: Runner, sample: DetDataSample) -> np.ndarray:
-        names = (runner.visualizer.dataset_meta or {}).get('classes')
+        names = class_names(runner.visualizer.dataset_meta)
         image = self._load(sample)
         if self.draw_gt:
             truth = sample.metainfo.get('instances', [])

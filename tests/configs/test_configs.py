@@ -31,6 +31,7 @@ CONFIGS = ROOT / 'configs'
 SHIPPED = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
 NAMES = {path.stem: path for path in SHIPPED}
 IMAGENET = {name: path for name, path in NAMES.items() if name.endswith('_imagenetvid')}
+PUBLISHED = IMAGENET | {name: path for name, path in NAMES.items() if '_uavdt' in name}
 MEGA = 'mega_faster-rcnn_{}-conv4-dc5{}_4xb1-120k_imagenetvid'
 RDN_BASE = 'rdn-base_faster-rcnn_{}-conv4-dc5{}_4xb1-120k_imagenetvid'
 RDN = 'rdn_faster-rcnn_{}-conv4-dc5_4xb1-60k_imagenetvid'
@@ -57,13 +58,14 @@ TYPICAL = {
     'fgfa_atss_r50-fpn_4xb1-120k_imagenetvid', 'fgfa_yolox-s_4xb1-120k_imagenetvid',
     'dff_faster-rcnn_x101-dc5_8xb1-7e_imagenetvid',
     'dff_faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid',
+    'mega_faster-rcnn_r101-conv4-dc5_4xb1-120k_uavdt',
 }
 CLASSES = 4
 
 
 def typical_by_default(names):
     """Run a test for one config of each kind, and for every config among the slow tests."""
-    rest = set(IMAGENET) - TYPICAL
+    rest = set(PUBLISHED) - TYPICAL
     return pytest.mark.parametrize('name', [
         pytest.param(name, marks=[pytest.mark.slow] if name in rest else [])
         for name in sorted(names)])
@@ -106,21 +108,21 @@ def test_no_config_edits_another_by_position():
     assert found == []
 
 
-@pytest.mark.parametrize('name', sorted(IMAGENET))
+@pytest.mark.parametrize('name', sorted(PUBLISHED))
 def test_a_leaf_is_short(name):
-    lines = len(IMAGENET[name].read_text().splitlines())
-    assert lines <= (40 if IMAGENET[name].parent.name == 'mixed' else 10)
+    lines = len(PUBLISHED[name].read_text().splitlines())
+    assert lines <= (40 if PUBLISHED[name].parent.name == 'mixed' else 10)
 
 
 def metafiles():
     return [(path, yaml.safe_load(path.read_text())) for path in CONFIGS.glob('*/metafile.yml')]
 
 
-def test_metafiles_name_every_config_of_imagenet_vid():
+def test_metafiles_name_every_config_of_a_real_data_set():
     models = [(path, model) for path, content in metafiles() for model in content['Models']]
-    assert sorted(model['Name'] for _, model in models) == sorted(IMAGENET)
+    assert sorted(model['Name'] for _, model in models) == sorted(PUBLISHED)
     for path, model in models:
-        assert ROOT / model['Config'] == IMAGENET[model['Name']]
+        assert ROOT / model['Config'] == PUBLISHED[model['Name']]
         assert (ROOT / model['Config']).parent == path.parent
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
     assert {ROOT / path for path in index['Import']} == {path for path, _ in metafiles()}

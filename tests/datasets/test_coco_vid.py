@@ -210,6 +210,18 @@ def test_crowds_are_ignored_regions(edit):
     assert len(sample.gt_instances) == len(sample.ignored_instances) == 1
 
 
+def test_a_frame_with_regions_alone_is_no_key_frame(edit):
+    def regions(content):
+        for annotation in content['annotations']:
+            if annotation['image_id'] == 2:
+                annotation.update(iscrowd=True, category_id=3)
+
+    dataset = build(edit(regions))
+    assert dataset.key_frame_ids(0) == [0, 2, 3]
+    assert dataset.get_cat_ids((0, 1)) == []
+    assert len(dataset.get_cat_ids(0)) == 6
+
+
 def drop_boxes(*image_ids):
     def change(content):
         content['annotations'] = [

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile
 from mmvod_plugins.evaluation.coco_json import read_predictions
-from mmvod_plugins.evaluation.functional import PROTOCOLS, GroundTruth
+from mmvod_plugins.evaluation.functional import IMAGENET_VID, PROTOCOLS, GroundTruth
 from mmvod_plugins.evaluation.metrics.imagenet_vid_metric import named_videos
 from mmvod_plugins.evaluation.report import Evaluation, Report, ReportOptions
 from mmvod_plugins.postprocessing import apply_post_processors, build_post_processors
@@ -34,19 +34,23 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('predictions', type=Path,
                         help='.npz file or folder of tools/test.py --out, or COCO results (.json)')
     parser.add_argument('annotations', type=Path, help='COCO-VID json')
-    parser.add_argument('--protocols', nargs='+', choices=list(PROTOCOLS), default=list(PROTOCOLS))
+    parser.add_argument('--protocols', nargs='+', choices=list(PROTOCOLS),
+                        default=list(IMAGENET_VID))
     parser.add_argument('--post-processors', nargs='+', default=[], metavar='NAME',
                         help="for instance SeqNMS or \"SeqNMS(rescore='max')\"")
     parser.add_argument('--videos', nargs='+', help='names or ids of the videos to evaluate')
     parser.add_argument('--no-motion', action='store_true', help='no slow, medium, fast objects')
     parser.add_argument('--motion-file', help="FGFA's .mat file with the motion values of VID val")
     parser.add_argument('--sizes', action='store_true', help='small, medium, large objects too')
-    parser.add_argument('--per-video', action='store_true', help='AP50 of every video too')
+    parser.add_argument('--per-video', action='store_true', help='AP of every video too')
     parser.add_argument('--proposals', nargs='+', type=int, default=[], metavar='K',
                         help='recall of the best K boxes per frame, whatever their class')
     parser.add_argument('--stability', metavar='SCORE',
                         help='temporal stability of detections with at least this score; best: of '
                         'as many as there are objects')
+    parser.add_argument('--degraded', metavar='KEY',
+                        help='key of the images that marks degraded frames (ToyVID: degradations): '
+                        'AP without these frames and in them alone too')
     parser.add_argument('--json', type=Path, help='where to write the numbers')
     return parser.parse_args(argv)
 
@@ -68,12 +72,14 @@ def evaluate_file(args: argparse.Namespace) -> Report:
     options = ReportOptions(
         protocols=args.protocols, motion=not args.no_motion, motion_file=args.motion_file,
         sizes=args.sizes, classwise=args.json is not None, per_video=args.per_video,
-        proposal_limits=args.proposals, stability_score=stability)
+        proposal_limits=args.proposals, stability_score=stability,
+        degraded=args.degraded)
     asked = None
     if args.videos:
         asked = named_videos(source.videos(), args.videos)
         predictions = predictions.select(asked)
-    truth = GroundTruth.from_coco_vid(str(args.annotations), predictions.classes)
+    truth = GroundTruth.from_coco_vid(str(args.annotations), predictions.classes,
+                                      degraded=args.degraded)
     evaluation = Evaluation(truth, options, asked)
     videos = tqdm(predictions.videos, desc='videos', mininterval=1.0, disable=not processors)
     return evaluation.report(list(apply_post_processors(videos, processors)))

@@ -24,7 +24,8 @@ class Frame:
         gt_boxes: (M, 4).
         gt_labels: (M,).
         gt_values: (M,), what a group is a range of: motion IoU, or area.
-        gt_crowd: (M,), bool: objects ignored in any case.
+        gt_crowd: (M,), bool: regions, which are no objects. What matches no object and lies in one
+            of its class, by half of its own area, is ignored.
     """
 
     boxes: np.ndarray
@@ -57,7 +58,8 @@ def plain_ap(frames: list[Frame], num_classes: int, protocol: str,
     for frame in frames:
         ignored = ignored_objects(frame, limits)
         for label in np.unique(np.concatenate([frame.labels, frame.gt_labels])).tolist():
-            positives[label] += int(np.sum(~ignored[frame.gt_labels == label]))
+            own = (frame.gt_labels == label) & ~frame.gt_crowd
+            positives[label] += int(np.sum(~ignored[own]))
             rows = np.flatnonzero(frame.labels == label)
             rows = rows[np.argsort(-frame.scores[rows].astype(np.float64), kind='stable')]
             found, weights = match_frame(frame, rows, label, ignored, protocol, share)
@@ -74,16 +76,16 @@ def share_in_range(frames: list[Frame], limits: tuple[float, float] | None, num_
     """Share of all values that lie in the range."""
     if limits is None:
         return 1.0
-    values = [value for frame in frames for value in frame.gt_values.tolist()] + [0.0] * num_empty
+    values = [value for frame in frames for value in frame.gt_values[~frame.gt_crowd].tolist()]
+    values += [0.0] * num_empty
     return sum(limits[0] <= value <= limits[1] for value in values) / max(len(values), 1)
 
 
 def ignored_objects(frame: Frame, limits: tuple[float, float] | None) -> np.ndarray:
     """Rule 3: objects outside of the range, (M,), bool."""
-    ignored = frame.gt_crowd.copy()
-    if limits is not None:
-        ignored |= (frame.gt_values < limits[0]) | (frame.gt_values > limits[1])
-    return ignored
+    if limits is None:
+        return np.zeros(len(frame.gt_values), dtype=bool)
+    return (frame.gt_values < limits[0]) | (frame.gt_values > limits[1])
 
 
 def overlaps(boxes: np.ndarray, gt_boxes: np.ndarray, offset: int) -> np.ndarray:
@@ -96,6 +98,18 @@ def overlaps(boxes: np.ndarray, gt_boxes: np.ndarray, offset: int) -> np.ndarray
     areas, gt_areas = ((b[:, 2] - b[:, 0] + offset) * (b[:, 3] - b[:, 1] + offset)
                        for b in (boxes, gt_boxes))
     return inter / (areas[:, None] + gt_areas[None] - inter)
+
+
+def in_regions(boxes: np.ndarray, regions: np.ndarray, offset: int) -> np.ndarray:
+    """Whether half of a box or more lies in one of the regions, (N,), bool."""
+    inside = np.zeros(len(boxes), dtype=bool)
+    for n, (x1, y1, x2, y2) in enumerate(boxes.astype(np.float64)):
+        area = max(x2 - x1 + offset, 0) * max(y2 - y1 + offset, 0)
+        for rx1, ry1, rx2, ry2 in regions:
+            w = max(min(x2, rx2) - max(x1, rx1) + offset, 0)
+            h = max(min(y2, ry2) - max(y1, ry1) + offset, 0)
+            inside[n] |= area > 0 and w * h / area >= 0.5
+    return inside
 
 
 def needed_overlaps(gt_boxes: np.ndarray, protocol: str) -> np.ndarray:
@@ -114,9 +128,13 @@ def match_frame(frame: Frame, rows: np.ndarray, label: int, ignored: np.ndarray,
         Whether each is matched, and its ignore weight; of unmatched detections of ``fgfa`` the
         weight as a false positive.
     """
-    compared = np.flatnonzero((frame.gt_labels == label) | (protocol == 'fgfa'))
+    compared = np.flatnonzero(~frame.gt_crowd & (
+        (frame.gt_labels == label) | (protocol == 'fgfa')))
+    regions = frame.gt_boxes[frame.gt_crowd & (frame.gt_labels == label)]
+    passed = in_regions(frame.boxes[rows], regions, OFFSETS[protocol]).tolist()
+    # A matched detection of weight 1 is neither right nor wrong.
     if not compared.size:
-        return [False] * len(rows), [share] * len(rows)
+        return passed, [1.0 if inside else share for inside in passed]
     own = (frame.gt_labels[compared] == label).tolist()
     iou = overlaps(frame.boxes[rows], frame.gt_boxes[compared], OFFSETS[protocol]).tolist()
     needed = needed_overlaps(frame.gt_boxes[compared], protocol).tolist()
@@ -135,6 +153,9 @@ def match_frame(frame: Frame, rows: np.ndarray, label: int, ignored: np.ndarray,
         if best >= 0:
             taken[best] = True
             weights.append(float(flags[best]))
+        elif passed[j]:
+            found[-1] = True
+            weights.append(1.0)
         else:
             weights.append(unmatched_weight(iou[j], flags, protocol))
     return found, weights

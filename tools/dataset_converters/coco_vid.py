@@ -13,14 +13,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class VidObject:
-    """An object in the xml of ImageNet VID or DET.
+    """An object in the xml of ImageNet VID or DET, or of another data set.
 
     Attributes:
-        encode_name: Its wnid.
+        encode_name: Its wnid, or the ``encode_name`` of its category.
         box: xmin, ymin, xmax, ymax in pixels.
         track_id: Identity within the video; empty for still images and where it is not known.
         occluded: Whether it is partly hidden.
         generated: Whether the box was interpolated.
+        crowd: Whether it is a region to pass over, which is no object.
     """
 
     encode_name: str
@@ -28,6 +29,7 @@ class VidObject:
     track_id: str = ''
     occluded: bool = False
     generated: bool = False
+    crowd: bool = False
 
 
 class CocoVidBuilder:
@@ -92,8 +94,8 @@ class CocoVidBuilder:
         self.images.append(image)
         return image
 
-    def add_object(self, item: VidObject) -> None:
-        """Add an object to the image that was added last."""
+    def add_object(self, item: VidObject, **fields: Any) -> None:  # noqa: ANN401 json values
+        """Add an object to the image that was added last; ``fields``: further ones of its entry."""
         category_id = self._ids.get(item.encode_name, self._other)
         if category_id is None:
             self._skipped[item.encode_name] += 1
@@ -106,15 +108,15 @@ class CocoVidBuilder:
             entry['video_id'] = image['video_id']
         entry.update(
             image_id=image['id'], category_id=category_id, bbox=[x1, y1, width, height],
-            area=width * height, iscrowd=False)
-        if 'video_id' in image:
+            area=width * height, iscrowd=item.crowd)
+        if 'video_id' in image and not item.crowd:
             if item.track_id:
                 key = (image['video_id'], item.track_id)
                 entry['instance_id'] = self._instances.setdefault(key, len(self._instances) + 1)
             else:
                 self._untracked += 1
             entry.update(occluded=item.occluded, generated=item.generated)
-        self.annotations.append(entry)
+        self.annotations.append({**entry, **fields})
 
     def to_dict(self) -> dict[str, Any]:
         """The content of the json file; still images have no ``videos``.

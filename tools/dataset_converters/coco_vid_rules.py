@@ -289,6 +289,8 @@ def _check_instances(file: _File) -> Iterator[Problem]:
     seen: dict[tuple[int, int], int] = {}
     for item in file.annotations:
         where, instance = f'annotation {item["id"]}', item.get('instance_id')
+        if instance is None and item.get('iscrowd'):
+            continue  # a region is no object
         if not _whole(instance) or instance == 0:
             yield Problem('instance_id', where, f'its instance_id is {instance!r}', remedy,
                           is_error=False)

@@ -123,7 +123,7 @@ def _check_frame(root: Path, files: ImageFiles, name: str) -> tuple[int, list[Pr
         Number of boxes, and problems.
     """
     problems = []
-    broken = _broken_image(root / 'Data' / files.name(name))
+    broken = broken_image(root / 'Data' / files.name(name))
     if broken:
         problems.append(broken)
     path = root / 'Annotations' / f'{name}.xml'
@@ -137,7 +137,7 @@ def _check_frame(root: Path, files: ImageFiles, name: str) -> tuple[int, list[Pr
     return 0, problems
 
 
-def _broken_image(path: Path) -> Problem | None:
+def broken_image(path: Path) -> Problem | None:
     """Check the first and last bytes of an image only, to be quick."""
     if not path.is_file():
         return Problem('image missing', str(path), 'file does not exist', _UNPACK)

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from coco_vid import write_json
-from coco_vid_rules import check_coco_vid
+from checked_output import write_checked
 from ilsvrc import IlsvrcError
 from ilsvrc_check import EXPECTED, check_tree
 from problems import report
@@ -52,20 +51,10 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser, splits: tuple
     try:
         for split in splits:
             content = convert(args, split)
-            errors = [item for item in check_coco_vid(content) if item.is_error]
-            for line in report(errors) if errors else ():
-                print(line, file=sys.stderr)
-            faulty |= bool(errors)
-            if errors and not args.write_faulty:
-                print(f'error: the validator refuses what {split} would be (see above), and it is '
-                      'not written; correct the xml, or pass --write-faulty', file=sys.stderr)
-                continue
             name = 'imagenet_det_30plus1cls' if split == 'det' else f'imagenet_vid_{split}'
             path = (args.out or args.root / 'annotations') / f'{name}.json'
-            write_json(path, content)
-            numbers = ', '.join(f'{len(content[key])} {key}' for key in
-                                ('videos', 'images', 'annotations') if key in content)
-            print(f'{path}: {numbers}')
+            faulty |= not write_checked(path, content, write_faulty=args.write_faulty,
+                                        remedy='correct the xml')
     except (IlsvrcError, ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1

@@ -9,33 +9,18 @@ from collections.abc import Iterator
 import numpy as np
 from mmdet.registry import DATA_SAMPLERS
 from mmengine.dist import get_dist_info, sync_random_seed
-from torch.utils.data import Sampler
+from torch.utils.data import Dataset, Sampler
 
-from ..coco_vid import CocoVIDDataset
-from ..concat import ConcatVideoDataset
-
-VideoDataset = CocoVIDDataset | ConcatVideoDataset
-
-
-def check_dataset(dataset: VideoDataset, sampler: Sampler) -> None:
-    """Refuse datasets that cannot be indexed by ``(video, frame)``.
-
-    Raises:
-        TypeError: If it is none of ours.
-    """
-    if not isinstance(dataset, (CocoVIDDataset, ConcatVideoDataset)):
-        raise TypeError(f'{type(sampler).__name__} needs a CocoVIDDataset (ImageNetVIDDataset) or '
-                        f'a ConcatVideoDataset of these, got {type(dataset).__name__}')
+from ..video_index import VideoIndex
 
 
 class KeyFramePlan:
     """The key frames of a dataset in the order of a round; a round shows each once.
 
     Args:
-        dataset: Dataset for training.
-        equal_parts: Draw as many key frames from every part of a :class:`ConcatVideoDataset`
-            as the largest one has: smaller parts are repeated. By default all key frames are
-            drawn alike.
+        index: The videos.
+        equal_parts: Draw as many key frames from every part of a concatenation as the largest one
+            has: smaller parts are repeated. By default all key frames are drawn alike.
         shuffle: New order in every round.
         seed: Seed of the order.
 
@@ -43,14 +28,13 @@ class KeyFramePlan:
         ValueError: If there is no key frame.
     """
 
-    def __init__(self, dataset: VideoDataset, equal_parts: bool, shuffle: bool,
-                 seed: int) -> None:
-        rows: list[list[np.ndarray]] = [[] for _ in getattr(dataset, 'datasets', [dataset])]
-        for video_idx in range(len(dataset)):
-            frame_ids = np.asarray(dataset.key_frame_ids(video_idx), dtype=np.int64)
-            part = dataset.part_of(video_idx)[0] if len(rows) > 1 else 0
-            rows[part].append(np.stack([np.full_like(frame_ids, video_idx), frame_ids], axis=1))
-        parts = [np.concatenate(part) for part in rows if part]
+    def __init__(self, index: VideoIndex, equal_parts: bool, shuffle: bool, seed: int) -> None:
+        rows: dict[int, list[np.ndarray]] = {}
+        for video_idx, place in enumerate(index.places):
+            frame_ids = np.asarray(index.key_frame_ids(video_idx), dtype=np.int64)
+            rows.setdefault(place.part, []).append(
+                np.stack([np.full_like(frame_ids, video_idx), frame_ids], axis=1))
+        parts = [np.concatenate(rows[part]) for part in sorted(rows)]
         self.parts = parts if equal_parts else [np.concatenate(parts)] if parts else []
         if not self.parts or min(len(part) for part in self.parts) == 0:
             raise ValueError('a training dataset has no key frame: see key_frames and filter_cfg '
@@ -79,23 +63,24 @@ class KeyFrameSampler(Sampler):
     """Base class of the two training samplers.
 
     Args:
-        dataset: :class:`CocoVIDDataset` or :class:`ConcatVideoDataset` for training.
+        dataset: A data set of videos for training, see :class:`VideoIndex`.
         seed: Seed of the order; None: one that all processes share.
         shuffle: New order in every round.
         equal_parts: See :class:`KeyFramePlan`.
     """
 
     def __init__(self,
-                 dataset: VideoDataset,
+                 dataset: Dataset,
                  seed: int | None = None,
                  *,
                  shuffle: bool = True,
                  equal_parts: bool = False) -> None:
-        check_dataset(dataset, self)
+        index = VideoIndex(dataset)
+        index.serve_loaders()
         self.rank, self.world_size = get_dist_info()
         self.dataset = dataset
         seed = sync_random_seed() if seed is None else seed
-        self.plan = KeyFramePlan(dataset, equal_parts, shuffle, seed)
+        self.plan = KeyFramePlan(index, equal_parts, shuffle, seed)
 
 
 @DATA_SAMPLERS.register_module()

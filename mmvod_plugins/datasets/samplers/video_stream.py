@@ -7,11 +7,11 @@ from typing import Any
 
 from mmdet.registry import DATA_SAMPLERS
 from mmengine.dist import get_dist_info
-from torch.utils.data import Sampler
+from torch.utils.data import Dataset, Sampler
 
 from mmvod_plugins.references import ReferencePolicy, build_references
 
-from .key_frame import VideoDataset, check_dataset
+from ..video_index import VideoIndex
 
 
 @DATA_SAMPLERS.register_module()
@@ -22,7 +22,7 @@ class VideoStreamSampler(Sampler):
     than videos some processes have nothing to do. Detections do not depend on the distribution.
 
     Args:
-        dataset: :class:`CocoVIDDataset` or :class:`ConcatVideoDataset` in ``test_mode``.
+        dataset: A data set of videos in ``test_mode``, see :class:`VideoIndex`.
         references: The policy that orders the frames; None: the model's under ``VideoRunner``,
             otherwise the natural order.
         seed: Not used; the runner gives one to every sampler.
@@ -32,11 +32,12 @@ class VideoStreamSampler(Sampler):
     """
 
     def __init__(self,
-                 dataset: VideoDataset,
+                 dataset: Dataset,
                  references: dict[str, Any] | ReferencePolicy | None = None,
                  seed: int | None = None) -> None:
-        check_dataset(dataset, self)
-        if not dataset.test_mode:
+        self.index = VideoIndex(dataset)
+        self.index.serve_loaders()
+        if not self.index.test_mode:
             raise ValueError('VideoStreamSampler is for testing: set test_mode=True in the '
                              'dataset, or use VideoKeyFrameSampler for training')
         self.dataset = dataset
@@ -50,15 +51,15 @@ class VideoStreamSampler(Sampler):
             video_ids: Ids of the videos; the same ones in every process.
         """
         rank, world_size = get_dist_info()
-        video_idxs = [i for i in range(len(self.dataset))
-                      if self.dataset.video_id(i) not in video_ids]
-        lengths = [self.dataset.get_len_per_video(i) for i in video_idxs]
+        video_idxs = [i for i in range(len(self.index))
+                      if self.index.video_id(i) not in video_ids]
+        lengths = [self.index.length(i) for i in video_idxs]
         self.video_idxs = [video_idxs[i] for i in distribute(lengths, world_size)[rank]]
         self._length: int | None = None
 
     def _schedule(self, video_idx: int) -> list[int]:
-        length = self.dataset.get_len_per_video(video_idx)
-        return self.policy.schedule(length, self.dataset.video_id(video_idx))
+        length = self.index.length(video_idx)
+        return self.policy.schedule(length, self.index.video_id(video_idx))
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         for video_idx in self.video_idxs:
@@ -69,7 +70,7 @@ class VideoStreamSampler(Sampler):
         if self._length is None:
             once = self.policy.max_records is None  # the schedule names every frame once
             self._length = sum(
-                self.dataset.get_len_per_video(i) if once else len(self._schedule(i))
+                self.index.length(i) if once else len(self._schedule(i))
                 for i in self.video_idxs)
         return self._length
 

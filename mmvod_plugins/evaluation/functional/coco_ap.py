@@ -22,7 +22,12 @@ RECALLS = np.linspace(0.0, 1.0, 101)
 def coco_query(truth: GroundTruth, protocol: CocoProtocol) -> Query:
     """Overlap criterion of pycocotools, at the lowest threshold."""
     return Query(truth.boxes, 0, np.full(len(truth.boxes), protocol.iou_thresholds[0]),
-                 crowd=truth.crowd if truth.crowd.any() else None)
+                 crowd=regions(truth))
+
+
+def regions(truth: GroundTruth) -> np.ndarray | None:
+    """Mask of the crowds, (M,), bool, or None if there are none."""
+    return truth.crowd if truth.crowd.any() else None
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,8 @@ def coco_result(scene: Scene, protocol: CocoProtocol, candidates: Candidates,
     for threshold in protocol.iou_thresholds:
         # The same guard as in pycocotools, for a threshold of 1.
         enough = candidates.select(candidates.iou >= min(threshold, 1 - 1e-10))
-        crowd = scene.truth.crowd if scene.truth.crowd.any() else None
-        for g, matches in enumerate(match_groups(enough, scene, ignored, crowd, 'coco')):
+        for g, matches in enumerate(
+                match_groups(enough, scene, ignored, regions(scene.truth), 'coco')):
             levels[g].append(_Level.of(matches, scene, ignored[g]))
     return [_group_result(scene, group, levels[g], ignored[g], kept, curves=curves)
             for g, group in enumerate(groups)]

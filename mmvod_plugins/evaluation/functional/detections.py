@@ -51,6 +51,17 @@ class Detections:
         return replace(self, frame_index=self.frame_index[rows], boxes=self.boxes[rows],
                        scores=self.scores[rows], labels=self.labels[rows])
 
+    def of_frames(self, frames: np.ndarray) -> Detections:
+        """Detections in some frames, numbered as in ``truth.select(frames)``.
+
+        Args:
+            frames: (F,), bool.
+        """
+        number, rows = np.cumsum(frames) - 1, frames[self.frame_index]
+        part = self.select(rows)
+        return replace(part, frame_index=number[part.frame_index].astype(self.frame_index.dtype),
+                       missing=number[self.missing[frames[self.missing]]])
+
     def in_frame_order(self) -> Detections:
         """Sort by frame; detections of a frame keep their order."""
         if not np.any(self.frame_index[1:] < self.frame_index[:-1]):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from .average_precision import area_ap, eleven_point_ap, full_curve, precision_at_hits
 from .candidates import Candidates, Query, find_candidates
-from .coco_ap import coco_query, coco_result
+from .coco_ap import coco_query, coco_result, regions
 from .detections import Detections
 from .false_positives import FalsePositiveWeights
 from .ground_truth import GroundTruth
@@ -29,7 +30,12 @@ def evaluate(detections: Detections, truth: GroundTruth,
     The data are sorted and compared once for all protocols. Objects outside of a group are
     ignored: they are not positives, and a detection matched to one is neither a true nor a false
     positive. Unmatched detections near them count by the protocol's rule, in groups of size as in
-    those of motion. Crowds are ignored in every group.
+    those of motion.
+
+    Crowds are regions, in every protocol as in pycocotools: a detection that finds no free object
+    and lies in one, by the share of its own area (at least the protocol's largest threshold), is
+    neither a true nor a false positive. A region takes any number of detections of its class, and
+    does not change what other detections count.
 
     Args:
         detections: Detections, see :func:`to_detections`.
@@ -64,7 +70,8 @@ def evaluate(detections: Detections, truth: GroundTruth,
         else:
             values = [_group_result(scene, protocol, query.weights, (g, ignored[g]), matches,
                                     curves=curves)
-                      for g, matches in enumerate(match_groups(found, scene, ignored))]
+                      for g, matches in enumerate(
+                          match_groups(found, scene, ignored, query.crowd))]
         results[protocol.name] = ProtocolResult(protocol.name, truth.classes,
                                                 dict(zip(names, values, strict=True)))
     return results
@@ -84,15 +91,26 @@ def protocol_query(scene: Scene, protocol: Protocol, ignored: np.ndarray,
     empty = np.array([protocol.empty_frame_weight(share) for share in shares])
     weights = FalsePositiveWeights(scene, ignored, empty,
                                    any_class=protocol.compared == 'any_class')
-    return Query(boxes, protocol.offset, protocol.thresholds(boxes), weights=weights)
+    return replace(match_query(scene.truth, protocol, boxes), weights=weights)
+
+
+def match_query(truth: GroundTruth, protocol: Protocol, boxes: np.ndarray) -> Query:
+    """Overlap criterion of a protocol without its rule of false positives.
+
+    Args:
+        truth: The ground truth.
+        protocol: The protocol.
+        boxes: ``protocol.boxes(truth)``.
+    """
+    thresholds = np.where(truth.crowd, protocol.iou, protocol.thresholds(boxes))
+    return Query(boxes, protocol.offset, thresholds, crowd=regions(truth))
 
 
 def match_detections(scene: Scene, protocol: Protocol) -> Matches:
     """Match detections and objects by a protocol; all objects but crowds count."""
-    boxes = protocol.boxes(scene.truth)
-    found: Candidates = find_candidates(
-        scene, [Query(boxes, protocol.offset, protocol.thresholds(boxes))])[0]
-    return next(match_groups(found, scene, scene.truth.crowd[None]))
+    query = match_query(scene.truth, protocol, protocol.boxes(scene.truth))
+    found: Candidates = find_candidates(scene, [query])[0]
+    return next(match_groups(found, scene, scene.truth.crowd[None], query.crowd))
 
 
 def ap_function(protocol: Protocol) -> Callable[[np.ndarray, int], float]:

@@ -18,7 +18,7 @@ class FalsePositiveWeights:
     A detection is compared with the objects of its frame, or of its class in its frame, including
     objects matched to other detections. If all of them count, its weight is 1; if all are ignored,
     0. In a mixture the kind with the larger overlap decides; if both overlap it equally, for
-    instance not at all, the weight is the share of ignored objects.
+    instance not at all, the weight is the share of ignored objects. Crowds are no objects.
 
     Args:
         scene: Detections and ground truth.
@@ -35,17 +35,24 @@ class FalsePositiveWeights:
         truth = scene.truth
         self.scene, self.ignored, self.empty, self.any_class = scene, ignored, empty, any_class
         # Units are compared as a whole: a frame, or a class of a frame. U of them have objects.
-        unit = truth.frame_index if any_class else scene.cells
-        _, first, self._unit, size = np.unique(unit, return_index=True, return_inverse=True,
-                                               return_counts=True)
+        objects = np.flatnonzero(~truth.crowd)
+        unit = (truth.frame_index if any_class else scene.cells)[objects]
+        _, first, inverse, size = np.unique(unit, return_index=True, return_inverse=True,
+                                            return_counts=True)
+        first = objects[first]
         self._frame, self._label = truth.frame_index[first], truth.labels[first]
+        self._unit = np.full(len(truth.boxes), -1)
+        self._unit[objects] = inverse = inverse.reshape(-1)
         # (G, U): ignored objects of each unit, and the weight that follows from them alone.
-        out = np.array([np.bincount(self._unit, weights=row, minlength=len(size))
+        out = np.array([np.bincount(inverse, weights=row[objects], minlength=len(size))
                         for row in ignored]).reshape(len(ignored), len(size))
         self._mixed = (out > 0) & (out < size)
         self._weight = np.where(self._mixed, out / size, out == 0)
         self.mixed_frames = np.zeros(truth.num_frames, dtype=bool)
         self.mixed_frames[self._frame[self._mixed.any(axis=0)]] = True
+        # (M,): objects of a unit with a mixture in some group; elsewhere the weight is decided.
+        self._open = np.zeros(len(truth.boxes), dtype=bool)
+        self._open[objects] = self._mixed.any(axis=0)[inverse]
         self._codes = np.zeros((len(ignored), len(scene.detections)), dtype=np.uint8)
 
     def add(self, det: np.ndarray, gt: np.ndarray, iou: np.ndarray) -> None:
@@ -56,8 +63,7 @@ class FalsePositiveWeights:
             gt: (P,), row of the object.
             iou: (P,).
         """
-        # Elsewhere the weight of the unit is already decided.
-        rows = np.flatnonzero(self._mixed.any(axis=0)[self._unit[gt]])
+        rows = np.flatnonzero(self._open[gt])
         det, gt, iou = det[rows], gt[rows], iou[rows]
         starts = run_starts(det)
         if not starts.size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,7 +15,7 @@ from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile, image_size
 
 #: Attributes with one row per box, and those with one entry per frame.
 BOX_FIELDS = ('boxes', 'labels', 'instance_ids', 'crowd', 'areas')
-FRAME_FIELDS = ('image_ids', 'video_ids', 'frame_ids', 'num_boxes', 'img_shapes')
+FRAME_FIELDS = ('image_ids', 'video_ids', 'frame_ids', 'num_boxes', 'img_shapes', 'degraded')
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,14 @@ class GroundTruth:
         boxes: (M, 4), float64, ``(x1, y1, x2, y2)`` in pixels with ``x2 = x + w`` as in the json.
             Files converted from ImageNet VID hold ``w = xmax - xmin``, so there x2 is ``xmax``.
         labels: (M,), int64, position of the class in ``classes``.
-        instance_ids: (M,), int64, equal for the same object of a video; None if any box of the file
-            has none.
-        crowd: (M,), bool: boxes that are ignored by every protocol.
+        instance_ids: (M,), int64, equal for the same object of a video; None if any object of the
+            file has none. Crowds without one have a number of their own.
+        crowd: (M,), bool: regions that are no objects. A detection in a region, by the share of
+            its own area, that matches no object is neither right nor wrong.
         areas: (M,), float64, in pixels, as annotated, else w * h.
         img_shapes: (F, 2), int64, (height, width); 0 where the file does not give it.
         classes: Names of the K classes.
+        degraded: (F,), bool: frames that the annotation marks as degraded; None if it was not read.
     """
 
     image_ids: Sequence[Hashable]
@@ -50,6 +53,7 @@ class GroundTruth:
     areas: np.ndarray
     img_shapes: np.ndarray
     classes: tuple[str, ...]
+    degraded: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         total = int(np.sum(self.num_boxes))
@@ -94,6 +98,11 @@ class GroundTruth:
     def frame_index(self) -> np.ndarray:
         """Frame number of every box, (M,), int64."""
         return np.repeat(np.arange(self.num_frames), self.num_boxes)
+
+    @cached_property
+    def num_objects(self) -> np.ndarray:
+        """Boxes of every frame that are no crowds, (F,), int64."""
+        return np.bincount(self.frame_index[~self.crowd], minlength=self.num_frames)
 
     @cached_property
     def frame_of_image(self) -> dict[Hashable, int]:
@@ -153,19 +162,23 @@ class GroundTruth:
 
     def subset(self, video_ids: Collection[Hashable]) -> GroundTruth:
         """Ground truth of some videos, in the present order."""
-        frames = self.frames_of(video_ids)
-        rows = frames[self.frame_index]
-        changes: dict[str, Any] = {name: value[rows] for name in BOX_FIELDS
-                                   if (value := getattr(self, name)) is not None}
-        for name in FRAME_FIELDS:
-            value = getattr(self, name)
-            changes[name] = value[frames] if isinstance(value, np.ndarray) else [
-                value[f] for f in np.flatnonzero(frames)]
+        return self.select(self.frames_of(video_ids))
+
+    def select(self, frames: np.ndarray) -> GroundTruth:
+        """Ground truth of some frames, (F,), bool, in the present order."""
+        changes: dict[str, Any] = {}
+        for names, rows in ((BOX_FIELDS, frames[self.frame_index]), (FRAME_FIELDS, frames)):
+            for name in names:
+                value = getattr(self, name)
+                if value is not None:
+                    changes[name] = value[rows] if isinstance(value, np.ndarray) else [
+                        value[f] for f in np.flatnonzero(rows)]
         return replace(self, **changes)
 
     @staticmethod
     def from_coco_vid(source: str | Path | dict[str, Any], classes: Sequence[str] | None = None,
-                      videos: Collection[Hashable] | None = None) -> GroundTruth:
+                      videos: Collection[Hashable] | None = None,
+                      degraded: str | None = None) -> GroundTruth:
         """Read a COCO-VID json with the checks of the data set classes.
 
         Boxes that the data sets drop (``ignore``, smaller than a pixel, outside of the image) are
@@ -175,6 +188,7 @@ class GroundTruth:
             source: Path of the json, or its content.
             classes: Names of the classes, in the order of the labels; None for those of the file.
             videos: Ids of the videos to keep; None for all.
+            degraded: Key of the images that marks degraded frames, see :func:`degraded_frames`.
         """
         file = CocoVIDFile(source if isinstance(source, dict) else str(source))
         names = tuple(file.classes if classes is None else classes)
@@ -186,8 +200,39 @@ class GroundTruth:
                 rows.extend(kept)
                 frames.append((image, video['video_id'], len(kept)))
         file.warn_of_dropped_boxes()
-        truth = GroundTruth(**_frame_arrays(frames), **_box_arrays(rows, labels), classes=names)
+        marks = None if degraded is None else degraded_frames(
+            [image for image, _, _ in frames], degraded, file.path)
+        truth = GroundTruth(**_frame_arrays(frames), **_box_arrays(rows, labels), classes=names,
+                            degraded=marks)
         return truth if videos is None else truth.subset(videos)
+
+
+def degraded_frames(images: Sequence[dict[str, Any]], key: str, path: str) -> np.ndarray:
+    """Mask of the images that a json marks as degraded, (F,), bool.
+
+    Args:
+        images: Entries of ``images``.
+        key: Key of the mark: true or false, or a name or a list of names of what degrades the
+            frame (``degradations`` of ToyVID), empty for a clean one.
+        path: The file, for messages. Images without the key are clean, with a warning.
+
+    Raises:
+        ValueError: If no image has the key, or a value is something else.
+    """
+    values = [image.get(key) for image in images]
+    without = values.count(None)
+    if without == len(values):
+        known = sorted({name for image in images for name in image})
+        raise ValueError(f'{path}: no image has the key {key!r}, which shall mark degraded frames; '
+                         f'the images have {known}')
+    for image, value in zip(images, values, strict=True):
+        if not (value is None or isinstance(value, (bool, str, list)) or value in (0, 1)):
+            raise ValueError(f'{path}: image {image["id"]} has {key} {value!r}, expected true or '
+                             'false, or the names of what degrades the frame')
+    if without:
+        warnings.warn(f'{path}: {without} of {len(values)} images have no {key!r} and count as '
+                      'clean', stacklevel=3)
+    return np.array([bool(value) for value in values], dtype=bool)
 
 
 def _frame_arrays(frames: list[tuple[dict, Hashable, int]]) -> dict[str, Any]:
@@ -205,12 +250,14 @@ def _box_arrays(rows: list[dict], labels: dict[Hashable, int]) -> dict[str, Any]
     areas = np.array([row.get('area', row['bbox'][2] * row['bbox'][3]) for row in rows],
                      dtype=np.float64)
     boxes[:, 2:] += boxes[:, :2]
-    ids = [row.get('instance_id') for row in rows]
-    # Ids may be strings; only their equality matters.
+    crowd = np.array([bool(row.get('iscrowd', False)) for row in rows], dtype=bool)
+    # Ids may be strings; only their equality matters. A region needs none.
+    ids = [('region', n) if crowd[n] and row.get('instance_id') is None else row.get('instance_id')
+           for n, row in enumerate(rows)]
     number = {instance_id: n for n, instance_id in enumerate(dict.fromkeys(ids))}
     known = None not in number
     return dict(
         boxes=boxes, areas=areas,
         labels=np.array([labels[row['category_id']] for row in rows], dtype=np.int64),
         instance_ids=np.array([number[i] for i in ids], dtype=np.int64) if known else None,
-        crowd=np.array([bool(row.get('iscrowd', False)) for row in rows], dtype=bool))
+        crowd=crowd)

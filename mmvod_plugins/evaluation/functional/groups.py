@@ -44,12 +44,12 @@ class Group:
         return np.ones(len(truth.boxes), dtype=bool)
 
     def share(self, truth: GroundTruth, motion: MotionIoU | None) -> float:
-        """Share of all objects that lie in the range.
+        """Share of all objects that lie in the range; crowds are no objects.
 
         For motion groups a frame without objects counts as an object of motion 0, as in the
         published evaluations.
         """
-        inside = self.contains(truth, motion)
+        inside = self.contains(truth, motion)[~truth.crowd]
         if self.motion is None:
             return float(inside.mean()) if inside.size else 1.0
         num_empty = self._motion_values(truth, motion).num_empty

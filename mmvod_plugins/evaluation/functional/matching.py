@@ -46,12 +46,13 @@ def match(candidates: Candidates, rank: np.ndarray, ignored: np.ndarray,
         ignored: (M,), bool.
         crowd: (M,), bool: objects that any number of detections may take, or None.
         prefer: ``overlap``: the larger IoU; of equal ones the first that counts, else the last
-            ignored one (mega.pytorch's loop). ``coco``: an object that counts before an ignored
-            one, then the larger IoU, then the later one (pycocotools' loop).
+            ignored one (mega.pytorch's loop); crowds after all others. ``coco``: an object that
+            counts before an ignored one, then the larger IoU, then the later one (pycocotools'
+            loop).
     """
     # The D detections with candidates are numbered 0 .. D - 1; the wish list of number d is the
     # rows first[d]:end[d] of ``pairs``, the preferred object first.
-    pairs = candidates.select(_preference(candidates, ignored, prefer))
+    pairs = candidates.select(_preference(candidates, ignored, crowd, prefer))
     first = run_starts(pairs.det)
     end = np.append(first, len(pairs))[1:]
     chooser_rank = rank[pairs.det[first]].astype(np.int64)
@@ -138,7 +139,8 @@ def _ties(candidates: Candidates) -> np.ndarray:
     return rows[:-1][(det[1:] == det[:-1]) & (iou[1:] == iou[:-1])]
 
 
-def _preference(candidates: Candidates, ignored: np.ndarray, prefer: Preference) -> np.ndarray:
+def _preference(candidates: Candidates, ignored: np.ndarray, crowd: np.ndarray | None,
+                prefer: Preference) -> np.ndarray:
     """Order of the pairs that sorts every detection's candidates by preference, (P,)."""
     # Candidates are sorted by detection already: only those with a choice need sorting, few.
     order = np.arange(len(candidates))
@@ -149,6 +151,7 @@ def _preference(candidates: Candidates, ignored: np.ndarray, prefer: Preference)
     if prefer == 'coco':
         keys = (-gt, -iou, out, det)
     else:
-        keys = (np.where(out, -gt, gt), out, -iou, det)
+        last = np.zeros(len(gt), dtype=bool) if crowd is None else crowd[gt]
+        keys = (np.where(out, -gt, gt), out, -iou, last, det)
     order[rows] = rows[np.lexsort(keys)]
     return order

@@ -32,8 +32,11 @@ class MotionIoU:
 
     def subset(self, truth: GroundTruth, video_ids: Collection[Hashable]) -> MotionIoU:
         """Values of ``truth.subset(video_ids)``, where these are the values of ``truth``."""
-        frames = truth.frames_of(video_ids)
-        num_empty = int(np.sum(truth.num_boxes[frames] == 0)) if self.num_empty else 0
+        return self.select(truth, truth.frames_of(video_ids))
+
+    def select(self, truth: GroundTruth, frames: np.ndarray) -> MotionIoU:
+        """Values of ``truth.select(frames)``, where these are the values of ``truth``."""
+        num_empty = int(np.sum(truth.num_objects[frames] == 0)) if self.num_empty else 0
         return MotionIoU(self.values[frames[truth.frame_index]], num_empty)
 
 
@@ -72,7 +75,7 @@ def motion_iou(truth: GroundTruth, radius: int = 10, *, continuous: bool = False
             count[rows] += 1
     values = np.empty(len(order))
     values[order] = (total + EPS) / (count + EPS)
-    return MotionIoU(values, int(np.sum(truth.num_boxes == 0)))
+    return MotionIoU(values, int(np.sum(truth.num_objects == 0)))
 
 
 def read_motion_mat(path: str | Path) -> tuple[np.ndarray, np.ndarray]:

@@ -73,7 +73,7 @@ def _of_protocol(scene: Scene, protocol: Protocol | CocoProtocol, query: Query,
         weights = kept.astype(np.float64)
         weights[scene.rank[matches.det]] = 0
     else:
-        matches = next(match_groups(candidates, scene, truth.crowd[None]))
+        matches = next(match_groups(candidates, scene, truth.crowd[None], query.crowd))
         query.weights.exempt(0, matches.det)
         weights = None
     is_hit = _hits(scene, matches)

@@ -16,7 +16,7 @@ from .ground_truth import GroundTruth
 
 #: Added to both sides of a box when the ImageNet devkit computes the threshold, in pixels.
 PIXEL_TOLERANCE = 10
-#: Threshold of all published tables of ImageNet VID.
+#: Threshold of the published tables of ImageNet VID.
 IOU_THRESHOLD = 0.5
 
 
@@ -60,6 +60,11 @@ class Protocol:
                 raise ValueError(f'protocol {self.name!r}: {name} is {getattr(self, name)!r}, '
                                  f'expected one of {allowed}')
 
+    @property
+    def metric(self) -> str:
+        """Name of the number, ``AP50`` for a threshold of 0.5."""
+        return f'AP{round(100 * self.iou)}'
+
     def boxes(self, truth: GroundTruth) -> np.ndarray:
         """Ground-truth boxes after clipping, (M, 4); ``truth.boxes`` itself if nothing changes."""
         if not self.clip_truth:
@@ -97,6 +102,11 @@ class CocoProtocol:
     iou_thresholds: tuple[float, ...] = tuple(np.linspace(0.5, 0.95, 10).tolist())
     max_detections: int = 100
 
+    @property
+    def metric(self) -> str:
+        """Name of the number at the lowest threshold."""
+        return f'AP{round(100 * self.iou_thresholds[0])}'
+
 
 #: Plain Pascal VOC rules (continuous boxes), with mega.pytorch's rules for motion groups.
 VOC = Protocol('voc', offset=0)
@@ -106,7 +116,13 @@ FGFA = Protocol('fgfa', offset=1, threshold='imagenet', compared='any_class', em
 MEGA = Protocol('mega', offset=2, clip_truth=True)
 COCO = CocoProtocol()
 
-PROTOCOLS: dict[str, Protocol | CocoProtocol] = {p.name: p for p in (VOC, FGFA, MEGA, COCO)}
+#: UAVDT's threshold, with VOC's other rules and its ignore regions as crowds.
+UAVDT = Protocol('uavdt', offset=0, iou=0.7)
+
+PROTOCOLS: dict[str, Protocol | CocoProtocol] = {
+    p.name: p for p in (VOC, FGFA, MEGA, COCO, UAVDT)}
+#: Names of those under which results on ImageNet VID are published.
+IMAGENET_VID = ('voc', 'fgfa', 'mega', 'coco')
 
 
 def find_protocols(protocols: Iterable[str | Protocol | CocoProtocol]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from mmdet.registry import METRICS
@@ -12,7 +13,7 @@ from mmengine.logging import print_log
 
 from mmvod_plugins.evaluation.coco_json import write_predictions
 from mmvod_plugins.evaluation.frame_predictions import FramePrediction, group_by_video
-from mmvod_plugins.evaluation.functional import GroundTruth
+from mmvod_plugins.evaluation.functional import GroundTruth, degraded_frames
 from mmvod_plugins.evaluation.predictions import REQUIRED, Predictions
 from mmvod_plugins.evaluation.report import Evaluation, ReportOptions
 from mmvod_plugins.postprocessing import apply_post_processors, build_post_processors
@@ -30,7 +31,8 @@ class ImageNetVIDMetric(VideoPredictionMetric):
     annotations and classes are accepted. ``docs/evaluation.md`` compares the protocols.
 
     Args:
-        ann_file: COCO-VID json with the ground truth.
+        ann_file: COCO-VID json with the ground truth, or those of data sets that are tested
+            together.
         post_processors: Configs of post-processors, applied in order before evaluation.
         videos: Ids or names of the videos to evaluate; ``'predicted'`` for those that have
             predictions; None for all.
@@ -45,7 +47,7 @@ class ImageNetVIDMetric(VideoPredictionMetric):
     default_prefix = 'vid'
 
     def __init__(self,
-                 ann_file: str,
+                 ann_file: str | Sequence[str],
                  *,
                  post_processors: Sequence[dict[str, Any]] | None = None,
                  videos: Sequence[Hashable] | str | None = None,
@@ -57,21 +59,26 @@ class ImageNetVIDMetric(VideoPredictionMetric):
         super().__init__(ann_file, backend_args, collect_device=collect_device, prefix=prefix)
         if isinstance(videos, str) and videos != 'predicted':
             raise ValueError(f"videos must be a list, 'predicted' or None, got {videos!r}")
-        if not exists(ann_file, backend_args):
-            raise FileNotFoundError(f'ann_file {ann_file} does not exist')
+        files = [ann_file] if isinstance(ann_file, (str, Path)) else list(ann_file)
+        for file in files:
+            if not exists(file, backend_args):
+                raise FileNotFoundError(f'ann_file {file} does not exist')
         self.options = ReportOptions(**options)
         self.post_processors = build_post_processors(post_processors)
         self.videos = videos
         if isinstance(videos, Sequence) and not isinstance(videos, str):
             self.videos = named_videos(self.source.videos(), videos)
+        if self.options.degraded is not None:
+            degraded_frames(self.source.images, self.options.degraded, self.source.path)
         self.outfile_prefix = outfile_prefix
         if outfile_prefix is not None:
-            check_output(f'{outfile_prefix}.bbox.json', [ann_file])
+            check_output(f'{outfile_prefix}.bbox.json', files)
 
     @cached_property
     def truth(self) -> GroundTruth:
         """The annotated objects."""
-        return GroundTruth.from_coco_vid(self.ann_file, self.classes)
+        return GroundTruth.from_coco_vid(self.annotations, self.classes,
+                                         degraded=self.options.degraded)
 
     def process(self, data_batch: dict[str, Any] | None,
                 data_samples: Sequence[dict[str, Any]]) -> None:

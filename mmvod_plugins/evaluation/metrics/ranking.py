@@ -3,7 +3,7 @@
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
 
 #: Parts of the names of numbers that are better when they are greater.
-GREATER = ('AP50', 'AP75', 'recall_')
+GREATER = ('AP50', 'AP70', 'AP75', 'recall_')
 #: Names of numbers that are better when they are less.
 LESS = ('fragment_error', 'centre_error', 'scale_ratio_error')
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from mmdet.evaluation.metrics import BaseVideoMetric
 
-from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile
+from mmvod_plugins.datasets.coco_vid_file import CocoVIDFile, read_joined
+from mmvod_plugins.datasets.video_index import class_names
 from mmvod_plugins.evaluation.frame_predictions import FramePlace, frame_predictions
 
 
@@ -19,13 +21,14 @@ class VideoPredictionMetric(BaseVideoMetric):
     a COCO data set; results of several processes are gathered.
 
     Args:
-        ann_file: COCO-VID json; needed where samples carry no video id.
+        ann_file: COCO-VID json, or those of data sets that are tested together; needed where
+            samples carry no video id.
         backend_args: Storage backend of the file, see ``mmengine.fileio``.
         **kwargs: ``collect_device`` and ``prefix`` of mmengine's ``BaseMetric``.
     """
 
     def __init__(self,
-                 ann_file: str | None = None,
+                 ann_file: str | Sequence[str] | None = None,
                  backend_args: dict[str, Any] | None = None,
                  **kwargs: Any) -> None:  # noqa: ANN401 mmengine's
         super().__init__(**kwargs)
@@ -35,7 +38,14 @@ class VideoPredictionMetric(BaseVideoMetric):
     @cached_property
     def source(self) -> CocoVIDFile | None:
         """The annotation file, read on first use."""
-        return None if self.ann_file is None else CocoVIDFile(self.ann_file, self.backend_args)
+        return None if self.ann_file is None else CocoVIDFile(self.annotations, self.backend_args)
+
+    @cached_property
+    def annotations(self) -> str | dict[str, Any] | None:
+        """The annotation file, or the content of several."""
+        if self.ann_file is None or isinstance(self.ann_file, (str, Path)):
+            return self.ann_file and str(self.ann_file)
+        return read_joined(self.ann_file, self.backend_args)
 
     @cached_property
     def places(self) -> dict[Hashable, FramePlace] | None:
@@ -58,7 +68,7 @@ class VideoPredictionMetric(BaseVideoMetric):
         Raises:
             ValueError: If neither the data set nor an annotation file defines them.
         """
-        names = (self.dataset_meta or {}).get('classes')
+        names = class_names(self.dataset_meta)
         if not names and self.source is None:
             raise ValueError('the data set has no metainfo classes: pass ann_file to the metric')
         return tuple(names or self.source.classes)

@@ -105,6 +105,11 @@ def test_good_file_has_no_problem():
     assert check_coco_vid(GOOD) == []
 
 
+def test_regions_are_no_objects_and_need_no_instance():
+    change = put('annotations', 0, iscrowd=True, instance_id=...)
+    assert check_coco_vid(broken(change)) == []
+
+
 @pytest.mark.parametrize(
     ('kind', 'change', 'where', 'is_error'),
     [(*row, True) for row in ERRORS] + [(*row, False) for row in WARNINGS])
