@@ -65,7 +65,7 @@ class VideoDetector(BaseModel):
             :meth:`predict`.
     """
 
-    def __init__(self,
+    def __init__(self,  # noqa: PLR0913 - one for each of the questions of a video detector
                  detector: dict,
                  references: dict | None = None,
                  temporal_neck: dict | None = None,

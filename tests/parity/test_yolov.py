@@ -65,7 +65,8 @@ def tensors(arrays):
 
 SELECTIONS = {
     'yolovpp': ScoreThreshold(), 'yolovpp_min50': ScoreThreshold(min_objects=50),
-    'yolovpp_max20': ScoreThreshold(max_objects=20), 'yolovpp_nms': ScoreThreshold(iou_threshold=.75),
+    'yolovpp_max20': ScoreThreshold(max_objects=20),
+    'yolovpp_nms': ScoreThreshold(iou_threshold=.75),
 }
 
 

@@ -7,7 +7,8 @@ head.loss_bbox.loss_weight = 3.0
 model = dict(
     references=dict(type='ShuffledGroups', num_frames=32, num_samples=16),
     frozen=dict(
-        names=['detector.backbone', 'detector.neck', 'detector.bbox_head.base.multi_level_cls_convs',
+        names=['detector.backbone', 'detector.neck',
+               'detector.bbox_head.base.multi_level_cls_convs',
                'detector.bbox_head.base.multi_level_reg_convs',
                'detector.bbox_head.base.multi_level_conv_reg'],
         batch_statistics=True),  # as published
