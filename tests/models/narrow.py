@@ -48,6 +48,8 @@ def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> Conf
         narrow(config.temporal_neck, width)
     if 'roi_head' in detector:
         narrow_roi_head(detector, width, channels, num_classes)
+    elif 'base' in detector.bbox_head:
+        narrow_dense_head(detector.bbox_head, width, channels, num_classes)
     else:
         narrow_head(detector.bbox_head, in_channels=width, num_classes=num_classes)
     if detector.get('rpn_head'):
@@ -76,6 +78,8 @@ def narrow_neck(neck: ConfigDict | None, stages: tuple[int, ...]) -> int:
     keeps_width = neck.in_channels == neck.out_channels and 'mid_channels' not in neck
     neck.in_channels = list(stages[-len(neck.in_channels):]) if several else stages[-1]
     neck.out_channels = neck.in_channels if keeps_width else WIDTH
+    if 'backbone_channels' in neck:
+        neck.backbone_channels = list(stages[-len(neck.in_channels):])
     if 'mid_channels' in neck:
         neck.mid_channels = WIDTH
     return neck.out_channels
@@ -100,6 +104,16 @@ def narrow_roi_head(detector: ConfigDict, width: int, channels: int, num_classes
                     in_channels=pooled if convolves else embedded)
         bbox_head.update({name: channels for name in ('embed_channels', 'fc_out_channels')
                           if name in bbox_head})
+
+
+def narrow_dense_head(head: ConfigDict, width: int, channels: int, num_classes: int) -> None:
+    """Narrow a temporal dense head with its stock head and aggregator."""
+    narrow_head(head.base, in_channels=width, num_classes=num_classes)
+    ratio = head.feat_channels // head.aggregator.channels
+    if head.get('embedding'):
+        head.embedding.update(in_channels=2 * WIDTH, out_channels=channels)
+    narrow(head.aggregator, channels if head.get('embedding') else WIDTH)
+    head.feat_channels = ratio * head.aggregator.channels
 
 
 def narrow_pooling(extractor: ConfigDict, backbone: str, width: int) -> int:

@@ -1,22 +1,28 @@
 """YOLOV and YOLOV++ against recorded runs of the published program."""
 
 import json
+import math
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from mmcv.ops import batched_nms
+from mmdet.datasets.transforms import Pad
+from mmdet.models.backbones import SwinTransformer
 from mmdet.models.dense_heads import YOLOXHead
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
 from mmvod_plugins.checkpoints import convert
+from mmvod_plugins.datasets.transforms import TruncatingResize
 from mmvod_plugins.models.adapters import DenseAdapter
 from mmvod_plugins.models.dense_heads.temporal_dense_head import _stock_scores
 from mmvod_plugins.models.layers import AffinityAggregation
 from mmvod_plugins.models.memories import YOLOVMemory
+from mmvod_plugins.models.necks import WideYOLOXPAFPN
 from mmvod_plugins.models.selection import OutputOptions
 from mmvod_plugins.models.task_modules import DensePoints, ScoreThreshold, TopObjectness
 from mmvod_plugins.references import ShuffledGroups
@@ -180,6 +186,64 @@ def test_detections_are_the_recorded_ones(arrays, request):
         assert_near(case, f'{name} boxes', found.bboxes, golden[order, :4].numpy())
         assert_near(case, f'{name} scores', found.scores,
                     (golden[:, 4] * golden[:, 5])[order].numpy())
+
+
+@pytest.mark.parametrize('arrays', groups('mod_preprocess'))
+def test_frames_are_resized_as_recorded(arrays):
+    height, width = arrays['out'].shape[1:]
+    results = dict(img=arrays['raw'], img_shape=arrays['raw'].shape[:2])
+    results = TruncatingResize(scale=(width, height)).transform(results)
+    assert results['img_shape'] == tuple(arrays['content'])
+    assert results['scale_factor'] == pytest.approx([float(arrays['ratio'])] * 2)
+    results = Pad(size=(width, height), pad_val=dict(img=(114, 114, 114))).transform(results)
+    assert (results['img'].transpose(2, 0, 1) == arrays['out']).all()
+
+
+@pytest.mark.parametrize('arrays', groups('mod_backbones'))
+def test_backbones_and_the_wide_neck_are_the_recorded_ones(arrays, request):
+    case = request.node.callspec.id
+    kind, arrays = case.rpartition('/')[2], tensors(arrays)
+    weights = {key.removeprefix('w.'): value for key, value in arrays.items()
+               if key.startswith('w.')}
+    if kind == 'focal':
+        pytest.skip('FocalNet is not part of this package')
+    inner = 'backbone.backbone.' if kind == 'swin' else 'backbone.'
+    found = convert({f'{inner}{key}': value for key, value in weights.items()} | {
+        'head.stems.0.conv.weight': torch.zeros(1)}).state_dict
+    found = {re.sub(r'^detector\.\w+\.', '', key): value for key, value in found.items()
+             if not key.startswith('detector.neck.out_convs.')}
+    if kind == 'swin':
+        depths = [len({key.split('.')[3] for key in weights if key.startswith(f'layers.{i}.b')})
+                  for i in range(len({k.split('.')[1] for k in weights if k[:7] == 'layers.'}))]
+        bias = weights['layers.0.blocks.0.attn.relative_position_bias_table']
+        module = SwinTransformer(
+            embed_dims=len(weights['patch_embed.proj.bias']), depths=depths,
+            num_heads=[weights[f'layers.{i}.blocks.0.attn.relative_position_bias_table'].shape[1]
+                       for i in range(len(depths))],
+            window_size=(math.isqrt(len(bias)) + 1) // 2, strides=(4, 2, 2, 2)[:len(depths)],
+            out_indices=[i for i in range(len(depths)) if f'norm{i}.weight' in weights])
+        inputs = arrays['x']
+    else:
+        inputs = [arrays[f'in{i}'] for i in range(3)]
+        widths = [arrays[f'out{i}'].shape[1] for i in range(3)]
+        blocks = len({key.split('.')[2] for key in weights if key.startswith('C3_p4.m.')})
+        module = WideYOLOXPAFPN([part.shape[1] for part in inputs], widths, 8,
+                                num_csp_blocks=blocks,
+                                norm_cfg=dict(type='BN', momentum=0.03, eps=0.001))
+        module.out_convs = torch.nn.ModuleList(torch.nn.Identity() for _ in widths)
+    missing = module.load_state_dict(found, strict=False)
+    assert not missing.unexpected_keys
+    assert not [key for key in missing.missing_keys
+                if not key.endswith(('num_batches_tracked', 'relative_position_index'))]
+    module.eval()
+    with torch.no_grad():
+        outputs = module(inputs)
+    golden = [arrays[key] for key in sorted(arrays) if key.startswith('out')]
+    assert len(outputs) == len(golden)
+    for mine, theirs in zip(outputs, golden, strict=True):
+        worst = float((mine - theirs).abs().max())
+        note(case, f'{worst:.1e}, limit 1e-4')
+        assert worst <= 1e-4
 
 
 @pytest.mark.parametrize(('path', 'name'), [

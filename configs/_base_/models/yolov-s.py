@@ -4,7 +4,11 @@ _base_ = './yolox-s.py'
 
 head = _base_.model.detector.bbox_head
 head.loss_bbox.loss_weight = 3.0
+# every ten steps another size of the frames
+sizes = dict(
+    type='BatchSyncRandomResize', random_size_range=(416, 736), size_divisor=32, interval=10)
 model = dict(
+    data_preprocessor=dict(batch_augments=[sizes]),
     references=dict(type='ShuffledGroups', num_frames=32, num_samples=16),
     frozen=dict(
         names=['detector.backbone', 'detector.neck',

@@ -29,8 +29,8 @@ class YOLOVAggregator(Aggregator):
 
     Offline, a group (:class:`~mmvod_plugins.references.ShuffledGroups`) is enhanced at once. With
     other policies the references of a key frame are its group. Online, with ``memory`` and
-    without references, its group are past frames that a memory draws; frames just before give
-    their results, too (:meth:`YOLOVMemory.refine`).
+    without references in testing, its group are past frames that a memory draws; frames just
+    before give their results, too (:meth:`YOLOVMemory.refine`). Training knows groups alone.
 
     Args:
         channels: C, of each of the two features of a point.
@@ -61,8 +61,7 @@ class YOLOVAggregator(Aggregator):
             raise ValueError(f"objectness must be one of {OBJECTNESS} and form '2022' or '2024', "
                              f'got {objectness!r} and {form!r}')
         self.memory = memory
-        roles = () if memory is not None else (WINDOW_ROLE, 'local', 'global')
-        self.needs = Needs(roles=frozenset(roles), topk=reference_topk)
+        self.needs = Needs(roles=frozenset({WINDOW_ROLE, 'local', 'global'}), topk=reference_topk)
 
         def module(*branches: str) -> AffinityAggregation:
             return AffinityAggregation(

@@ -120,7 +120,8 @@ class AffinityAggregation(BaseModule):
                    hidden: Tensor | None = None) -> Affinities:
         """Attention and pooling weights of a group, see :meth:`forward`."""
         (query_c, key_c, value_c), (query_r, key_r, value_r) = (
-            layer(x).view(len(x), 3, self.num_heads, -1).permute(1, 2, 0, 3)
+            layer(x).view(len(x), 3, self.num_heads, self.channels // self.num_heads)
+            .permute(1, 2, 0, 3)
             for layer, x in ((self.qkv_cls, x_cls), (self.qkv_reg, x_reg)))
         by_cls = SHARPNESS * _cosines(query_c, key_c) * cls_scores
         by_reg = SHARPNESS * _cosines(query_r, key_r)

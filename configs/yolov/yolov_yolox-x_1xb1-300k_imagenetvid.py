@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/models/yolov-s.py', '../_base_/sizes/yolov.py',
+    '../_base_/datasets/imagenet_vid_yolov.py', '../_base_/schedules/yolov_300k.py',
+    '../_base_/yolov_runtime.py'
+]
+model = _base_.yolov_x
