@@ -19,7 +19,7 @@ from mmengine.structures import InstanceData
 from mmvod_plugins.checkpoints import convert
 from mmvod_plugins.datasets.transforms import TruncatingResize
 from mmvod_plugins.models.adapters import DenseAdapter
-from mmvod_plugins.models.dense_heads.temporal_dense_head import _stock_scores
+from mmvod_plugins.models.dense_heads.temporal_dense_head import best_alone
 from mmvod_plugins.models.layers import AffinityAggregation
 from mmvod_plugins.models.memories import YOLOVMemory
 from mmvod_plugins.models.necks import WideYOLOXPAFPN
@@ -171,11 +171,9 @@ def test_detections_are_the_recorded_ones(arrays, request):
     head = YOLOXHead(num_classes, 8, test_cfg=config)
     adapter = DenseAdapter(SimpleNamespace(bbox_head=head))
     record = FrameRecord(FramePlace(0, 0, 1), FramePlan(), DetDataSample())
-    objects = ObjectFeatures(rows[:, :4], rows, None, torch.zeros(len(rows)).long(),
-                             class_probs=rows[:, 7:], objectness=rows[:, 4])
     objectness = arrays['obj_logits'].sigmoid() if 'obj_logits' in arrays else rows[:, 4]
     for name, scores in (('det', arrays['cls_logits'].sigmoid() * objectness[:, None]),
-                         ('base', _stock_scores(objects, single_label=True))):
+                         ('base', best_alone(rows[:, 7:]) * rows[:, 4:5])):
         found = adapter.select(InstanceData(bboxes=rows[:, :4], scores=scores), record,
                                OutputOptions(), rescale=False)
         golden = arrays[name]

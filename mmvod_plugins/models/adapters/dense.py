@@ -34,7 +34,7 @@ class DenseAdapter(DetectorAdapter):
 
     Objects are those that a temporal head chooses. Raw boxes are ``bboxes`` (P, 4), ``scores``
     (P,) and ``labels`` (P,), above the score threshold and at most ``nms_pre`` of a level; or, of
-    a temporal head, ``scores`` (P, K) of all its objects. Heads with finished detections have none.
+    a temporal head, ``scores`` (P, K) of all its objects, and ``score_factors`` (P,). Heads with finished detections have none.
     """
 
     finished_heads = FINISHED
@@ -74,8 +74,9 @@ class DenseAdapter(DetectorAdapter):
         config = options.change(self.test_cfg)
         if raw.scores.ndim == 2:
             rows, labels = (raw.scores >= config.score_thr).nonzero(as_tuple=True)
-            raw = InstanceData(bboxes=raw.bboxes[rows], scores=raw.scores[rows, labels],
-                               labels=labels)
+            chosen = raw[rows]
+            chosen.labels, chosen.scores = labels, raw.scores[rows, labels]
+            raw = chosen
         # the head rescales in place
         raw = InstanceData(**{name: value.clone() for name, value in raw.items()})
         return self.last_head._bbox_post_process(

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from mmcv.cnn import ConvModule
-from mmdet.models.dense_heads import YOLOXHead
+from mmdet.models.dense_heads import ATSSHead, FCOSHead, YOLOXHead
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import DetDataSample, SampleList
 from mmdet.utils import InstanceList
@@ -26,6 +26,10 @@ from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, Referenc
 
 from .point_losses import PointLosses
 from .towers import TowerOutputs, decode_points, features_at, predictors_of, run_towers
+
+
+#: Heads whose objectness, a centerness, is a factor on scores *after* their threshold.
+CENTERNESS = (ATSSHead, FCOSHead)
 
 
 @MODELS.register_module()
@@ -197,7 +201,8 @@ class TemporalDenseHead(TemporalHead, BaseModule):
         objects, chosen = [], []
         for frame, (part, sample) in enumerate(zip(points, samples, strict=True)):
             with torch.no_grad():
-                rows = self.selection(part)
+                rows = self.selection(
+                    replace(part, objectness=None) if isinstance(self.base, CENTERNESS) else part)
             chosen.append(rows)
             feats = torch.stack([features_at(levels, frame, rows, anchors)
                                  for levels in (cls_feats, found.reg_feats)], 1)
@@ -230,14 +235,20 @@ class TemporalDenseHead(TemporalHead, BaseModule):
     def _step(self, key: FrameRecord, aggregated: Aggregated, *, alone: bool) -> HeadStep:
         """The step of a frame; one that had no other frames keeps its stock detections."""
         objects = key.objects
-        if alone:
-            scores = _stock_scores(objects, single_label=isinstance(self.base, YOLOXHead))
-        else:
+        probs, objectness = objects.class_probs, objects.objectness
+        if not alone:
             cls_logits, obj_logits = self._logits(objects, aggregated.feats)
-            objectness = _objectness(objects) if obj_logits is None else obj_logits.sigmoid()
-            scores = cls_logits.sigmoid() * objectness[:, None]
-        return HeadStep(InstanceData(bboxes=objects.boxes, scores=scores), aggregated,
-                        details=aggregated.details)
+            probs = cls_logits.sigmoid()
+            objectness = objectness if obj_logits is None else obj_logits.sigmoid()
+        elif isinstance(self.base, YOLOXHead):
+            probs = best_alone(probs)
+        raw = InstanceData(bboxes=objects.boxes, scores=probs)
+        if isinstance(self.base, CENTERNESS):
+            if objectness is not None:
+                raw.score_factors = objectness
+        elif objectness is not None:
+            raw.scores = probs * objectness[:, None]
+        return HeadStep(raw, aggregated, details=aggregated.details)
 
     def _logits(self, objects: ObjectFeatures,
                 feats: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -248,8 +259,9 @@ class TemporalDenseHead(TemporalHead, BaseModule):
             feats: (N, C') for both, or (N, 2, C'), for classes and for objectness.
         """
         for_cls, for_obj = feats.unbind(1) if feats.ndim == 3 else (feats, feats)
-        cls_logits = self.fc_cls(for_cls)
-        obj_logits = None if self.fc_obj is None else self.fc_obj(for_obj)[:, 0]
+        cls_logits = self.fc_cls(for_cls).to(objects.class_probs.dtype)
+        obj_logits = None if self.fc_obj is None else \
+            self.fc_obj(for_obj)[:, 0].to(objects.class_probs.dtype)
         if self.residual:
             cls_logits = cls_logits + objects.class_probs.logit(eps=1e-6)
             if obj_logits is not None:
@@ -257,20 +269,10 @@ class TemporalDenseHead(TemporalHead, BaseModule):
         return cls_logits, obj_logits
 
 
-def _objectness(objects: ObjectFeatures) -> Tensor:
-    """(N,), 1 in heads without objectness."""
-    if objects.objectness is not None:
-        return objects.objectness
-    return torch.ones_like(objects.class_probs[:, 0])
-
-
-def _stock_scores(objects: ObjectFeatures, *, single_label: bool) -> Tensor:
-    """Scores (N, K) of the stock head, which may give a point the best class alone."""
-    probs = objects.class_probs
-    if single_label:
-        best = nn.functional.one_hot(probs.argmax(1), probs.shape[1]).bool()
-        probs = probs.where(best, -1)  # below every threshold
-    return probs * _objectness(objects)[:, None]
+def best_alone(probs: Tensor) -> Tensor:
+    """Probabilities (N, K) of a head that gives a point its best class alone, others below 0."""
+    best = nn.functional.one_hot(probs.argmax(1), probs.shape[1]).bool()
+    return probs.where(best, -1)
 
 
 def _convolutions(base: nn.Module, num: int) -> nn.ModuleList:

@@ -105,7 +105,8 @@ def decode_points(head: nn.Module, outputs: Sequence[Sequence[Tensor]],
     if isinstance(head, FCOSHead) and head.training and head.norm_on_bbox:
         deltas = [delta * stride for delta, stride in zip(deltas, head.strides, strict=True)]
     priors = head.prior_generator.grid_priors(
-        [level.shape[-2:] for level in scores], dtype=scores[0].dtype, device=scores[0].device,
+        [level.shape[-2:] for level in scores], device=scores[0].device,
+        dtype=torch.promote_types(scores[0].dtype, torch.float32),
         **dict(with_stride=True) if is_yolox else {})
     priors = torch.cat([get_box_tensor(level) for level in priors])
     logits = _flat(scores, head.cls_out_channels)
@@ -134,6 +135,7 @@ def features_at(levels: Sequence[Tensor], frame: int, points: Tensor, per_cell: 
 
 
 def _flat(levels: Sequence[Tensor], channels: int) -> Tensor:
-    """(N, A, channels) of levels (N, a * channels, H, W)."""
+    """(N, A, channels) of levels (N, a * channels, H, W), in single precision at least."""
     return torch.cat([
-        level.permute(0, 2, 3, 1).reshape(len(level), -1, channels) for level in levels], 1)
+        level.permute(0, 2, 3, 1).reshape(len(level), -1, channels) for level in levels],
+        1).to(torch.promote_types(levels[0].dtype, torch.float32))

@@ -24,11 +24,16 @@ def location_terms(boxes: Tensor, reference_boxes: Tensor, eps: float = EPS) -> 
     Returns:
         (N, M, 4): ``log(|dx| / w + eps), log(|dy| / h + eps), log(w / w'), log(h / h')``.
     """
-    center, shape = 0.5 * (boxes[:, :2] + boxes[:, 2:]), boxes[:, 2:] - boxes[:, :2] + 1
+    center, shape = 0.5 * (boxes[:, :2] + boxes[:, 2:]), sides_of(boxes)
     ref_center = 0.5 * (reference_boxes[:, :2] + reference_boxes[:, 2:])
-    ref_shape = reference_boxes[:, 2:] - reference_boxes[:, :2] + 1
+    ref_shape = sides_of(reference_boxes)
     distance = (center[:, None] - ref_center).abs() / shape[:, None]
     return torch.cat([torch.log(distance + eps), torch.log(shape[:, None] / ref_shape)], dim=-1)
+
+
+def sides_of(boxes: Tensor) -> Tensor:
+    """Widths and heights (N, 2) of boxes; tiny where a dense head has swapped the corners."""
+    return (boxes[:, 2:] - boxes[:, :2] + 1).clamp(min=EPS)
 
 
 def sine_embedding(terms: Tensor,
@@ -87,7 +92,7 @@ def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
     # Sizes. With a = f log w of a box and b = f log w' of a reference,
     #   s sin(a - b) + c cos(a - b) = (s sin a + c cos a) cos b + (c sin a - s cos a) sin b,
     # a product of something of the box, (N, heads, 2 waves), and something of the reference.
-    shape, ref_shape = (part[:, 2:] - part[:, :2] + 1 for part in (boxes, reference_boxes))
+    shape, ref_shape = sides_of(boxes), sides_of(reference_boxes)
     angle = (shape.log()[..., None] * frequencies).flatten(1)[:, None]
     ref_angle = (ref_shape.log()[..., None] * frequencies).flatten(1)
     sine, cosine = (weights[:, 2:, i].flatten(1) for i in (0, 1))
