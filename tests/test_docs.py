@@ -1,15 +1,18 @@
 """Code and tests that the documentation names."""
 
+import copy
 import dataclasses
 import inspect
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
+from mmvod_plugins.checkpoints import read_checkpoint
 from mmvod_plugins.engine import complete_config
 from mmvod_plugins.models import Aggregator, Needs, TemporalHead, TemporalNeck, TemporalPart
 from mmvod_plugins.models.adapters import QueryAdapter
@@ -149,6 +152,31 @@ def test_the_neck_of_the_mixing_page_trains_and_detects(tmp_path):
     total, _ = model.parse_losses(model(**model.data_preprocessor(data, True), mode='loss'))
     total.backward()
     assert torch.isfinite(total)
+
+
+def test_my_detector_plus_time(tmp_path, monkeypatch):
+    """The recipe of the mixing page with a stock config and a stock checkpoint."""
+    [block] = blocks('mixing.md', 'python dense config')
+    monkeypatch.chdir(tmp_path)
+    stock = Config(dict(model=detector_of('yolox')))
+    stock.model.bbox_head.update(feat_channels=128)
+    stock.dump('my_yolox.py')
+    torch.save(MODELS.build(copy.deepcopy(stock.model)).state_dict(), 'my_yolox.pth')
+    Path('plus_time.py').write_text(block.replace("'../_base_/", f"'{ROOT}/configs/_base_/"))
+    config = complete_config(Config.fromfile('plus_time.py'))
+    assert len(block.splitlines()) <= 10
+    model = MODELS.build(config.model)
+    model.init_weights()
+    weights = read_checkpoint(config.load_from)
+    assert not model.load_state_dict(dict(weights), strict=False).unexpected_keys
+    found = detect(model.eval(), video(4))
+    assert [sample.frame_id for sample in found] == list(range(4))
+    model.train()
+    data = training_batch(video(10), 6, model.policy.sample(6, 10, np.random.default_rng(0)))
+    total, values = model.parse_losses(model(**model.data_preprocessor(data, True), mode='loss'))
+    total.backward()
+    assert set(values) == {'loss', 'loss_refined_cls'}
+    assert all(weight.grad is None for weight in model.detector.backbone.parameters())
 
 
 def test_fgfa_in_mmdet_s_deformable_detr_trains_and_detects(tmp_path):

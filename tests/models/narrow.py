@@ -23,6 +23,7 @@ BACKBONES = {
                         (8, 16, 32, 64)),
     'VGG16': (dict(base_channels=4), (32, )),
     'CSPDarknet': (dict(widen_factor=0.125), (32, 64, 128)),
+    'CSPNeXt': (dict(widen_factor=0.125), (32, 64, 128)),
 }
 #: Arguments of a dense head, a box head or an RPN, where they have them.
 HEAD = dict(stacked_convs=1, num_convs=2, conv_out_channels=WIDTH, feat_channels=WIDTH)

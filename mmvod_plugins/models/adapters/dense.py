@@ -34,7 +34,8 @@ class DenseAdapter(DetectorAdapter):
 
     Objects are those that a temporal head chooses. Raw boxes are ``bboxes`` (P, 4), ``scores``
     (P,) and ``labels`` (P,), above the score threshold and at most ``nms_pre`` of a level; or, of
-    a temporal head, ``scores`` (P, K) of all its objects, and ``score_factors`` (P,). Heads with finished detections have none.
+    a temporal head, ``scores`` (P, K) of all its objects, and ``score_factors`` (P,). Heads with
+    finished detections have none.
     """
 
     finished_heads = FINISHED

@@ -27,7 +27,6 @@ from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, Referenc
 from .point_losses import PointLosses
 from .towers import TowerOutputs, decode_points, features_at, predictors_of, run_towers
 
-
 #: Heads whose objectness, a centerness, is a factor on scores *after* their threshold.
 CENTERNESS = (ATSSHead, FCOSHead)
 
