@@ -4,3 +4,4 @@ _base_ = [
     '../_base_/yolov_runtime.py'
 ]
 model = _base_.yolovpp_swin_b
+optim_wrapper = dict(optimizer=dict(lr=1.25e-4))

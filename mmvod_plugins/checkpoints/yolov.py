@@ -40,36 +40,37 @@ def is_yolov(state_dict: Mapping[str, Tensor]) -> bool:
 
 
 def convert_yolov(state_dict: Mapping[str, Tensor]) -> Conversion:
-    """Translate a state dict of YOLOX, YOLOV or YOLOV++, with a Darknet or a Swin Transformer.
+    """Translate a state dict of YOLOX, YOLOV or YOLOV++, with any of its backbones.
 
     Raises:
-        ValueError: If it has another backbone, blocks that no published model has, or a key that
-            is not known.
+        ValueError: If it has blocks that no published model has, or a key that is not known.
     """
-    for pattern, what in ((r'backbone\.backbone\..*\.modulation\.', 'FocalNet, a backbone that '
-                           'mmdet does not have'), (r'head\.\w+\.transBlocks\.|head\.local',
-                                                    'local blocks of an ablation')):
-        if any(re.match(pattern, key) for key in state_dict):
-            raise ValueError(f'the checkpoint of YOLOV++ has {what}: it cannot be loaded')
+    if any(re.match(r'head\.\w+\.transBlocks\.', key) for key in state_dict):
+        raise ValueError('the checkpoint of YOLOV++ has local blocks, of an ablation that its own '
+                         'program cannot run: it cannot be loaded')
     method = 'YOLOX'
     for name, signature in (('YOLOV', 'head.trans.'), ('YOLOV++', 'head.agg.')):
         if any(key.startswith(signature) for key in state_dict):
             method = name
-    conversion = rename_weights(state_dict, 'YOLOX and YOLOV', method, _translate, DROPPED)
+    focal = any('.modulation.' in key for key in state_dict)  # FocalNet has our names
+    conversion = rename_weights(state_dict, 'YOLOX and YOLOV', method,
+                                lambda key: _translate(key, () if focal else _SWIN), DROPPED)
     weights = conversion.state_dict
     for key in [key for key in weights if key.startswith(f'{_HEAD}fc_cls.') and method == 'YOLOV']:
         weights[key] = weights[key][:-1]
-    for key in [key for key in weights if '.downsample.' in key]:
-        weights[key] = _unfold_order(weights[key])
+    for key in [key for key in weights if '.downsample.reduction.' in key]:
+        norm = key.replace('reduction.weight', 'norm.')  # of a Swin Transformer
+        for name in (key, f'{norm}weight', f'{norm}bias'):
+            weights[name] = _unfold_order(weights[name])
     return conversion
 
 
-def _translate(key: str) -> str | None:
+def _translate(key: str, names: tuple[tuple[str, str], ...]) -> str | None:
     """Our name for one of their keys; None for an unknown one."""
     part, _, rest = key.partition('.')
     if part == 'backbone':
-        return _backbone(rest.removeprefix('backbone.')) if rest.startswith('backbone.') \
-            else _neck(rest)
+        return _backbone(rest.removeprefix('backbone.'), names) \
+            if rest.startswith('backbone.') else _neck(rest)
     if part != 'head':
         return None
     module, _, rest = rest.partition('.')
@@ -90,9 +91,9 @@ def _translate(key: str) -> str | None:
     return None
 
 
-def _backbone(name: str) -> str | None:
+def _backbone(name: str, names: tuple[tuple[str, str], ...]) -> str | None:
     if name.startswith(('patch_embed.', 'layers.', 'norm')):
-        for old, new in _SWIN:
+        for old, new in names:
             name = name.replace(old, new, 1)
         return f'detector.backbone.{name}'
     if name.startswith('stem.'):

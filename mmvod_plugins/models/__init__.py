@@ -7,7 +7,7 @@ from .aggregators import (
     SELSAAggregator,
     YOLOVAggregator,
 )
-from .backbones import VGG16
+from .backbones import VGG16, FocalNet
 from .data_preprocessor import VideoDataPreprocessor
 from .dense_heads import FirstLevelRPNHead, TemporalDenseHead
 from .layers import ConvGRUCell, PSRoIAlign, PSRoIPool, STMMCell
@@ -44,6 +44,7 @@ __all__ = [
     'FGFANeck',
     'FirstLevelRPNHead',
     'FlowNetSimple',
+    'FocalNet',
     'HeadStep',
     'InclusiveBoxCoder',
     'MEGAAggregator',

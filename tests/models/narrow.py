@@ -21,6 +21,7 @@ BACKBONES = {
     'SwinTransformer': (dict(embed_dims=8, depths=[2, 2, 2, 2], num_heads=[1, 2, 4, 8],
                              window_size=4, drop_path_rate=0.0, convert_weights=False),
                         (8, 16, 32, 64)),
+    'FocalNet': (dict(embed_dims=8, depths=[1, 1, 1, 1], num_levels=2), (8, 16, 32, 64)),
     'VGG16': (dict(base_channels=4), (32, )),
     'CSPDarknet': (dict(widen_factor=0.125), (32, 64, 128)),
     'CSPNeXt': (dict(widen_factor=0.125), (32, 64, 128)),

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,13 +13,15 @@ from mmcv.ops import batched_nms
 from mmdet.datasets.transforms import Pad
 from mmdet.models.backbones import SwinTransformer
 from mmdet.models.dense_heads import YOLOXHead
+from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.structures import InstanceData
 
 from mmvod_plugins.checkpoints import convert
 from mmvod_plugins.datasets.transforms import TruncatingResize
 from mmvod_plugins.models.adapters import DenseAdapter
+from mmvod_plugins.models.backbones import FocalNet
 from mmvod_plugins.models.dense_heads.temporal_dense_head import best_alone
 from mmvod_plugins.models.layers import AffinityAggregation
 from mmvod_plugins.models.memories import YOLOVMemory
@@ -30,7 +33,7 @@ from mmvod_plugins.structures import FramePlace, FramePlan, FrameRecord, ObjectF
 
 from . import yolov_runs
 from .compare_yolov import compare
-from .golden import assert_near, case_name, find, load, meta, note
+from .golden import ROOT, assert_near, case_name, find, load, meta, note
 
 #: Options of a recorded run: config, changes to it, and which frames.
 RUNS = {
@@ -203,16 +206,14 @@ def test_backbones_and_the_wide_neck_are_the_recorded_ones(arrays, request):
     kind, arrays = case.rpartition('/')[2], tensors(arrays)
     weights = {key.removeprefix('w.'): value for key, value in arrays.items()
                if key.startswith('w.')}
-    if kind == 'focal':
-        pytest.skip('FocalNet is not part of this package')
-    inner = 'backbone.backbone.' if kind == 'swin' else 'backbone.'
+    inner = 'backbone.' if kind == 'neck' else 'backbone.backbone.'
     found = convert({f'{inner}{key}': value for key, value in weights.items()} | {
         'head.stems.0.conv.weight': torch.zeros(1)}).state_dict
     found = {re.sub(r'^detector\.\w+\.', '', key): value for key, value in found.items()
              if not key.startswith('detector.neck.out_convs.')}
+    depths = [len({key.split('.')[3] for key in weights if key.startswith(f'layers.{i}.b')})
+              for i in range(len({k.split('.')[1] for k in weights if k[:7] == 'layers.'}))]
     if kind == 'swin':
-        depths = [len({key.split('.')[3] for key in weights if key.startswith(f'layers.{i}.b')})
-                  for i in range(len({k.split('.')[1] for k in weights if k[:7] == 'layers.'}))]
         bias = weights['layers.0.blocks.0.attn.relative_position_bias_table']
         module = SwinTransformer(
             embed_dims=len(weights['patch_embed.proj.bias']), depths=depths,
@@ -220,6 +221,10 @@ def test_backbones_and_the_wide_neck_are_the_recorded_ones(arrays, request):
                        for i in range(len(depths))],
             window_size=(math.isqrt(len(bias)) + 1) // 2, strides=(4, 2, 2, 2)[:len(depths)],
             out_indices=[i for i in range(len(depths)) if f'norm{i}.weight' in weights])
+        inputs = arrays['x']
+    elif kind == 'focal':
+        module = FocalNet(len(weights['patch_embed.proj.bias']), depths, out_indices=[
+            i for i in range(len(depths)) if f'norm{i}.weight' in weights])
         inputs = arrays['x']
     else:
         inputs = [arrays[f'in{i}'] for i in range(3)]
@@ -252,6 +257,48 @@ def test_a_group_is_detected_as_recorded(path, name):
     model_name, changes, num_frames = RUNS[name]
     model = yolov_runs.build(model_name, path.parent, **changes)
     check_run(path, load(path), yolov_runs.run(model, yolov_runs.video(path.parent, num_frames)))
+
+
+SIZES = {
+    'yolox_s': 'yolox-s_1xb16-7e', 'yolov_s': 'yolov_yolox-s_1xb1-105k',
+    'yolov_l': 'yolov_yolox-l_1xb1-150k', 'yolov_x': 'yolov_yolox-x_1xb1-300k',
+    'yolovpp_s': 'yolovpp_yolox-s_1xb1-105k', 'yolovpp_l': 'yolovpp_yolox-l_1xb1-105k',
+    'yolovpp_swin_tiny': 'yolovpp_yolox-swin-t_1xb1-105k',
+    'yolovpp_swin_base': 'yolovpp_yolox-swin-b_1xb1-105k',
+    'yolovpp_focal_large': 'yolovpp_yolox-focal-l_1xb1-75k',
+}
+
+
+TRANSFORMERS = ('yolovpp_swin_tiny', 'yolovpp_swin_base', 'yolovpp_focal_large')
+
+
+@pytest.mark.parametrize('name', [
+    pytest.param(name, marks=[pytest.mark.slow] if name in TRANSFORMERS[1:] else [])
+    for name in SIZES])
+@pytest.mark.parametrize('path', files('video'))
+def test_published_files_of_every_size_load_and_train_the_same_weights(path, name):
+    keys = json.loads(path.with_name(f'{name}.keys.json').read_text())
+    config = Config.fromfile(ROOT / 'configs' / 'yolov' / f'{SIZES[name]}_imagenetvid.py')
+    # mmdet's Swin Transformer reads numbers while it is built, which meta tensors do not have
+    with nullcontext() if name in TRANSFORMERS else torch.device('meta'):
+        model = MODELS.build(config.model)
+    found = convert({key: torch.empty(()).expand(shape) for key, shape in keys['shapes'].items()})
+    assert found.mapped.keys() | found.dropped.keys() == keys['shapes'].keys()
+    weights = dict(found.state_dict)
+    if model.adapter.head is not None:
+        model.adapter.head.take_stock_names(weights, 'detector.bbox_head.')
+    own = {key: tuple(value.shape) for key, value in model.state_dict().items()
+           if not key.endswith('relative_position_index')}
+    assert {key: tuple(value.shape) for key, value in weights.items()} == own
+    trained = {found.mapped[key] for key in keys['trainable_parameters'] if key in found.mapped}
+    assert {key.replace('bbox_head.base.', 'bbox_head.') for key, weight
+            in model.named_parameters() if weight.requires_grad} == trained
+
+
+def test_local_blocks_are_refused():
+    with pytest.raises(ValueError, match='local blocks, of an ablation'):
+        convert({'head.stems.0.conv.weight': torch.zeros(1),
+                 'head.agg.transBlocks.0.norm1.weight': torch.zeros(1)})
 
 
 @pytest.mark.parametrize('path', files('run_yolovpp_s_empty'))

@@ -16,3 +16,7 @@ yolovpp_swin_t = dict(
     detector=dict(_base_.yolox_swin_t.detector, bbox_head=dict(head_l, selection=more)))
 yolovpp_swin_b = dict(
     detector=dict(_base_.yolox_swin_b.detector, bbox_head=dict(head_x, selection=more)))
+yolovpp_focal_l = dict(
+    detector=dict(
+        _base_.yolox_focal_l.detector,
+        bbox_head=dict(head_l, selection=dict(min_objects=36))))

@@ -33,3 +33,10 @@ yolox_swin_b = dict(
             type='WideYOLOXPAFPN', backbone_channels=[256, 512, 1024],
             in_channels=[320, 640, 1280], out_channels=320, num_csp_blocks=4),
         bbox_head=dict(in_channels=320, feat_channels=320)))
+yolox_focal_l = dict(
+    detector=dict(
+        backbone=dict(
+            _delete_=True, type='FocalNet', embed_dims=192, depths=[2, 2, 18, 2], num_levels=4,
+            out_indices=(1, 2, 3), drop_path_rate=0.3),
+        neck=dict(in_channels=[384, 768, 1536], out_channels=256, num_csp_blocks=3),
+        bbox_head=dict(in_channels=256, feat_channels=256)))
