@@ -73,6 +73,8 @@ class Aggregator(BaseModule, metaclass=ABCMeta):
         needs: What it looks at: roles, detached roles, and how many objects of a reference.
         fcs: Layers that continue the embedding as the second, third, ... shared layer of a
             single-frame box head, and start with that head's weights; none by default.
+        paired: Whether objects come with two embeddings, (N, 2, C): of their class, and of their
+            box and objectness.
 
     Args:
         init_cfg: Initial weights.
@@ -80,6 +82,7 @@ class Aggregator(BaseModule, metaclass=ABCMeta):
 
     method: str | None = None
     needs: Needs
+    paired: bool = False
 
     def __init__(self, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)

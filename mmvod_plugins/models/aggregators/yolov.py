@@ -46,6 +46,8 @@ class YOLOVAggregator(Aggregator):
         init_cfg: Initial weights.
     """
 
+    paired = True
+
     def __init__(self,
                  channels: int,
                  num_heads: int = 4,
