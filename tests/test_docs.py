@@ -179,6 +179,31 @@ def test_fgfa_in_mmdet_s_deformable_detr_trains_and_detects(tmp_path):
     assert model.temporal_neck.embed_convs[0].conv.weight.grad.abs().sum() > 0
 
 
+def test_yolov_on_mmdet_s_dino_trains_its_temporal_layers_and_detects(tmp_path):
+    [block] = blocks('mixing.md', 'python query config')
+    path = tmp_path / 'yolov_dino.py'
+    path.write_text(block.replace("'../_base_/", f"'{ROOT}/configs/_base_/"))
+    config = complete_config(Config.fromfile(path))
+    assert config.test_dataloader.sampler.references == config.model.references
+    settings = without_pretrained(config.model)
+    settings.detector.num_queries = 20
+    for part in (settings.detector.encoder, settings.detector.decoder):
+        part.num_layers = 1
+    settings.detector.bbox_head.num_objects = 10
+    settings.detector.test_cfg.max_per_img = 10
+    model = MODELS.build(settings)
+    model.init_weights()
+    learning = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    assert {name.split('.')[2] for name in learning} == {'aggregator', 'project'}
+    found = detect(model.eval(), video(4))
+    assert [sample.frame_id for sample in found] == list(range(4))
+    model.train()
+    data = training_batch(video(10), 6, {'window': [1, 2, 4]})
+    total, _ = model.parse_losses(model(**model.data_preprocessor(data, True), mode='loss'))
+    total.backward()
+    assert model.adapter.head.project.weight.grad.any()
+
+
 def test_the_live_input_of_get_started_detects_every_frame(tmp_path, monkeypatch, capsys):
     model_file(tmp_path, ONLINE)
     monkeypatch.chdir(tmp_path)

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from mmengine.runner.checkpoint import load_state_dict
 
 from mmvod_plugins.references import KeyFrameOnly
 
+from ...checkpoints.test_other_classes import family_config
 from ..necks.test_mixing import scene, train
 from ..scenarios.detectors import WIDTH, detector_of, video_model
 from ..test_video_detector import assert_same
@@ -146,14 +148,27 @@ def test_groups_are_detected_together_without_a_suppression(detector):
     assert same(expected, detect(model, frames)) == [t not in group for t in range(7)]
 
 
-@pytest.mark.parametrize(('detector', 'refine'), [
-    ('deformable_detr', True), ('deformable_detr', False), ('dino', True)])
+def points_config():
+    config = config_of('deformable_detr')
+    config.with_box_refine = False
+    return config
+
+
+def two_stage_config():
+    config = family_config('deformable_detr/deformable-detr-refine-twostage_r50_16xb2-50e', 4)
+    config.num_queries = 12
+    config.bbox_head.update(type=HEADS['deformable_detr'], feat_channels=256,
+                            aggregator=dict(SELSA, channels=256))
+    return config
+
+
+@pytest.mark.parametrize('config', [
+    lambda: config_of('deformable_detr'), points_config, two_stage_config,
+    lambda: config_of('dino')], ids=['refined', 'points', 'two stages', 'dino'])
 @torch.no_grad()
-def test_objects_are_what_the_stock_head_gives_of_the_last_layer(detector, refine):
+def test_objects_are_what_the_stock_head_gives_of_the_last_layer(config):
     """In every form: reference points, refined boxes, a branch of the encoder after the last."""
-    config = config_of(detector)
-    config.with_box_refine = refine
-    model = video_model(config)
+    model = video_model(config())
     head, shape = model.adapter.head, (50, 70)
     data = model.data_preprocessor(batch(video(2, shape=shape), [0, 1]), False)
     records = list(model.encode(data['inputs'], data['data_samples']))
@@ -397,6 +412,23 @@ def test_an_aggregator_of_another_width_or_with_objectness_is_refused(head, mess
     config.bbox_head.update(head)
     with pytest.raises(ValueError, match=message):
         detect(video_model(config, references=GROUPS), video(3))
+
+
+@pytest.mark.parametrize('frozen', [
+    dict(names=['detector.bakbone']),
+    dict(names=['detector'], trained=['detector.bbox_head.agregator'])])
+def test_names_that_are_not_there_are_refused(frozen):
+    with pytest.raises(ValueError, match=r"frozen names '.*(bakbone|agregator)'.*beside it are"):
+        model_of('dino', frozen=frozen)
+
+
+def test_the_docs_name_every_pair():
+    text = (Path(__file__).parents[3] / 'docs/mixing.md').read_text()
+    names = dict(selsa='SELSA', rdn='RDN', mega='MEGA', yolov='YOLOV')
+    header = '| '.join(f'{names[name]} ' for name in AGGREGATORS)
+    assert f'| detector | {header}|\n' in text
+    for detector in ('Deformable DETR', 'DINO'):
+        assert f'| {detector} |{" works |" * len(AGGREGATORS)}\n' in text
 
 
 def test_windows_are_refused_where_the_aggregator_knows_none():
