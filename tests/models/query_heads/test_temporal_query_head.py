@@ -416,9 +416,9 @@ def test_an_aggregator_of_another_width_or_with_objectness_is_refused(head, mess
 
 @pytest.mark.parametrize('frozen', [
     dict(names=['detector.bakbone']),
-    dict(names=['detector'], trained=['detector.bbox_head.agregator'])])
+    dict(names=['detector'], trained=['detector.bbox_head.attention'])])
 def test_names_that_are_not_there_are_refused(frozen):
-    with pytest.raises(ValueError, match=r"frozen names '.*(bakbone|agregator)'.*beside it are"):
+    with pytest.raises(ValueError, match=r"frozen names '.*(bakbone|attention)'.*beside it are"):
         model_of('dino', frozen=frozen)
 
 
