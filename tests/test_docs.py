@@ -19,6 +19,9 @@ from mmvod_plugins.models.adapters import QueryAdapter
 from mmvod_plugins.references import FramePlan, ReferencePolicy, build_references
 from mmvod_plugins.streaming import VideoStream
 from tests.apis.test_inference import as_images, model_file
+from tests.models.dense_heads import test_temporal_dense_head as points
+from tests.models.query_heads import test_temporal_query_head as queries
+from tests.models.roi_heads import test_every_aggregator as proposals
 from tests.models.scenarios.detectors import WIDTH, detector_of
 from tests.models.tiny import ONLINE, detect, shrink, tiny_model, training_batch, video
 from tests.parity.mega_runs import without_pretrained
@@ -207,6 +210,31 @@ def test_fgfa_in_mmdet_s_deformable_detr_trains_and_detects(tmp_path):
     assert model.temporal_neck.embed_convs[0].conv.weight.grad.abs().sum() > 0
 
 
+def test_yolov_on_mmdet_s_dino_trains_its_temporal_layers_and_detects(tmp_path):
+    [block] = blocks('mixing.md', 'python query config')
+    path = tmp_path / 'yolov_dino.py'
+    path.write_text(block.replace("'../_base_/", f"'{ROOT}/configs/_base_/"))
+    config = complete_config(Config.fromfile(path))
+    assert config.test_dataloader.sampler.references == config.model.references
+    settings = without_pretrained(config.model)
+    settings.detector.num_queries = 20
+    for part in (settings.detector.encoder, settings.detector.decoder):
+        part.num_layers = 1
+    settings.detector.bbox_head.num_objects = 10
+    settings.detector.test_cfg.max_per_img = 10
+    model = MODELS.build(settings)
+    model.init_weights()
+    learning = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    assert {name.split('.')[2] for name in learning} == {'aggregator', 'project'}
+    found = detect(model.eval(), video(4))
+    assert [sample.frame_id for sample in found] == list(range(4))
+    model.train()
+    data = training_batch(video(10), 6, {'window': [1, 2, 4]})
+    total, _ = model.parse_losses(model(**model.data_preprocessor(data, True), mode='loss'))
+    total.backward()
+    assert model.adapter.head.project.weight.grad.any()
+
+
 def test_the_live_input_of_get_started_detects_every_frame(tmp_path, monkeypatch, capsys):
     model_file(tmp_path, ONLINE)
     monkeypatch.chdir(tmp_path)
@@ -217,3 +245,18 @@ def test_the_live_input_of_get_started_detects_every_frame(tmp_path, monkeypatch
     printed = [int(line.split()[0]) for line in capsys.readouterr().out.splitlines()
                if line[:1].isdigit()]
     assert printed == [*range(4), *range(4)]
+
+
+def test_the_table_of_pairs_is_what_is_tested():
+    names = dict(
+        faster_rcnn='Faster R-CNN with FPN', cascade='Cascade R-CNN', yolox='YOLOX',
+        rtmdet='RTMDet', retinanet='RetinaNet', atss='ATSS', fcos='FCOS',
+        deformable_detr='Deformable DETR', dino='DINO')
+    tested = dict(proposals=(proposals.DETECTORS, proposals.AGGREGATORS),
+                  points=(points.DENSE, points.AGGREGATORS),
+                  queries=(queries.HEADS, queries.AGGREGATORS))
+    columns = ('selsa', 'rdn', 'mega', 'yolov')
+    rows = [' | '.join([f'| {names[detector]}', kind,
+                        *('yes' if name in aggregators else 'no' for name in columns)]) + ' |'
+            for kind, (detectors, aggregators) in tested.items() for detector in detectors]
+    assert '\n'.join(rows) in (ROOT / 'docs' / 'mixing.md').read_text()

@@ -13,6 +13,7 @@ from .dense_heads import FirstLevelRPNHead, TemporalDenseHead
 from .layers import ConvGRUCell, PSRoIAlign, PSRoIPool, STMMCell
 from .motion import FlowNetSimple
 from .necks import DFFNeck, FGFANeck, RFCNNeck, STMMNeck, TemporalNeck, VGGNeck, WideYOLOXPAFPN
+from .query_heads import TemporalDeformableDETRHead, TemporalDINOHead, TemporalQueryHead
 from .roi_heads import (
     Conv5RoIExtractor,
     EmbeddingDoubleBBoxHead,
@@ -63,11 +64,14 @@ __all__ = [
     'STMMNeck',
     'ScoreThreshold',
     'TemporalCascadeRoIHead',
+    'TemporalDINOHead',
+    'TemporalDeformableDETRHead',
     'TemporalDenseHead',
     'TemporalDoubleHeadRoIHead',
     'TemporalHead',
     'TemporalNeck',
     'TemporalPart',
+    'TemporalQueryHead',
     'TemporalRoIAlign',
     'TemporalRoIHead',
     'TopObjectness',

@@ -104,7 +104,7 @@ class KeyFrameDetector:
         before = memory.pending.get(key.frame_id, [])
         window = references.get(WINDOW_ROLE)
         if before and not window:  # earlier windows have detected this frame
-            return FrameStep(key, _pooled(before))
+            return FrameStep(key, self.adapter.pool(before))
         if window:
             checks.check_window_order(self.policy, key, references)
             checks.check_window_roles(self.policy, self.neck, references)
@@ -120,7 +120,7 @@ class KeyFrameDetector:
             raws = [self.adapter.poolable(raw, self.options) for raw in raws]
         others = {record.frame_id: raw for i, (record, raw) in enumerate(
             zip(frames, raws, strict=True)) if i != row}
-        return FrameStep(frames[row], _pooled([*before, raws[row]]), neck_steps[row],
+        return FrameStep(frames[row], self.adapter.pool([*before, raws[row]]), neck_steps[row],
                          head_steps[row], others)
 
     def remember(self, memory: DetectorMemory, step: FrameStep) -> None:
@@ -241,8 +241,3 @@ class KeyFrameDetector:
         if self.adapter.head is None and self.adapter.raw_follows(self.options):
             [raw] = self.adapter.raw(step.record.maps, [step.record], default)
         return self.adapter.select(raw, step.record, default, rescale=False)
-
-
-def _pooled(raws: list[InstanceData]) -> InstanceData:
-    """Raw boxes of several passes over one frame, together."""
-    return InstanceData.cat([part for part in raws if len(part)] or raws[:1])

@@ -23,6 +23,10 @@ class ObjectFeatures:
         labels: (N,), int64, or None.
         class_probs: (N, K), of points of a dense head and of queries; None for proposals.
         objectness: (N,), of points of a dense head that has one, or None.
+        queries: (N, C), of a detection transformer: what its decoder gives, of which ``feats`` may
+            be embeddings; None for others.
+        anchors: (N, 2) or (N, 4), of a detection transformer: the reference points (cx, cy) or
+            boxes (cx, cy, w, h) that boxes are predicted from, in [0, 1] of the frame; or None.
     """
 
     boxes: Tensor
@@ -32,6 +36,8 @@ class ObjectFeatures:
     labels: Tensor | None = None
     class_probs: Tensor | None = None
     objectness: Tensor | None = None
+    queries: Tensor | None = None
+    anchors: Tensor | None = None
 
     def __post_init__(self) -> None:
         lengths = {name: len(value) for name, value in vars(self).items() if value is not None}

@@ -52,6 +52,7 @@ TYPICAL = {
     'mega_faster-rcnn_swin-t-fpn_4xb1-120k_imagenetvid',
     'selsa_cascade-rcnn_r50-fpn_8xb1-7e_imagenetvid',
     'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid',
+    'selsa_deformable-detr_r50_4xb1-120k_imagenetvid',
     STMN.format('rfcn_r101'), STMN.format('rfcn_r101-online'), STMN.format('fast-rcnn_vgg16'),
     STMN.format('faster-rcnn_r50-fpn'), STMN.format('retinanet_r50-fpn'),
     RFCN.format('-ohem'), RFCN.format('-proposals'), 'fast-rcnn_vgg16_4xb1-120k_imagenetvid',
@@ -227,7 +228,8 @@ def test_the_runner_trains_validates_and_saves_by_iterations(tiny_json, tmp_path
     'mega_faster-rcnn_r50-fpn_4xb1-120k_imagenetvid',
     'mega_faster-rcnn_swin-t-fpn_4xb1-120k_imagenetvid',
     'selsa_cascade-rcnn_r50-fpn_8xb1-7e_imagenetvid',
-    'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid', STMN.format('rfcn_r101'),
+    'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid',
+    'selsa_deformable-detr_r50_4xb1-120k_imagenetvid', STMN.format('rfcn_r101'),
     STMN.format('faster-rcnn_r50-fpn'), STMN.format('faster-rcnn_r50-conv4-dc5'),
     STMN.format('retinanet_r50-fpn'),
     *(f'fgfa_{detector}_4xb1-120k_imagenetvid'

@@ -52,6 +52,8 @@ def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> Conf
         narrow_roi_head(detector, width, channels, num_classes)
     elif 'base' in detector.bbox_head:
         narrow_dense_head(detector.bbox_head, width, channels, num_classes)
+    elif 'decoder' in detector:
+        narrow_transformer(detector, width, num_classes)
     else:
         narrow_head(detector.bbox_head, in_channels=width, num_classes=num_classes)
     if detector.get('rpn_head'):
@@ -77,6 +79,8 @@ def narrow_neck(neck: ConfigDict | None, stages: tuple[int, ...]) -> int:
     if neck is None:
         return stages[2]
     several = isinstance(neck.in_channels, list)
+    if 'norm_cfg' in neck and neck.norm_cfg.type == 'GN':
+        neck.norm_cfg.num_groups = 4
     keeps_width = neck.in_channels == neck.out_channels and 'mid_channels' not in neck
     neck.in_channels = list(stages[-len(neck.in_channels):]) if several else stages[-1]
     neck.out_channels = neck.in_channels if keeps_width else WIDTH
@@ -85,6 +89,24 @@ def narrow_neck(neck: ConfigDict | None, stages: tuple[int, ...]) -> int:
     if 'mid_channels' in neck:
         neck.mid_channels = WIDTH
     return neck.out_channels
+
+
+def narrow_transformer(detector: ConfigDict, width: int, num_classes: int) -> None:
+    """Narrow encoder, decoder and query head for maps of ``width``: two layers, few queries."""
+    detector.update(num_queries=20)
+    detector.positional_encoding.num_feats = width // 2
+    for part in (detector.encoder, detector.decoder):
+        part.num_layers = 2
+        for attention in ('self_attn_cfg', 'cross_attn_cfg'):
+            if attention in part.layer_cfg:
+                part.layer_cfg[attention].update(embed_dims=width, num_heads=2)
+        part.layer_cfg.ffn_cfg.update(embed_dims=width, feedforward_channels=2 * width)
+    head = detector.bbox_head
+    head.update(num_classes=num_classes, embed_dims=width)
+    if 'aggregator' in head:
+        head.feat_channels = head.feat_channels * width // head.aggregator.channels
+        narrow(head.aggregator, width)
+    detector.test_cfg.max_per_img = 10
 
 
 def narrow_roi_head(detector: ConfigDict, width: int, channels: int, num_classes: int) -> None:

@@ -43,12 +43,15 @@ SETTINGS = {
     'RDNAggregator': dict(channels=CHANNELS, num_heads=4, reference_topk=5, distilled_topk=2),
     'SELSAAggregator': dict(channels=CHANNELS, num_heads=4, num_stages=3, reference_topk=5),
     'STMMNeck': dict(in_channels=CHANNELS, channels=8, replaces='detector.neck.last_conv.conv'),
+    'YOLOVAggregator': dict(channels=CHANNELS, num_heads=4, reference_topk=5),
 }
 #: Further settings of classes that are two things, by a name of their own.
 VARIANTS = {
     'STMMNeck added to the maps': ('STMMNeck', dict(in_channels=CHANNELS, channels=8)),
     'STMMNeck online': ('STMMNeck', dict(in_channels=CHANNELS, channels=8, bidirectional=False)),
 }
+#: Aggregators whose output is wider than their input.
+WIDER = {'YOLOVAggregator': 4}
 #: Parts that look at the last of several references alone.
 LAST_ALONE = {'DFFNeck'}
 #: Parameters whose gradient is zero by the method itself, as patterns of their names.
@@ -170,6 +173,12 @@ def maps_of(result):
     return result.maps if isinstance(result, NeckStep) else (result.feats, )
 
 
+def shapes_of_results(part, key):
+    """Shapes of what a part makes of a frame."""
+    ratio = WIDER.get(type(part).__name__)
+    return [(len(x), ratio * x.shape[1]) if ratio else x.shape for x in features_of(key)]
+
+
 def features_of(item):
     return item.maps if isinstance(item, FrameRecord) else (item.feats, )
 
@@ -204,7 +213,7 @@ def test_shape_in_is_shape_out(cls):
     part = build(cls)
     key = frame(part, 4)
     result = part(key, clip(part, 4), None)
-    assert [x.shape for x in maps_of(result)] == [x.shape for x in features_of(key)]
+    assert [x.shape for x in maps_of(result)] == shapes_of_results(part, key)
 
 
 def assert_alive(part, result, dead):
@@ -231,7 +240,8 @@ def test_gradient_reaches_every_parameter(cls):
 @every_part
 def test_detached_roles_get_no_gradient_and_others_do(cls):
     part = build(cls)
-    key, references = frame(part, 4), clip(part, 4)
+    # a method of groups takes a frame once: the key frame is none of its references
+    key, references = frame(part, 4), clip(part, 5 if type(part).__name__ in WIDER else 4)
     for items in references.values():
         for item in items:
             for level in features_of(item):
@@ -293,7 +303,7 @@ def test_one_frame_video(cls):
         references = references or part.needs.alone(key)
         result = part(key, references, part.init_memory())
         assert all(torch.isfinite(level).all() for level in maps_of(result))
-        assert [x.shape for x in maps_of(result)] == [x.shape for x in features_of(key)]
+        assert [x.shape for x in maps_of(result)] == shapes_of_results(part, key)
 
 
 @every_part
@@ -373,8 +383,8 @@ def records(objects):
 def test_result_does_not_depend_on_the_batch(cls):
     head = tiny_model().detector.roi_head
     head.embedding.fc = nn.Linear(head.embedding.fc.in_features, CHANNELS)
-    head.bbox_head.fc_cls = nn.Linear(CHANNELS, 5)
-    head.bbox_head.fc_reg = nn.Linear(CHANNELS, 16)
+    width = CHANNELS * WIDER.get(cls.__name__, 1)
+    head.bbox_head.fc_cls, head.bbox_head.fc_reg = nn.Linear(width, 5), nn.Linear(width, 16)
     head.aggregator = build(cls)
     head.double().train()
     head.bbox_sampler.num = 1000  # takes every RoI, so that nothing is drawn

@@ -143,6 +143,14 @@ class DetectorAdapter(ABC):
         """
         return {}
 
+    def pool(self, raws: list[InstanceData]) -> InstanceData:
+        """Raw boxes of one or several passes over one frame, together.
+
+        Raises:
+            ValueError: If there are several, and nothing suppresses their copies.
+        """
+        return InstanceData.cat([raw for raw in raws if len(raw)] or raws[:1])
+
     def poolable(self, raw: InstanceData, options: OutputOptions) -> InstanceData:
         """The raw boxes that can become detections: they wait until all windows are detected.
 

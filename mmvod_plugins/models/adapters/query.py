@@ -20,8 +20,9 @@ class QueryAdapter(DetectorAdapter):
     """Steps of ``DetectionTransformer`` (DETR, Deformable DETR, DINO).
 
     Objects are the decoder's queries. Raw boxes are ``bboxes`` (P, 4), ``scores`` (P,) and
-    ``labels`` (P,) of the best queries. mmdet suppresses nothing here; the boxes of several windows
-    need ``test_cfg.nms``, without which their copies would all be detections.
+    ``labels`` (P,) of the best queries, and of a temporal head their rows ``proposal_ids`` (P,).
+    mmdet suppresses nothing here; the boxes of several windows need ``test_cfg.nms``, without which
+    their copies would all be detections.
     """
 
     @property
@@ -47,15 +48,15 @@ class QueryAdapter(DetectorAdapter):
         return self.last_head.predict(
             **self.decode(maps, samples), batch_data_samples=samples, rescale=False)
 
-    def poolable(self, raw: InstanceData, options: OutputOptions) -> InstanceData:
+    def pool(self, raws: list[InstanceData]) -> InstanceData:
         """The raw boxes; see the base class."""
-        if (self.test_cfg or {}).get('nms') is None:
+        if len(raws) > 1 and (self.test_cfg or {}).get('nms') is None:
             raise ValueError(
                 'the reference policy pools the boxes of several windows, but '
                 f'{type(self.last_head).__name__} suppresses nothing: add '
                 "nms=dict(type='nms', iou_threshold=0.7) to detector.test_cfg, or use "
                 'CentredWindow, which detects a frame in one window')
-        return raw
+        return super().pool(raws)
 
     def select(self, raw: InstanceData, record: FrameRecord, options: OutputOptions,
                *, rescale: bool) -> InstanceData:
@@ -65,6 +66,8 @@ class QueryAdapter(DetectorAdapter):
         if self.suppresses(options):
             order = batched_nms(raw.bboxes, raw.scores, raw.labels, config['nms'])[1]
         found = raw[order]
+        if not options.relations:
+            found.pop('proposal_ids', None)
         if options.nms:
             found = found[:config.get('max_per_img', len(raw))]
         if options.score_thr is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from mmdet.registry import MODELS
@@ -119,10 +118,10 @@ class YOLOVAggregator(Aggregator):
 
     def _enhance(self, frames: Sequence[ObjectFeatures]) -> Tensor:
         """Enhanced features of all objects of frames."""
-        rows = ObjectFeatures.cat([replace(frame, scores=None) for frame in frames])
-        x_cls, x_reg = rows.feats.unbind(1)
-        best = rows.class_probs.amax(1)
-        objectness = torch.ones_like(best) if rows.objectness is None else rows.objectness
+        rows = ObjectFeatures.cat(list(frames))
+        x_cls, x_reg = rows.feats.unbind(1) if rows.feats.ndim == 3 else (rows.feats, rows.feats)
+        objectness = rows.boxes.new_ones(len(rows)) if rows.objectness is None else rows.objectness
+        best = objectness if rows.class_probs is None else rows.class_probs.amax(1)
         outputs = self.attention(x_cls, x_reg, best, objectness)
         if self.obj_attention is not None:
             outputs.update(self.obj_attention(x_cls, x_reg, best, objectness))

@@ -17,11 +17,11 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from mmvod_plugins.models.aggregators import Aggregated, Aggregator
-from mmvod_plugins.models.roi_heads.base import joined_losses, objects_of
+from mmvod_plugins.models.aggregating_head import AggregatingHead
+from mmvod_plugins.models.aggregators import Aggregated
+from mmvod_plugins.models.roi_heads.base import joined_losses
 from mmvod_plugins.models.task_modules.point_selection import DensePoints, PointSelection
-from mmvod_plugins.models.temporal_part import HeadStep, Needs, TemporalHead
-from mmvod_plugins.references import WINDOW_ROLE
+from mmvod_plugins.models.temporal_part import HeadStep
 from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References, place_of
 
 from .point_losses import PointLosses
@@ -32,7 +32,7 @@ CENTERNESS = (ATSSHead, FCOSHead)
 
 
 @MODELS.register_module()
-class TemporalDenseHead(TemporalHead, BaseModule):
+class TemporalDenseHead(AggregatingHead, BaseModule):
     """A stock dense head whose best points are objects that an aggregator enhances.
 
     The stock head gives every point a box, class probabilities and, in some heads, an objectness;
@@ -60,8 +60,6 @@ class TemporalDenseHead(TemporalHead, BaseModule):
         test_cfg: As of the stock head.
         init_cfg: Initial weights.
     """
-
-    aggregator: Aggregator
 
     def __init__(self,  # noqa: PLR0913 - a stock head, and what each step adds to it
                  base: dict,
@@ -101,22 +99,6 @@ class TemporalDenseHead(TemporalHead, BaseModule):
                 nn.init.zeros_(layer.weight)
                 nn.init.zeros_(layer.bias)
 
-    @property
-    def method(self) -> str | None:
-        """The method of the aggregator."""
-        return self.aggregator.method or type(self.aggregator).__name__
-
-    @property
-    def needs(self) -> Needs:
-        """Objects of the roles that the aggregator knows."""
-        needs = self.aggregator.needs
-        return replace(needs, of_key=needs.of_key & {'detections'} | {'objects'},
-                       of_references=frozenset({'objects'}))
-
-    def init_memory(self) -> object:
-        """The memory of a new video."""
-        return self.aggregator.init_memory()
-
     def forward(self, x: Maps) -> tuple:
         """Outputs of the stock head."""
         return self.base(x)
@@ -126,20 +108,6 @@ class TemporalDenseHead(TemporalHead, BaseModule):
         """Selected points of frames; see :class:`TemporalHead`."""
         return self._objects(maps, [record.sample for record in records])[0]
 
-    def enhance(self, key: FrameRecord, references: References, memory: object) -> HeadStep:
-        """Classify the points of the key frame again; see :class:`TemporalHead`."""
-        aggregated = self.aggregator(key.objects, objects_of(references), memory)
-        others = any(record.frame_id != key.frame_id for records in references.values()
-                     for record in records)
-        return self._step(key, aggregated, alone=not (others or memory))
-
-    def enhance_windows(self, windows: Sequence[Sequence[FrameRecord]]) -> list[list[HeadStep]]:
-        """Classify the points of all frames of groups again; see :class:`TemporalHead`."""
-        return [[self._step(record, aggregated, alone=len(window) == 1)
-                 for record, aggregated in zip(window, self.aggregator.group(
-                     [record.objects for record in window]), strict=True)]
-                for window in windows]
-
     def take_stock_names(self, state_dict: dict[str, Any], prefix: str) -> None:
         """Let the head of a stock detector be the base."""
         own = {name.partition('.')[0] for name, _ in self.named_children()}
@@ -147,10 +115,6 @@ class TemporalDenseHead(TemporalHead, BaseModule):
             name = key.removeprefix(prefix)
             if name.partition('.')[0] not in own:
                 state_dict[f'{prefix}base.{name}'] = state_dict.pop(key)
-
-    def write(self, memory: object, step: HeadStep, found: InstanceData | None) -> None:
-        """Remember a key frame after its detection."""
-        self.aggregator.write(memory, step.to_memory, found)
 
     def loss(self,
              x: Maps,
@@ -164,18 +128,11 @@ class TemporalDenseHead(TemporalHead, BaseModule):
             reference_frames: References of every frame, by role; in the role ``window`` the
                 frames of its group, which follow one another.
         """
-        references = reference_frames or [{} for _ in batch_data_samples]
         objects, chosen, found, points = self._objects(x, batch_data_samples)
-        aggregated = self._enhance_training(objects, references)
-        feats = torch.cat([part.feats for part in aggregated])
-        logits = self._logits(ObjectFeatures.cat(objects), feats)
+        feats, own = self._enhance_training(objects, reference_frames)
+        logits = self._logits(ObjectFeatures.cat(objects), torch.cat(feats))
         losses = self.losses(self.base, found.outputs, points, chosen, logits, batch_data_samples)
-        own: dict[str, list[Tensor]] = {}
-        for part in aggregated:
-            for name, value in part.losses.items():
-                own.setdefault(name, []).append(value)
-        return joined_losses(
-            {name: torch.stack(values).mean() for name, values in own.items()}, losses)
+        return joined_losses(own, losses)
 
     def predict(self, x: Maps, batch_data_samples: SampleList,
                 rescale: bool = False) -> InstanceList:
@@ -215,21 +172,6 @@ class TemporalDenseHead(TemporalHead, BaseModule):
             objects = [part.with_feats(feat) for part, feat in zip(
                 objects, feats.split([len(part) for part in objects]), strict=True)]
         return objects, chosen, found, points
-
-    def _enhance_training(self, objects: Sequence[ObjectFeatures],
-                          references: Sequence[References]) -> list[Aggregated]:
-        """Enhanced objects of all frames, group by group or each by its own references."""
-        enhanced: list[Aggregated] = []
-        while len(enhanced) < len(objects):
-            first = len(enhanced)
-            window = references[first].get(WINDOW_ROLE)
-            if window:
-                enhanced += self.aggregator.group(objects[first:first + len(window)])
-                continue
-            known = self.needs.select_roles(objects_of(references[first]))
-            enhanced.append(self.aggregator(objects[first],
-                                            known or self.needs.alone(objects[first]), None))
-        return enhanced
 
     def _step(self, key: FrameRecord, aggregated: Aggregated, *, alone: bool) -> HeadStep:
         """The step of a frame; one that had no other frames keeps its stock detections."""

@@ -116,5 +116,5 @@ class YOLOVMemory:
 
 def _certainty(objects: ObjectFeatures) -> Tensor:
     """(N,), probability of the best class, times objectness where there is one."""
-    best = objects.class_probs.amax(1)
+    best = objects.scores if objects.class_probs is None else objects.class_probs.amax(1)
     return best if objects.objectness is None else best * objects.objectness

@@ -23,6 +23,7 @@ from mmvod_plugins.models.temporal_part import (
     TemporalHead,
     warn_without_references,
 )
+from mmvod_plugins.references import WINDOW_ROLE
 from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References, place_of
 
 
@@ -60,7 +61,8 @@ class TemporalRoIHeadMixin(TemporalHead):
     def needs(self) -> Needs:
         """The objects of the roles that the aggregators know."""
         needs = self.aggregator_settings.needs
-        return replace(needs, of_key=needs.of_key & {'detections'} | {'objects'},
+        return replace(needs, roles=needs.roles - {WINDOW_ROLE},
+                       of_key=needs.of_key & {'detections'} | {'objects'},
                        of_references=frozenset({'objects'}))
 
     def extract(self, maps: Maps, proposals: list[InstanceData],

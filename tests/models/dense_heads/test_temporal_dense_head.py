@@ -43,6 +43,7 @@ POLICIES = dict(
         memory=dict(type='PrecedingWindow', distance=5, radius=2, num_samples=2))))
 EMBEDDING = dict(type='RoIEmbedding', in_channels=2 * WIDTH, roi_feat_size=1,
                  out_channels=CHANNELS, activation=False)
+pytestmark = pytest.mark.filterwarnings('ignore:more than max_objects')
 every_head = pytest.mark.parametrize('name', DENSE)
 every_aggregator = pytest.mark.parametrize('aggregator', AGGREGATORS)
 
@@ -77,7 +78,6 @@ def model_of(name, aggregator, references='own', **head):
 
 @every_head
 @every_aggregator
-@pytest.mark.filterwarnings('ignore:more than max_objects')
 def test_other_frames_matter(name, aggregator):
     model, frames = model_of(name, aggregator), video(6)
     found = numbers(detect(model, frames))
@@ -287,7 +287,6 @@ def test_a_plain_detector_with_the_head_detects_as_the_stock_one():
     assert detector_of('yolox').type == 'YOLOX'
 
 
-@pytest.mark.filterwarnings('ignore:more than max_objects')
 @pytest.mark.parametrize('dtype', [torch.bfloat16])
 @every_aggregator
 def test_autocast(dtype, aggregator):

@@ -31,7 +31,7 @@ from ..tiny import (
 
 FOLDER = Path(__file__).resolve().parents[3] / 'configs' / 'mixed'
 CONFIGS = {path.stem: path for path in FOLDER.glob('*.py')
-           if 'roi_head' in path.read_text() or 'rcnn' in path.stem}
+           if re.search('rcnn|double-head', path.stem)}
 CASCADE = 'selsa_cascade-rcnn_r50-fpn_8xb1-7e_imagenetvid'
 DOUBLE = 'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid'
 MEGA = 'mega_faster-rcnn_r50-fpn_4xb1-120k_imagenetvid'

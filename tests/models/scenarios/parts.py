@@ -132,12 +132,12 @@ class TemporalQueries(TemporalHead):
 
 
 @MODELS.register_module()
-class TemporalDeformableHead(TemporalQueries, DeformableDETRHead):
+class AttendingDeformableHead(TemporalQueries, DeformableDETRHead):
     """Of Deformable DETR."""
 
 
 @MODELS.register_module()
-class TemporalDINOHead(TemporalQueries, DINOHead):
+class AttendingDINOHead(TemporalQueries, DINOHead):
     """Of DINO."""
 
 

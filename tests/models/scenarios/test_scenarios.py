@@ -29,10 +29,10 @@ def models(**settings):
         'dense head with a memory': video_model(
             detector_of('retinanet', type='RememberingRetinaHead'), references=WINDOW, **settings),
         'query head': video_model(
-            detector_of('deformable_detr', type='TemporalDeformableHead'), references=WINDOW,
+            detector_of('deformable_detr', type='AttendingDeformableHead'), references=WINDOW,
             **settings),
         'query head of DINO': video_model(
-            detector_of('dino', type='TemporalDINOHead'), references=WINDOW, **settings),
+            detector_of('dino', type='AttendingDINOHead'), references=WINDOW, **settings),
         'neck with scale and memorize': video_model(
             detector_of('retinanet'), references=dict(type='EveryThird'),
             temporal_neck=dict(type='FoundNeck'), **settings),
