@@ -1,12 +1,27 @@
 """Models: the video detector and its temporal parts."""
 
-from .aggregators import Aggregator, MEGAAggregator, RDNAggregator, SELSAAggregator
+from .aggregators import (
+    Aggregator,
+    MEGAAggregator,
+    OGEMNAggregator,
+    RDNAggregator,
+    SELSAAggregator,
+)
 from .backbones import VGG16
 from .data_preprocessor import VideoDataPreprocessor
 from .dense_heads import FirstLevelRPNHead
 from .layers import ConvGRUCell, PSRoIAlign, PSRoIPool, STMMCell
 from .motion import FlowNetSimple
-from .necks import DFFNeck, FGFANeck, RFCNNeck, STMMNeck, TemporalNeck, VGGNeck
+from .necks import (
+    DFFNeck,
+    FGFANeck,
+    OGEMNNeck,
+    RFCNNeck,
+    SlicedNeck,
+    STMMNeck,
+    TemporalNeck,
+    VGGNeck,
+)
 from .roi_heads import (
     Conv5RoIExtractor,
     EmbeddingDoubleBBoxHead,
@@ -15,6 +30,7 @@ from .roi_heads import (
     RoIEmbedding,
     TemporalCascadeRoIHead,
     TemporalDoubleHeadRoIHead,
+    TemporalRFCNRoIHead,
     TemporalRoIAlign,
     TemporalRoIHead,
     VGGBBoxHead,
@@ -38,6 +54,8 @@ __all__ = [
     'MEGAAggregator',
     'NeckStep',
     'Needs',
+    'OGEMNAggregator',
+    'OGEMNNeck',
     'PSRoIAlign',
     'PSRoIPool',
     'RDNAggregator',
@@ -49,11 +67,13 @@ __all__ = [
     'SELSAAggregator',
     'STMMCell',
     'STMMNeck',
+    'SlicedNeck',
     'TemporalCascadeRoIHead',
     'TemporalDoubleHeadRoIHead',
     'TemporalHead',
     'TemporalNeck',
     'TemporalPart',
+    'TemporalRFCNRoIHead',
     'TemporalRoIAlign',
     'TemporalRoIHead',
     'VGGBBoxHead',

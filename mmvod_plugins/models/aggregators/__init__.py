@@ -2,10 +2,11 @@
 
 from .base import Aggregated, Aggregator, ObjectsByRole, RelationStage
 from .mega import MEGAAggregator
+from .ogemn import OGEMNAggregator
 from .rdn import RDNAggregator
 from .selsa import SELSAAggregator
 
 __all__ = [
-    'Aggregated', 'Aggregator', 'MEGAAggregator', 'ObjectsByRole', 'RDNAggregator',
-    'RelationStage', 'SELSAAggregator'
+    'Aggregated', 'Aggregator', 'MEGAAggregator', 'OGEMNAggregator', 'ObjectsByRole',
+    'RDNAggregator', 'RelationStage', 'SELSAAggregator'
 ]
