@@ -3,6 +3,7 @@
 import copy
 import gc
 import json
+import math
 import re
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,8 @@ RDN_BASE = 'rdn-base_faster-rcnn_{}-conv4-dc5{}_4xb1-120k_imagenetvid'
 RDN = 'rdn_faster-rcnn_{}-conv4-dc5_4xb1-60k_imagenetvid'
 RFCN = 'rfcn_r101{}_4xb1-120k_imagenetvid'
 STMN = 'stmn_{}_4xb1-40k_imagenetvid'
+OGEMN = 'ogemn_rfcn_r101{}_1xb1-10k_imagenetvid'
+OGEMN_EMBEDDING = 'ogemn-embedding_rfcn_r101{}_1xb1-60k_imagenetvid'
 #: One of each kind; `make test-all` runs every config.
 TYPICAL = {
     'faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid', MEGA.format('r50', ''),
@@ -51,6 +54,9 @@ TYPICAL = {
     'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid',
     STMN.format('rfcn_r101'), STMN.format('rfcn_r101-online'), STMN.format('fast-rcnn_vgg16'),
     STMN.format('faster-rcnn_r50-fpn'), STMN.format('retinanet_r50-fpn'),
+    OGEMN.format('-dcn'), OGEMN.format('-half'), OGEMN_EMBEDDING.format(''),
+    'rfcn_r101-sliced_1xb1-200k_imagenetvid', 'ogemn_retinanet_r50-fpn_4xb1-40k_imagenetvid',
+    'ogemn_faster-rcnn_r50-fpn-instance_4xb1-40k_imagenetvid',
     RFCN.format('-ohem'), RFCN.format('-proposals'), 'fast-rcnn_vgg16_4xb1-120k_imagenetvid',
     'fgfa_faster-rcnn_r50-dc5_8xb1-7e_imagenetvid',
     'fgfa_faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid',
@@ -323,7 +329,7 @@ def test_seven_epochs_are_those_of_mmtracking(name):
 
 @pytest.mark.parametrize('name', sorted(IMAGENET))
 def test_auto_scale_lr_is_ready(name):
-    clips = 8 if '_8xb1-' in name else 4
+    clips = math.prod(map(int, re.search(r'_(\d+)xb(\d+)-', name).groups()))
     assert parsed(name).auto_scale_lr == dict(enable=False, base_batch_size=clips)
 
 
