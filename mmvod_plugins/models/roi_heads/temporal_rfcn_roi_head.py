@@ -22,9 +22,9 @@ from .temporal_roi_head import TemporalRoIHead
 class TemporalRFCNRoIHead(TemporalRoIHead, RFCNRoIHead):
     """Enhances position-sensitively pooled scores of RoIs, then lets their bins vote.
 
-    An object's features are its pooled scores, (K + 1) k k numbers (7 x 7 x 31 = 1519 in OGEMN);
-    the aggregator keeps this width. Box deltas are pooled from the key frame's own maps: the
-    papers enhance scores alone.
+    An object's features are its pooled scores, bin by bin, k k (K + 1) numbers (7 x 7 x 31 = 1519
+    in OGEMN); the aggregator keeps this width. Box deltas are pooled from the key frame's own maps:
+    OGEMN enhances scores alone.
 
     Args:
         aggregator: Config of an :class:`Aggregator`.
@@ -46,12 +46,12 @@ class TemporalRFCNRoIHead(TemporalRoIHead, RFCNRoIHead):
         return StandardRoIHead.forward(self, x, rpn_results_list, batch_data_samples)
 
     def _embed(self, x: Maps, rois: Tensor, reference_maps: None = None) -> Tensor:
-        """Pooled scores (N, (K + 1) k k) of RoIs (N, 5)."""
+        """Pooled scores (N, k k (K + 1)) of RoIs (N, 5)."""
         scores = self.bbox_head.fc_cls(self.reduced(x))
-        return self.bbox_roi_extractor(scores, rois).flatten(1)
+        return self.bbox_roi_extractor(scores, rois).permute(0, 2, 3, 1).flatten(1)
 
     def _score(self, enhanced: Tensor, x: Maps, rois: Tensor) -> tuple[Tensor, Tensor]:
-        """Votes of enhanced scores (N, (K + 1) k k) and of deltas pooled at RoIs (N, 5)."""
-        grid = self.bbox_head.grid_size
+        """Votes of enhanced scores (N, k k (K + 1)) and of deltas pooled at RoIs (N, 5)."""
+        scores = enhanced.unflatten(1, (self.bbox_head.grid_size, self.bbox_head.grid_size, -1))
         deltas = self.bbox_roi_extractor(self.bbox_head.fc_reg(self.reduced(x)), rois)
-        return self.bbox_head(enhanced.unflatten(1, (-1, grid, grid)), deltas)
+        return self.bbox_head(scores.permute(0, 3, 1, 2), deltas)
