@@ -107,9 +107,9 @@ class OGEMNNeck(TemporalNeck):
         """
         maps, steps = list(key.maps), []
         for i, (group, read) in enumerate(zip(self.groups, self.reads, strict=True)):
-            feats, grid = _cells(key, group)
+            feats, grid = self.cells(key, i)
             if memory is None:
-                blocks = [_cells(record, group)[0] for record in references.get('memory', [])]
+                blocks = [self.cells(record, i)[0] for record in references.get('memory', [])]
                 found = read(feats, blocks)
             else:
                 found = read(feats, memory[i].read(), memory[i].sizes)
@@ -121,6 +121,21 @@ class OGEMNNeck(TemporalNeck):
             for index, part in zip(group, parts, strict=True):
                 maps[index] = padded_as(part, key.maps[index])
         return NeckStep(tuple(maps), to_memory=steps)
+
+    def cells(self, record: FrameRecord, level: int) -> tuple[Tensor, tuple[int, int]]:
+        """What a read gets of a frame.
+
+        Args:
+            record: The frame, with maps.
+            level: Which of the levels with a memory, from 0.
+
+        Returns:
+            Features (n, C) of all cells of the level, joined, without padding; H and W.
+        """
+        maps = without_padding(tuple(record.maps[index] for index in self.groups[level]),
+                               record.sample.metainfo)
+        joined = maps[0] if len(maps) == 1 else torch.cat(maps, dim=1)
+        return joined[0].flatten(1).T, tuple(joined.shape[2:])
 
     def write(self, memory: list[ObjectGuidedMemory], step: NeckStep,
               found: InstanceData) -> None:
@@ -165,10 +180,3 @@ class _Read:
     feats: Tensor
     grid: tuple[int, int]
     attention: Tensor
-
-
-def _cells(record: FrameRecord, group: Sequence[int]) -> tuple[Tensor, tuple[int, int]]:
-    """Features (n, C) of all cells of the joined levels, without padding; H and W."""
-    maps = without_padding(tuple(record.maps[index] for index in group), record.sample.metainfo)
-    joined = maps[0] if len(maps) == 1 else torch.cat(maps, dim=1)
-    return joined[0].flatten(1).T, tuple(joined.shape[2:])
