@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample
+from mmengine.config import Config, DictAction
 
 from mmvod_plugins.apis import TracedFrame, init_video_detector, trace_frames
 from mmvod_plugins.models import OGEMNNeck, VideoDetector
@@ -105,6 +106,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--score-thr', type=float, default=0.3, help='of the boxes that are drawn')
     parser.add_argument('--max-objects', type=int, default=6, help='objects shown per frame')
     parser.add_argument('--device', default='cpu')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
+                        help='changes of the config, such as '
+                        'model.temporal_neck.write_rule.score_thr=0.5')
     return parser.parse_args(argv)
 
 
@@ -298,7 +302,9 @@ def main(argv: list[str] | None = None) -> int:
     """Command line entry; returns the exit code."""
     args = parse_args(argv)
     try:
-        model = init_video_detector(args.config, args.checkpoint, args.device)
+        config = Config.fromfile(args.config)
+        config.merge_from_dict(args.cfg_options)
+        model = init_video_detector(config, args.checkpoint, args.device)
         result = trace(args, model)
         rule = model.temporal_neck.rule
         text = (f'An object is stored if its score is above {rule.score_thr}, at most '

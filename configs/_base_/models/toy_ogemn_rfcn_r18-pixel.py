@@ -13,5 +13,6 @@ model = dict(
         num_heads=8,
         embed_channels=32,
         temperature=20.0,
+        alike=True,
         write_rule=dict(score_thr=0.5, similarity_thr=0.47, max_per_class=10),
         detach=True))

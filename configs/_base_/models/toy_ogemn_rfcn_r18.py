@@ -11,6 +11,7 @@ model = dict(
                 num_heads=8,
                 embed_channels=32,
                 temperature=20.0,
+                alike=True,
                 interval=10,
                 reference_topk=40,
                 detach=True))))

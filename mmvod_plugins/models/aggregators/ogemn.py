@@ -31,6 +31,8 @@ class OGEMNAggregator(Aggregator):
             (:class:`~mmvod_plugins.models.layers.MemoryRead`).
         embed_channels: Width of the embedding of each head.
         temperature: Initial lambda.
+        alike: Whether keys start as the queries do, see
+            :class:`~mmvod_plugins.models.layers.MemoryRead`.
         interval: Frames from one that is remembered to the next.
         reference_topk: Objects of a training frame in the role ``memory``.
         detach: Whether these frames get no gradient.
@@ -42,12 +44,13 @@ class OGEMNAggregator(Aggregator):
 
     method = 'OGEMN'
 
-    def __init__(self,
+    def __init__(self,  # noqa: PLR0913 - the paper's table of settings
                  channels: int = 1519,
                  num_heads: int = 8,
                  *,
                  embed_channels: int = 32,
                  temperature: float = 1.0,
+                 alike: bool = False,
                  interval: int = 10,
                  reference_topk: int = 300,
                  detach: bool = False,
@@ -59,7 +62,7 @@ class OGEMNAggregator(Aggregator):
         self.needs = Needs(roles=memory, detached_roles=memory if detach else frozenset(),
                            topk=reference_topk)
         self.interval = interval
-        self.read = MemoryRead(channels, num_heads, embed_channels, temperature)
+        self.read = MemoryRead(channels, num_heads, embed_channels, temperature, alike=alike)
 
     def init_memory(self) -> InstanceMemory:
         """An empty memory."""

@@ -55,13 +55,15 @@ class MemoryRead(nn.Module):
         num_heads: N.
         embed_channels: Width of the embedding of each head (the paper's c-bar).
         temperature: Initial lambda; 1 in the paper.
+        alike: Whether keys start as the queries do, so that attention starts as the similarity of
+            features. By default both are drawn, as published: attention then starts at random.
 
     Raises:
         ValueError: If a number is below 1.
     """
 
     def __init__(self, channels: int, num_heads: int = 8, embed_channels: int = 32,
-                 temperature: float = 1.0) -> None:
+                 temperature: float = 1.0, *, alike: bool = False) -> None:
         super().__init__()
         sizes = dict(channels=channels, num_heads=num_heads, embed_channels=embed_channels)
         if min(sizes.values()) < 1:
@@ -76,6 +78,8 @@ class MemoryRead(nn.Module):
         # the paper's N(0, 0.01), taken as the deviation: cosines do not depend on it
         nn.init.normal_(self.query.weight, std=0.01)
         nn.init.normal_(self.key.weight, std=0.01)
+        if alike:
+            self.key.weight.data.copy_(self.query.weight.data)
         nn.init.eye_(self.value.weight)
 
     def forward(self, feats: Tensor, blocks: Sequence[Tensor],

@@ -42,6 +42,8 @@ class OGEMNNeck(TemporalNeck):
         num_heads: N of every read.
         embed_channels: Width of the embedding of each head.
         temperature: Initial lambda.
+        alike: Whether keys start as the queries do, see
+            :class:`~mmvod_plugins.models.layers.MemoryRead`.
         write_rule: Settings of :class:`~mmvod_plugins.models.memories.WriteRule`; the paper's by
             default.
         detach: Whether training frames in the role ``memory`` get no gradient. The paper does not
@@ -63,6 +65,7 @@ class OGEMNNeck(TemporalNeck):
                  num_heads: int = 8,
                  embed_channels: int = 32,
                  temperature: float = 1.0,
+                 alike: bool = False,
                  write_rule: dict[str, Any] | None = None,
                  detach: bool = False,
                  init_cfg: dict | None = None) -> None:
@@ -79,7 +82,7 @@ class OGEMNNeck(TemporalNeck):
         self.needs = Needs(roles=memory, detached_roles=memory if detach else frozenset(),
                            of_key=frozenset({'maps', 'detections'}), levels=tuple(indices))
         self.reads = ModuleList(
-            MemoryRead(channels, num_heads, embed_channels, temperature)
+            MemoryRead(channels, num_heads, embed_channels, temperature, alike=alike)
             for channels in self._per_level('in_channels', in_channels))
 
     def init_memory(self) -> list[ObjectGuidedMemory]:

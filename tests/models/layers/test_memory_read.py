@@ -72,6 +72,13 @@ def test_a_sharp_row_moves_one_location_half_way():
     assert found.beta.tolist() == [1, 1, 0.5, 1]
 
 
+def test_keys_that_start_as_the_queries_find_what_they_resemble():
+    x = rows_of(40).double()
+    read = read_of(alike=True).double()
+    assert read(x, [x], [1] * 40).attention.argmax(1).tolist() == list(range(40))
+    assert read_of().double()(x, [x], [1] * 40).attention.argmax(1).tolist() != list(range(40))
+
+
 def test_many_rows_are_averaged_at_a_location():
     """Twice the memory on every location is half of it: theta keeps its magnitude."""
     read, x = read_of().double(), rows_of(1).double()
