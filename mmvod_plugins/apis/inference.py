@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from mmvod_plugins.checkpoints import read_checkpoint
 from mmvod_plugins.datasets.video_index import single_metainfo
 from mmvod_plugins.engine import complete_config, watch_backbone
 from mmvod_plugins.models import VideoDetector
-from mmvod_plugins.structures import FrameRecord
+from mmvod_plugins.models.key_frame_detector import DetectorMemory, FrameStep
+from mmvod_plugins.streaming import VideoStream
+from mmvod_plugins.structures import FrameRecord, References
 
 from .session import VideoSession, array_pipeline, encode_frame
 
@@ -108,3 +111,53 @@ def encode_frames(model: VideoDetector, frames: Iterable[np.ndarray],
     pipeline = array_pipeline(model.cfg)
     return [encode_frame(model, pipeline, frame, frame_id, video_id, len(frames))
             for frame_id, frame in enumerate(frames)]
+
+
+@dataclass(frozen=True)
+class TracedFrame:
+    """A frame as it was detected.
+
+    Attributes:
+        key: Its record.
+        step: The step, with enhanced maps.
+        memory: Of the video, as the step read it; not to be changed.
+        found: Its detections.
+    """
+
+    key: FrameRecord
+    step: FrameStep
+    memory: DetectorMemory
+    found: DetDataSample
+
+
+@torch.no_grad()
+def trace_frames(
+    model: VideoDetector, frames: Iterable[np.ndarray], video_length: int | None = None,
+    video_id: Hashable = 'video'
+) -> Iterator[TracedFrame]:
+    """Detect as :func:`detect_frames` does, and show what happens, for pictures and measurements.
+
+    Args:
+        model: From :func:`init_video_detector`.
+        frames: (H, W, 3) images, BGR uint8, in order.
+        video_length: Number of frames, see :class:`VideoSession`.
+        video_id: Identity of the video.
+
+    Yields:
+        Every frame, in order; it is remembered after that.
+    """
+    stream = VideoStream(model.policy, video_id, video_length, model.init_memory(),
+                         model.encoder.shrink)
+    pipeline = array_pipeline(model.cfg)
+
+    def ready() -> Iterator[tuple[FrameRecord, References]]:
+        for frame_id, frame in enumerate(frames):
+            stream.add(frame_id, encode_frame(model, pipeline, frame, frame_id, video_id,
+                                              video_length))
+            yield from stream.ready()
+        yield from stream.close()
+
+    for key, references in ready():
+        step = model.key_frames.step(key, references, stream.memory)
+        yield TracedFrame(key, step, stream.memory, model.key_frames.result(step))
+        model.key_frames.remember(stream.memory, step)

@@ -53,5 +53,5 @@ def methods_of(keys: Iterable[str]) -> dict[str, str]:
 
 
 def describe(methods: Mapping[str, str]) -> str:
-    """Name all methods of a model for a message."""
-    return ' + '.join(methods.values()) or 'a single-frame detector'
+    """Name all methods of a model for a message, one that has both parts once."""
+    return ' + '.join(dict.fromkeys(methods.values())) or 'a single-frame detector'

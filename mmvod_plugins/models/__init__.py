@@ -3,6 +3,7 @@
 from .aggregators import (
     Aggregator,
     MEGAAggregator,
+    OGEMNAggregator,
     RDNAggregator,
     SELSAAggregator,
     YOLOVAggregator,
@@ -12,7 +13,17 @@ from .data_preprocessor import VideoDataPreprocessor
 from .dense_heads import FirstLevelRPNHead, TemporalDenseHead
 from .layers import ConvGRUCell, PSRoIAlign, PSRoIPool, STMMCell
 from .motion import FlowNetSimple
-from .necks import DFFNeck, FGFANeck, RFCNNeck, STMMNeck, TemporalNeck, VGGNeck, WideYOLOXPAFPN
+from .necks import (
+    DFFNeck,
+    FGFANeck,
+    OGEMNNeck,
+    RFCNNeck,
+    SlicedNeck,
+    STMMNeck,
+    TemporalNeck,
+    VGGNeck,
+    WideYOLOXPAFPN,
+)
 from .query_heads import TemporalDeformableDETRHead, TemporalDINOHead, TemporalQueryHead
 from .roi_heads import (
     Conv5RoIExtractor,
@@ -22,6 +33,7 @@ from .roi_heads import (
     RoIEmbedding,
     TemporalCascadeRoIHead,
     TemporalDoubleHeadRoIHead,
+    TemporalRFCNRoIHead,
     TemporalRoIAlign,
     TemporalRoIHead,
     VGGBBoxHead,
@@ -51,6 +63,8 @@ __all__ = [
     'MEGAAggregator',
     'NeckStep',
     'Needs',
+    'OGEMNAggregator',
+    'OGEMNNeck',
     'PSRoIAlign',
     'PSRoIPool',
     'RDNAggregator',
@@ -63,6 +77,7 @@ __all__ = [
     'STMMCell',
     'STMMNeck',
     'ScoreThreshold',
+    'SlicedNeck',
     'TemporalCascadeRoIHead',
     'TemporalDINOHead',
     'TemporalDeformableDETRHead',
@@ -72,6 +87,7 @@ __all__ = [
     'TemporalNeck',
     'TemporalPart',
     'TemporalQueryHead',
+    'TemporalRFCNRoIHead',
     'TemporalRoIAlign',
     'TemporalRoIHead',
     'TopObjectness',

@@ -11,7 +11,9 @@ from .global_shuffle import GlobalShuffle
 from .interleaved_windows import InterleavedWindows
 from .key_frame_interval import KeyFrameInterval
 from .local_window import LocalWindow
+from .preceding_intervals import PrecedingIntervals
 from .preceding_window import PrecedingWindow
+from .scaled_key_frames import ScaledKeyFrames
 from .shuffled_groups import ShuffledGroups
 from .train_test import TrainTestReferences
 from .uniform_stride import UniformStride
@@ -30,8 +32,10 @@ __all__ = [
     'KeyFrameInterval',
     'KeyFrameOnly',
     'LocalWindow',
+    'PrecedingIntervals',
     'PrecedingWindow',
     'ReferencePolicy',
+    'ScaledKeyFrames',
     'ShuffledGroups',
     'TrainTestReferences',
     'UniformStride',

@@ -39,6 +39,8 @@ RDN_BASE = 'rdn-base_faster-rcnn_{}-conv4-dc5{}_4xb1-120k_imagenetvid'
 RDN = 'rdn_faster-rcnn_{}-conv4-dc5_4xb1-60k_imagenetvid'
 RFCN = 'rfcn_r101{}_4xb1-120k_imagenetvid'
 STMN = 'stmn_{}_4xb1-40k_imagenetvid'
+OGEMN = 'ogemn_rfcn_r101{}_1xb1-10k_imagenetvid'
+OGEMN_EMBEDDING = 'ogemn-embedding_rfcn_r101{}_1xb1-60k_imagenetvid'
 #: One of each kind; `make test-all` runs every config.
 TYPICAL = {
     'faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid', MEGA.format('r50', ''),
@@ -55,6 +57,9 @@ TYPICAL = {
     'selsa_deformable-detr_r50_4xb1-120k_imagenetvid',
     STMN.format('rfcn_r101'), STMN.format('rfcn_r101-online'), STMN.format('fast-rcnn_vgg16'),
     STMN.format('faster-rcnn_r50-fpn'), STMN.format('retinanet_r50-fpn'),
+    OGEMN.format('-dcn'), OGEMN.format('-half'), OGEMN_EMBEDDING.format(''),
+    'rfcn_r101-sliced_1xb1-200k_imagenetvid', 'ogemn_retinanet_r50-fpn_4xb1-40k_imagenetvid',
+    'ogemn_faster-rcnn_r50-fpn-instance_4xb1-40k_imagenetvid',
     RFCN.format('-ohem'), RFCN.format('-proposals'), 'fast-rcnn_vgg16_4xb1-120k_imagenetvid',
     'fgfa_faster-rcnn_r50-dc5_8xb1-7e_imagenetvid',
     'fgfa_faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid',

@@ -16,6 +16,8 @@ from ..parity.mega_runs import without_pretrained
 WIDTH = 16
 #: Backbones by type: settings, and the widths of the stages that follow from them.
 RESNET = dict(depth=18, base_channels=8), (8, 16, 32, 64)
+#: Basic blocks have no deformable convolutions.
+DEFORMABLE = dict(depth=50, base_channels=8), (32, 64, 128, 256)
 BACKBONES = {
     'ResNeXt': (dict(depth=50, base_channels=8, groups=2), (32, 64, 128, 256)),
     'SwinTransformer': (dict(embed_dims=8, depths=[2, 2, 2, 2], num_heads=[1, 2, 4, 8],
@@ -48,6 +50,7 @@ def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> Conf
     width = narrow_neck(detector.get('neck'), stages)
     if config.get('temporal_neck'):
         narrow(config.temporal_neck, width)
+    width //= (detector.get('neck') or {}).get('num_slices', 1)
     if 'roi_head' in detector:
         narrow_roi_head(detector, width, channels, num_classes)
     elif 'base' in detector.bbox_head:
@@ -57,7 +60,8 @@ def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> Conf
     else:
         narrow_head(detector.bbox_head, in_channels=width, num_classes=num_classes)
     if detector.get('rpn_head'):
-        first = detector.rpn_head.type == 'FirstLevelRPNHead'  # it sees a map before the neck
+        # it sees a map before the neck, or its first slice
+        first = detector.rpn_head.type == 'FirstLevelRPNHead' and 'mid_channels' in detector.neck
         narrow_head(detector.rpn_head, in_channels=stages[-2] if first else width)
         anchors = detector.rpn_head.anchor_generator
         anchors.scales = [4] if len(anchors.scales) == 1 else [1, 2]
@@ -67,7 +71,7 @@ def shrink(config: ConfigDict, channels: int = 32, num_classes: int = 4) -> Conf
 
 def narrow_backbone(backbone: ConfigDict) -> tuple[int, ...]:
     """Narrow a backbone; return the widths of its stages."""
-    settings, widths = BACKBONES.get(backbone.type, RESNET)
+    settings, widths = BACKBONES.get(backbone.type, DEFORMABLE if backbone.get('dcn') else RESNET)
     backbone.update(settings)
     if 'frozen_stages' in backbone:
         backbone.frozen_stages = 0
@@ -120,6 +124,9 @@ def narrow_roi_head(detector: ConfigDict, width: int, channels: int, num_classes
         embedded = channels
         head.embedding.update(in_channels=pooled, out_channels=channels)
         narrow(head.aggregator, channels)
+    elif 'aggregator' in head:  # of pooled scores
+        grid = head.bbox_head.grid_size
+        narrow(head.aggregator, (num_classes + 1) * grid**2)
     if head.get('temporal_roi_align'):
         narrow(head.temporal_roi_align, width)
     for bbox_head in head.bbox_head if isinstance(head.bbox_head, list) else [head.bbox_head]:

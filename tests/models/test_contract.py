@@ -40,6 +40,9 @@ SETTINGS = {
     'FGFANeck': dict(channels=CHANNELS, motion=MOTION, embed_layers=[(8, 1), (12, 3)]),
     'MEGAAggregator': dict(channels=CHANNELS, num_heads=4, num_global_stages=2,
                            num_result_stages=1, reference_topk=5, distilled_topk=2, memory_size=3),
+    'OGEMNAggregator': dict(channels=CHANNELS, num_heads=3, embed_channels=4, reference_topk=5),
+    'OGEMNNeck': dict(in_channels=CHANNELS, num_heads=4, embed_channels=4,
+                      write_rule=dict(similarity_thr=100.0, max_per_class=2)),
     'RDNAggregator': dict(channels=CHANNELS, num_heads=4, reference_topk=5, distilled_topk=2),
     'SELSAAggregator': dict(channels=CHANNELS, num_heads=4, num_stages=3, reference_topk=5),
     'STMMNeck': dict(in_channels=CHANNELS, channels=8, replaces='detector.neck.last_conv.conv'),
@@ -144,6 +147,14 @@ def frame(part, frame_id):
         torch.full((7, ), frame_id))
 
 
+def found_of(part):
+    """What was detected in a frame, for parts that ask for it."""
+    if 'detections' not in part.needs.of_key:
+        return None
+    return InstanceData(bboxes=torch.tensor([[8.0, 8.0, 60.0, 50.0], [0.0, 0.0, 5.0, 5.0]]),
+                        scores=torch.tensor([0.95, 0.91]), labels=torch.tensor([1, 0]))
+
+
 def clip(part, key_id, roles=None):
     """References of all roles that the part knows."""
     number = 1 if type(part).__name__ in LAST_ALONE else 3
@@ -192,7 +203,7 @@ def stream(part, length=6, offset=0, spoil=False):
         result = part(key, references or part.needs.alone(key), memory)
         out.append([level.clone() for level in maps_of(result)])
         if memory is not None:
-            part.write(memory, result, None)
+            part.write(memory, result, found_of(part))
         if spoil:
             for item in [key, *(item for items in references.values() for item in items)]:
                 for tensor in tensors_of(item):
@@ -355,7 +366,7 @@ def test_memory_is_bounded(cls):
         references = clip(part, key_id, streaming_roles(part)) or part.needs.alone(key)
         result = part(key, references, memory)
         if memory is not None:
-            part.write(memory, result, None)
+            part.write(memory, result, found_of(part))
         sizes.append(held(memory))
     assert max(sizes[20:]) == sizes[20]
 

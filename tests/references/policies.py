@@ -10,7 +10,9 @@ from mmvod_plugins.references import (
                                       KeyFrameInterval,
                                       KeyFrameOnly,
                                       LocalWindow,
+                                      PrecedingIntervals,
                                       PrecedingWindow,
+                                      ScaledKeyFrames,
                                       TrainTestReferences,
                                       UniformStride,
 )
@@ -20,6 +22,9 @@ POLICIES = {
     'window': LocalWindow(2),
     'one_sided': LocalWindow((3, 1), stride=2, num_samples=3, sample_key=True),
     'preceding': PrecedingWindow(distance=4, radius=2),
+    'preceding_intervals': PrecedingIntervals(3, 4),
+    'scaled': ScaledKeyFrames(3),
+    'ogemn': TrainTestReferences(PrecedingIntervals(3, 4), ScaledKeyFrames(3)),
     'shuffle': GlobalShuffle(3, seed=5),
     'uniform': UniformStride(4),
     'uniform_and_key': UniformStride(4, append_key=True),
@@ -36,6 +41,7 @@ POLICIES = {
     'mega': ComposedReferences([LocalWindow(2), GlobalShuffle(3), PrecedingWindow(4, 2)]),
     'online_mega': ComposedReferences([CausalWindow(5), GlobalReservoir(3), PrecedingWindow(4, 2)]),
 }
-LIVE = ('key_only', 'window', 'one_sided', 'preceding', 'bilateral', 'train_test_window',
+LIVE = ('key_only', 'window', 'one_sided', 'preceding', 'preceding_intervals',
+        'scaled', 'ogemn', 'bilateral', 'train_test_window',
         'interleaved', 'centred', 'train_test_interleaved', 'causal', 'interval',
         'interval_around', 'reservoir', 'online_mega')

@@ -2,11 +2,12 @@
 
 from .base import Aggregated, Aggregator, ObjectsByRole, RelationStage
 from .mega import MEGAAggregator
+from .ogemn import OGEMNAggregator
 from .rdn import RDNAggregator
 from .selsa import SELSAAggregator
 from .yolov import YOLOVAggregator
 
 __all__ = [
-    'Aggregated', 'Aggregator', 'MEGAAggregator', 'ObjectsByRole', 'RDNAggregator',
-    'RelationStage', 'SELSAAggregator', 'YOLOVAggregator'
+    'Aggregated', 'Aggregator', 'MEGAAggregator', 'OGEMNAggregator', 'ObjectsByRole',
+    'RDNAggregator', 'RelationStage', 'SELSAAggregator', 'YOLOVAggregator'
 ]

@@ -5,6 +5,7 @@ from .bn_star import bn_star
 from .conv_gru_cell import ConvGRUCell
 from .flow_warp import flow_warp, resize_flow
 from .match_trans import MatchTrans, transform_memory, transformation_coefficients
+from .memory_read import MemoryRead, ReadResult
 from .position_embedding import location_terms, sine_embedding
 from .ps_roi_pool import PSRoIAlign, PSRoIPool, ps_roi_align, ps_roi_pool
 from .recurrent_cell import CellState, RecurrentCell
@@ -17,8 +18,10 @@ __all__ = [
     'CellState',
     'ConvGRUCell',
     'MatchTrans',
+    'MemoryRead',
     'PSRoIAlign',
     'PSRoIPool',
+    'ReadResult',
     'RecurrentCell',
     'RelationModule',
     'STMMCell',

@@ -8,6 +8,7 @@ from .rfcn_roi_head import RFCNRoIHead
 from .roi_embedding import RoIEmbedding
 from .temporal_cascade_roi_head import TemporalCascadeRoIHead
 from .temporal_double_head_roi_head import TemporalDoubleHeadRoIHead
+from .temporal_rfcn_roi_head import TemporalRFCNRoIHead
 from .temporal_roi_align import TemporalRoIAlign
 from .temporal_roi_head import TemporalRoIHead
 from .vgg_bbox_head import VGGBBoxHead
@@ -15,5 +16,6 @@ from .vgg_bbox_head import VGGBBoxHead
 __all__ = [
     'Conv5RoIExtractor', 'EmbeddingDoubleBBoxHead', 'PositionSensitiveConv', 'RFCNBBoxHead',
     'RFCNRoIHead', 'RoIEmbedding', 'TemporalCascadeRoIHead', 'TemporalDoubleHeadRoIHead',
-    'TemporalRoIAlign', 'TemporalRoIHead', 'TemporalRoIHeadMixin', 'VGGBBoxHead'
+    'TemporalRFCNRoIHead', 'TemporalRoIAlign', 'TemporalRoIHead', 'TemporalRoIHeadMixin',
+    'VGGBBoxHead'
 ]

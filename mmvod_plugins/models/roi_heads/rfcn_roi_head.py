@@ -53,8 +53,11 @@ class RFCNRoIHead(StandardRoIHead):
 
     def position_maps(self, x: Maps) -> tuple[Tensor, Tensor]:
         """Score and box maps (:meth:`RFCNBBoxHead.position_maps`) from the last map of ``x``."""
-        feat = x[-1] if self.reduction is None else self.reduction(x[-1])
-        return self.bbox_head.position_maps(feat)
+        return self.bbox_head.position_maps(self.reduced(x))
+
+    def reduced(self, x: Maps) -> Tensor:
+        """The map (B, C, H, W) that position-sensitive maps are computed from."""
+        return x[-1] if self.reduction is None else self.reduction(x[-1])
 
     def forward(self, x: Maps, rpn_results_list: list[InstanceData],
                 batch_data_samples: list[DetDataSample] | None = None) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,8 @@ class TemporalRoIHead(TemporalRoIHeadMixin, StandardRoIHead):
     plain mmdet detector) each frame is its own reference, which the log says once.
 
     Args:
-        embedding: Config of the layer from pooled features to embeddings.
+        embedding: Config of the layer from pooled features to embeddings; None for heads that
+            have none.
         aggregator: Config of an :class:`Aggregator`.
         temporal_roi_align: Config of a :class:`TemporalRoIAlign` that enhances the pooled
             features of key frames, not of references; None for plain RoI features.
@@ -43,14 +44,14 @@ class TemporalRoIHead(TemporalRoIHeadMixin, StandardRoIHead):
     temporal_roi_align: TemporalRoIAlign | None
 
     def __init__(self,
-                 embedding: dict,
+                 embedding: dict | None,
                  aggregator: dict,
                  temporal_roi_align: dict | None = None,
                  **kwargs: Any) -> None:  # noqa: ANN401 - mmdet's
         super().__init__(**kwargs)
         if self.with_mask:
             raise ValueError('TemporalRoIHead detects boxes alone: omit mask_head')
-        self.embedding = MODELS.build(embedding)
+        self.embedding = MODELS.build(embedding) if embedding else None
         self.aggregator = MODELS.build(aggregator)
         self.temporal_roi_align = MODELS.build(temporal_roi_align) if temporal_roi_align else None
         self._register_load_state_dict_pre_hook(self._rename_single_frame_fcs)

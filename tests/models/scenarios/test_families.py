@@ -1,4 +1,4 @@
-"""Dense detectors and transformers: stock mmdet without references; FGFA and STMN in each."""
+"""Dense detectors and transformers: mmdet's without references; FGFA, STMN, OGEMN in each."""
 
 import inspect
 
@@ -24,7 +24,14 @@ FGFA = dict(
 STMN = dict(
     references=dict(type='InterleavedWindows', num_frames=3, stride=2, num_samples=3),
     temporal_neck=dict(type='STMMNeck', in_channels=WIDTH, channels=8, levels=(0, 1, 2)))
-METHODS = dict(fgfa=FGFA, stmn=STMN)
+OGEMN = dict(
+    references=dict(type='PrecedingIntervals', num_samples=2, max_interval=2),
+    temporal_neck=dict(type='OGEMNNeck', in_channels=WIDTH, num_heads=4, embed_channels=4,
+                       levels=(0, 1, 2), strides=(8, 16, 32), temperature=8.0,
+                       write_rule=dict(score_thr=0.01)))
+METHODS = dict(fgfa=FGFA, stmn=STMN, ogemn=OGEMN)
+#: References of key frame 0 in training; one that changes must matter.
+ROLES = dict(fgfa={'local': [2, 2]}, stmn={'window': [2, 4]}, ogemn={'memory': [2, 4]})
 QUERIES = ('deformable_detr', 'dino')
 every_method = pytest.mark.parametrize('method', METHODS)
 
@@ -74,12 +81,13 @@ def test_detections_change_with_the_references(name, method):
             torch.nn.init.normal_(level.reduction.weight, std=0.2)
     before = numbers(detect(model, frames))
     assert all(len(part) for part in before)
-    frames[4] = video(1, seed=9)[0]
+    changed = 1 if method == 'ogemn' else 4
+    frames[changed] = video(1, seed=9)[0]
     same = [a.shape == b.shape and torch.equal(a, b)
             for a, b in zip(before, numbers(detect(model, frames)), strict=True)]
-    # FGFA looks one frame ahead; STMN's windows hold frames 0, 2, 4
-    assert same == ([True] * 3 + [False] * 2 if method == 'fgfa' else
-                    [False, True, False, True, False])
+    # FGFA looks one frame ahead; STMN's windows hold frames 0, 2, 4; OGEMN remembers
+    assert same == dict(fgfa=[True] * 3 + [False] * 2, stmn=[False, True, False, True, False],
+                        ogemn=[True] + [False] * 4)[method]
 
 
 @every_detector
@@ -94,11 +102,10 @@ def test_losses_are_those_of_enhanced_maps(name, method, monkeypatch):
     seen = []
     monkeypatch.setattr(model.adapter, 'loss', lambda maps, samples, references: seen.append(
         maps[0][:1].detach()) or dict(loss=maps[0].sum()))
-    roles = {'local': [2, 2]} if method == 'fgfa' else {'window': [2, 4]}
     for seed in (0, 0, 9):
         frames = video(6)
         frames[2] = video(6, seed=seed)[2]
-        data = model.data_preprocessor(training_batch(frames, 0, roles), training=True)
+        data = model.data_preprocessor(training_batch(frames, 0, ROLES[method]), training=True)
         model(**data, mode='loss')
     assert torch.equal(seen[0], seen[1])
     assert not torch.allclose(seen[0], seen[2])
