@@ -1,12 +1,20 @@
 """Models: the video detector and its temporal parts."""
 
-from .aggregators import Aggregator, MEGAAggregator, RDNAggregator, SELSAAggregator
+from .aggregators import (
+    Aggregator,
+    ChainedAggregator,
+    MEGAAggregator,
+    MSTInstanceAggregator,
+    MSTProposalAggregator,
+    RDNAggregator,
+    SELSAAggregator,
+)
 from .backbones import VGG16
 from .data_preprocessor import VideoDataPreprocessor
 from .dense_heads import FirstLevelRPNHead
 from .layers import ConvGRUCell, PSRoIAlign, PSRoIPool, STMMCell
 from .motion import FlowNetSimple
-from .necks import DFFNeck, FGFANeck, RFCNNeck, STMMNeck, TemporalNeck, VGGNeck
+from .necks import DFFNeck, FGFANeck, MSTNeck, RFCNNeck, STMMNeck, TemporalNeck, VGGNeck
 from .roi_heads import (
     Conv5RoIExtractor,
     EmbeddingDoubleBBoxHead,
@@ -26,6 +34,7 @@ from .video_detector import VideoDetector
 __all__ = [
     'VGG16',
     'Aggregator',
+    'ChainedAggregator',
     'Conv5RoIExtractor',
     'ConvGRUCell',
     'DFFNeck',
@@ -36,6 +45,9 @@ __all__ = [
     'HeadStep',
     'InclusiveBoxCoder',
     'MEGAAggregator',
+    'MSTInstanceAggregator',
+    'MSTNeck',
+    'MSTProposalAggregator',
     'NeckStep',
     'Needs',
     'PSRoIAlign',

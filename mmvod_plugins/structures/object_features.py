@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,6 +21,8 @@ class ObjectFeatures:
             whose score is 1, and positives first.
         frame_ids: (N,), int64, the frame that each object comes from.
         labels: (N,), int64, or None.
+        ids: (N,), int64, the instance that each object shows, -1 for none; in training alone,
+            and None where it is not known.
     """
 
     boxes: Tensor
@@ -28,6 +30,7 @@ class ObjectFeatures:
     scores: Tensor | None
     frame_ids: Tensor
     labels: Tensor | None = None
+    ids: Tensor | None = None
 
     def __post_init__(self) -> None:
         lengths = {name: len(value) for name, value in vars(self).items() if value is not None}
@@ -47,7 +50,7 @@ class ObjectFeatures:
 
     def with_feats(self, feats: Tensor) -> ObjectFeatures:
         """The same objects with other embeddings, (N, ...)."""
-        return ObjectFeatures(self.boxes, feats, self.scores, self.frame_ids, self.labels)
+        return replace(self, feats=feats)
 
     def block(self, index: int) -> ObjectFeatures:
         """The same objects with one block (N, C) of their embeddings (N, S, C)."""
@@ -69,7 +72,7 @@ class ObjectFeatures:
 
     @staticmethod
     def cat(parts: Sequence[ObjectFeatures]) -> ObjectFeatures:
-        """The objects of several frames, in order.
+        """The objects of several frames, in order; without ids if some parts have none.
 
         Raises:
             ValueError: If there is nothing to concatenate, or only some parts have labels or
@@ -80,6 +83,8 @@ class ObjectFeatures:
         joined: dict[str, Tensor | None] = {}
         for name in vars(parts[0]):
             values = [value for part in parts if (value := getattr(part, name)) is not None]
+            if name == 'ids' and len(values) < len(parts):
+                values = []
             if values and len(values) < len(parts):
                 raise ValueError(f'{len(values)} of {len(parts)} parts have {name}: all or none')
             joined[name] = torch.cat(values) if values else None

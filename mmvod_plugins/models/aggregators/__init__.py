@@ -1,11 +1,13 @@
 """Aggregators: objects of reference frames enhance those of the key frame, one file per method."""
 
 from .base import Aggregated, Aggregator, ObjectsByRole, RelationStage
+from .chain import ChainedAggregator
 from .mega import MEGAAggregator
+from .mst import MSTInstanceAggregator, MSTProposalAggregator
 from .rdn import RDNAggregator
 from .selsa import SELSAAggregator
 
 __all__ = [
-    'Aggregated', 'Aggregator', 'MEGAAggregator', 'ObjectsByRole', 'RDNAggregator',
-    'RelationStage', 'SELSAAggregator'
+    'Aggregated', 'Aggregator', 'ChainedAggregator', 'MEGAAggregator', 'MSTInstanceAggregator',
+    'MSTProposalAggregator', 'ObjectsByRole', 'RDNAggregator', 'RelationStage', 'SELSAAggregator'
 ]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from torch import Tensor
+from torch.nn import functional
+
 from mmvod_plugins.structures import Maps
 
 
@@ -22,3 +25,9 @@ def without_padding(maps: Maps, metainfo: dict[str, Any]) -> Maps:
     return tuple(
         level[..., :math.ceil(own[0] * level.shape[2] / whole[0]),
               :math.ceil(own[1] * level.shape[3] / whole[1])] for level in maps)
+
+
+def with_padding(part: Tensor, whole: Tensor) -> Tensor:
+    """A map with zeros where the batch has padding, as large as ``whole``."""
+    height, width = (whole.shape[i] - part.shape[i] for i in (2, 3))
+    return part if height == width == 0 else functional.pad(part, (0, width, 0, height))

@@ -3,11 +3,13 @@
 from .dff_neck import DFFNeck
 from .fgfa_neck import FGFANeck
 from .flow_guided_neck import FlowGuidedNeck
+from .mst_neck import MSTNeck
 from .rfcn_neck import RFCNNeck
 from .stmm_neck import STMMNeck
 from .temporal_neck import TemporalNeck
 from .vgg_neck import VGGNeck
 
 __all__ = [
-    'DFFNeck', 'FGFANeck', 'FlowGuidedNeck', 'RFCNNeck', 'STMMNeck', 'TemporalNeck', 'VGGNeck'
+    'DFFNeck', 'FGFANeck', 'FlowGuidedNeck', 'MSTNeck', 'RFCNNeck', 'STMMNeck', 'TemporalNeck',
+    'VGGNeck'
 ]

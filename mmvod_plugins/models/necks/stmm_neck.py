@@ -11,9 +11,8 @@ from mmdet.registry import MODELS
 from mmengine.model import ModuleList
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
-from torch.nn import functional
 
-from mmvod_plugins.models.layers.padding import without_padding
+from mmvod_plugins.models.layers.padding import with_padding, without_padding
 from mmvod_plugins.models.layers.recurrent_cell import CellState
 from mmvod_plugins.models.layers.recurrent_level import RecurrentLevel
 from mmvod_plugins.models.memories import RecurrentMemory
@@ -138,7 +137,7 @@ class STMMNeck(TemporalNeck):
         row = [record.frame_id for record in window].index(key.frame_id)
         maps = list(key.maps)
         for index, level in zip(self.indices, self.levels, strict=True):
-            maps[index] = _padded(level.enhance(_maps(window, index), row), maps[index])
+            maps[index] = with_padding(level.enhance(_maps(window, index), row), maps[index])
         return NeckStep(tuple(maps))
 
     def enhance_windows(self, windows: Sequence[Sequence[FrameRecord]]) -> list[list[NeckStep]]:
@@ -215,7 +214,7 @@ class STMMNeck(TemporalNeck):
         for index, level in zip(self.indices, self.levels, strict=True):
             parts = level(_maps(frames, index), number).split(1)
             for maps, part in zip(enhanced, parts, strict=True):
-                maps[index] = _padded(part, maps[index])
+                maps[index] = with_padding(part, maps[index])
         return [[NeckStep(tuple(maps)) for maps in enhanced[i::number]] for i in range(number)]
 
     def _continue(self, key: FrameRecord, memory: RecurrentMemory) -> NeckStep:
@@ -250,9 +249,3 @@ def _maps(window: Sequence[FrameRecord], index: int) -> Tensor:
     """
     return torch.cat([without_padding((record.maps[index], ), record.sample.metainfo)[0]
                       for record in window])
-
-
-def _padded(part: Tensor, whole: Tensor) -> Tensor:
-    """A map with zeros where the batch has padding, as large as ``whole``."""
-    height, width = (whole.shape[i] - part.shape[i] for i in (2, 3))
-    return part if height == width == 0 else functional.pad(part, (0, width, 0, height))
