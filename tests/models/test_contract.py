@@ -36,16 +36,32 @@ CHANNELS = 16
 MOTION = dict(type='FlowNetSimple', base_channels=2)
 #: Constructor arguments of every registered class, for maps and objects of 16 channels.
 SETTINGS = {
+    'ChainedAggregator': dict(aggregators=[
+        dict(type='MSTProposalAggregator', channels=CHANNELS, num_heads=4, reference_topk=5),
+        dict(type='MSTInstanceAggregator', channels=CHANNELS, num_heads=4, num_candidates=4,
+             ratio=0.5, reference_topk=5, relation=dict(scaled=True))]),
     'DFFNeck': dict(motion=MOTION),
     'FGFANeck': dict(channels=CHANNELS, motion=MOTION, embed_layers=[(8, 1), (12, 3)]),
     'MEGAAggregator': dict(channels=CHANNELS, num_heads=4, num_global_stages=2,
                            num_result_stages=1, reference_topk=5, distilled_topk=2, memory_size=3),
+    'MSTInstanceAggregator': dict(channels=CHANNELS, num_heads=4, num_candidates=4, ratio=0.5,
+                                  reference_topk=5, relation=dict(scaled=True)),
+    'MSTNeck': dict(channels=CHANNELS, dalign=dict(predict_channels=6, apply_channels=8),
+                    attention=dict(num_heads=4)),
+    'MSTProposalAggregator': dict(channels=CHANNELS, num_heads=4, reference_topk=5, fc=True),
     'RDNAggregator': dict(channels=CHANNELS, num_heads=4, reference_topk=5, distilled_topk=2),
     'SELSAAggregator': dict(channels=CHANNELS, num_heads=4, num_stages=3, reference_topk=5),
     'STMMNeck': dict(in_channels=CHANNELS, channels=8, replaces='detector.neck.last_conv.conv'),
 }
 #: Further settings of classes that are two things, by a name of their own.
 VARIANTS = {
+    'ChainedAggregator after MEGA': ('ChainedAggregator', dict(aggregators=[
+        SETTINGS['MEGAAggregator'] | dict(type='MEGAAggregator'),
+        SETTINGS['MSTInstanceAggregator'] | dict(type='MSTInstanceAggregator')])),
+    'MSTNeck of frames': ('MSTNeck', dict(
+        channels=CHANNELS, attention=dict(num_heads=4, reduction=2), queries='key')),
+    'MSTNeck with flow': ('MSTNeck', dict(
+        channels=CHANNELS, motion=MOTION, attention=dict(num_heads=4))),
     'STMMNeck added to the maps': ('STMMNeck', dict(in_channels=CHANNELS, channels=8)),
     'STMMNeck online': ('STMMNeck', dict(in_channels=CHANNELS, channels=8, bidirectional=False)),
 }
@@ -59,6 +75,7 @@ DEAD = (
 #: Further ones where a frame is alone, by class.
 DEAD_ALONE = {
     'FGFANeck': (r'embed_convs\..*', ),  # the softmax over one frame is 1
+    'MSTNeck': (r'motion\..*', ),  # the key frame is not warped
     # a first frame has no memory for the reset gate and the memory's convolutions to see
     'STMMNeck': (r'w_r\.(weight|bias)', r'u(_z|_r)?\.weight'),
 }
@@ -236,6 +253,8 @@ def test_detached_roles_get_no_gradient_and_others_do(cls):
         for item in items:
             for level in features_of(item):
                 level.requires_grad_()
+            if cls == 'MSTNeck of frames':
+                item.extras.clear()  # made of the maps before
     sum(x.square().sum() for x in maps_of(part(key, references, None))).backward()
     for role, items in references.items():
         for item in items[-1:] if type(part).__name__ in LAST_ALONE else items:

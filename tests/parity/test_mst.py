@@ -113,7 +113,7 @@ def test_frame_level(path):
         near(path, name, found, data[name])
 
 
-def relation_weights(data, prefix, name, part=''):
+def relation_weights(data, prefix, name):
     """Weights of a relation under our names."""
     return {f'{name}.{mine}.{kind}': data[f'{prefix}_{kind[0]}_{theirs}']
             for theirs, mine in RELATION.items() for kind in ('weight', 'bias')}

@@ -24,6 +24,7 @@ POLICIES = {
     'uniform': UniformStride(4),
     'uniform_and_key': UniformStride(4, append_key=True),
     'bilateral': LocalWindow(2, stride=2, num_samples=4, bilateral=True),
+    'cut': LocalWindow(3, outside='cut', sample_key=True),
     'train_test': TrainTestReferences(LocalWindow(9, bilateral=True), UniformStride(3)),
     'train_test_window': TrainTestReferences(UniformStride(3), LocalWindow(2)),
     'interleaved': InterleavedWindows(3, 2, num_samples=2),
@@ -36,6 +37,6 @@ POLICIES = {
     'mega': ComposedReferences([LocalWindow(2), GlobalShuffle(3), PrecedingWindow(4, 2)]),
     'online_mega': ComposedReferences([CausalWindow(5), GlobalReservoir(3), PrecedingWindow(4, 2)]),
 }
-LIVE = ('key_only', 'window', 'one_sided', 'preceding', 'bilateral', 'train_test_window',
+LIVE = ('key_only', 'window', 'cut', 'one_sided', 'preceding', 'bilateral', 'train_test_window',
         'interleaved', 'centred', 'train_test_interleaved', 'causal', 'interval',
         'interval_around', 'reservoir', 'online_mega')

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 class FrameAttention(BaseModule):
-    """Adds to every cell a weighted sum of cells of all frames: F'' = softmax(Q K / sqrt(d)) V + F'.
+    """Adds to every cell a weighted sum of the cells of all frames: F'' = A V + F' (eq. 6).
 
     The matrix of all pairs, 88,000 by 88,000 for 37 maps of 38 x 63 cells, is never held: torch's
     fused attention goes through it in blocks.

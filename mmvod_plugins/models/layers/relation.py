@@ -46,7 +46,8 @@ class RelationModule(BaseModule):
                              f'{num_heads}')
         self.num_heads = num_heads
         self.embed_dim = embed_dim
-        self.scale: float | None = None  # of the appearance term: one over the root of a head's width
+        #: Of the appearance term; None: one over the root of a head's width.
+        self.scale: float | None = None
         self.query = nn.Linear(channels, channels)
         self.key = nn.Linear(channels, channels)
         self.value = nn.Linear(channels, channels)
@@ -132,4 +133,5 @@ class RelationModule(BaseModule):
 
     def _heads(self, feats: Tensor) -> Tensor:
         """Split (N, C) into (1, heads, N, C / heads)."""
-        return feats.view(len(feats), self.num_heads, -1).transpose(0, 1)[None]
+        width = feats.shape[1] // self.num_heads
+        return feats.view(len(feats), self.num_heads, width).transpose(0, 1)[None]

@@ -178,8 +178,10 @@ class MSTNeck(TemporalNeck):
             return [self.dalign(key.maps[i], maps, key.extras.get(_name(i)), _known(frames, i))
                     for i, maps in zip(indices, stacked, strict=True)]
         moving = [i for i, record in enumerate(frames) if record.frame_id != key.frame_id]
-        if self.motion is None or not moving:
+        if self.motion is None:
             return stacked
+        if not moving:  # a share in every parameter: distributed training wants a gradient
+            return [maps + 0 * sum(p.sum() for p in self.motion.parameters()) for maps in stacked]
         motion = find_motion(self.motion, key, [frames[i] for i in moving])
         rows = torch.tensor(moving, device=stacked[0].device)
         return [maps.index_copy(0, rows, warp(maps[rows], motion, self.grid)) for maps in stacked]
