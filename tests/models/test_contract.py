@@ -36,10 +36,11 @@ CHANNELS = 16
 MOTION = dict(type='FlowNetSimple', base_channels=2)
 #: Constructor arguments of every registered class, for maps and objects of 16 channels.
 SETTINGS = {
-    'ChainedAggregator': dict(aggregators=[
-        dict(type='MSTProposalAggregator', channels=CHANNELS, num_heads=4, reference_topk=5),
-        dict(type='MSTInstanceAggregator', channels=CHANNELS, num_heads=4, num_candidates=4,
-             ratio=0.5, reference_topk=5, relation=dict(scaled=True))]),
+    'ChainedAggregator': dict(order=['proposal', 'instance'], aggregators=dict(
+        instance=dict(type='MSTInstanceAggregator', channels=CHANNELS, num_heads=4,
+                      num_candidates=4, ratio=0.5, reference_topk=5, relation=dict(scaled=True)),
+        proposal=dict(type='MSTProposalAggregator', channels=CHANNELS, num_heads=4,
+                      reference_topk=5))),
     'DFFNeck': dict(motion=MOTION),
     'FGFANeck': dict(channels=CHANNELS, motion=MOTION, embed_layers=[(8, 1), (12, 3)]),
     'MEGAAggregator': dict(channels=CHANNELS, num_heads=4, num_global_stages=2,
@@ -55,9 +56,10 @@ SETTINGS = {
 }
 #: Further settings of classes that are two things, by a name of their own.
 VARIANTS = {
-    'ChainedAggregator after MEGA': ('ChainedAggregator', dict(aggregators=[
-        SETTINGS['MEGAAggregator'] | dict(type='MEGAAggregator'),
-        SETTINGS['MSTInstanceAggregator'] | dict(type='MSTInstanceAggregator')])),
+    'ChainedAggregator after MEGA': ('ChainedAggregator', dict(
+        order=['mega', 'instance'], aggregators=dict(
+            mega=SETTINGS['MEGAAggregator'] | dict(type='MEGAAggregator'),
+            instance=SETTINGS['MSTInstanceAggregator'] | dict(type='MSTInstanceAggregator')))),
     'MSTNeck of frames': ('MSTNeck', dict(
         channels=CHANNELS, attention=dict(num_heads=4, reduction=2), queries='key')),
     'MSTNeck with flow': ('MSTNeck', dict(

@@ -16,6 +16,7 @@ from mmvod_plugins.models.layers import (
     deform_conv,
     size_terms,
 )
+from mmvod_plugins.models.layers.dalign import mmcv_conv
 from mmvod_plugins.models.roi_heads.instance_ids import instance_ids
 from mmvod_plugins.structures import ObjectFeatures
 
@@ -59,6 +60,7 @@ def test_deform_conv(path):
     assert set(data) == {'x', 'weight', 'offset', 'offset_two_groups', *offsets}
     for name, offset in offsets.items():
         near(path, name, deform_conv(maps, offset[None], weight)[0], data[name])
+        near(path, f'{name} by mmcv', mmcv_conv(maps, offset[None], weight)[0], data[name])
 
 
 def dalign_of(data, **options):
