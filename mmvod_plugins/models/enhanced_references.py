@@ -27,7 +27,9 @@ def with_enhanced_references(adapter: DetectorAdapter, key: FrameRecord, referen
     head = adapter.head
     if step is None or step.references is None or head is None:
         return references
-    enhanced = {role: maps for role, maps in step.references().items() if role in head.needs.roles}
+    # without references the neck saw the key frame alone, which the head takes as it is enhanced
+    enhanced = {role: maps for role, maps in step.references().items()
+                if role in head.needs.roles and role in references}
     frames = {record.frame_id: replace(record, maps=maps) for role, level in enhanced.items()
               for record, maps in zip(references[role], level, strict=True)}
     if key_objects is not None and key.frame_id in frames:

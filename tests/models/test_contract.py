@@ -38,14 +38,14 @@ MOTION = dict(type='FlowNetSimple', base_channels=2)
 SETTINGS = {
     'ChainedAggregator': dict(order=['proposal', 'instance'], aggregators=dict(
         instance=dict(type='MSTInstanceAggregator', channels=CHANNELS, num_heads=4,
-                      num_candidates=4, ratio=0.5, reference_topk=5, relation=dict(scaled=True)),
+                      num_candidates=7, ratio=0.5, reference_topk=5, relation=dict(scaled=True)),
         proposal=dict(type='MSTProposalAggregator', channels=CHANNELS, num_heads=4,
                       reference_topk=5))),
     'DFFNeck': dict(motion=MOTION),
     'FGFANeck': dict(channels=CHANNELS, motion=MOTION, embed_layers=[(8, 1), (12, 3)]),
     'MEGAAggregator': dict(channels=CHANNELS, num_heads=4, num_global_stages=2,
                            num_result_stages=1, reference_topk=5, distilled_topk=2, memory_size=3),
-    'MSTInstanceAggregator': dict(channels=CHANNELS, num_heads=4, num_candidates=4, ratio=0.5,
+    'MSTInstanceAggregator': dict(channels=CHANNELS, num_heads=4, num_candidates=7, ratio=0.5,
                                   reference_topk=5, relation=dict(scaled=True)),
     'MSTNeck': dict(channels=CHANNELS, dalign=dict(predict_channels=6, apply_channels=8),
                     attention=dict(num_heads=4)),
