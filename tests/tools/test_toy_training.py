@@ -23,7 +23,9 @@ NAMES = ['fgfa/fgfa_faster-rcnn_r50-fpn_4xb1-120k_imagenetvid',
          'fgfa/fgfa_atss_r50-fpn_4xb1-120k_imagenetvid',
          'fgfa/fgfa_yolox-s_4xb1-120k_imagenetvid',
          'dff/dff_faster-rcnn_r50-dc5_8xb1-7e_imagenetvid',
-         'stmn/stmn_faster-rcnn_r50-fpn_4xb1-40k_imagenetvid']
+         'stmn/stmn_faster-rcnn_r50-fpn_4xb1-40k_imagenetvid',
+         'mst/mst_faster-rcnn_r50-fpn_4xb1-120k_imagenetvid',
+         'mst/mst_retinanet_r50-fpn_4xb1-120k_imagenetvid']
 pytestmark = pytest.mark.slow
 
 

@@ -90,6 +90,7 @@ class ChainedAggregator(Aggregator):
     def write(self, memory: list[object], aggregated: Aggregated,
               found: InstanceData | None) -> None:
         """Remember a key frame after its detection, aggregator by aggregator."""
-        for part, own, step in zip(self.aggregators.values(), memory, aggregated.to_memory, strict=True):
+        for part, own, step in zip(self.aggregators.values(), memory, aggregated.to_memory,
+                                   strict=True):
             if own is not None:
                 part.write(own, step, found)

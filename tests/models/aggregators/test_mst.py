@@ -188,15 +188,14 @@ def test_losses_of_the_same_name_are_refused():
 
 
 def test_the_layers_of_a_static_head_start_the_embedding_and_the_chain():
-    config = mst_config('f')
+    config = mst_config('c')
     config.detector.roi_head.aggregator.aggregators.proposal.fc = True
-    model = mst_model('f', config=config)
-    head = model.detector.roi_head
+    head = mst_model('c', config=config).detector.roi_head
     layer = head.aggregator.aggregators['proposal'].fcs[0]
-    weights = {f'detector.roi_head.bbox_head.shared_fcs.{i}.{name}': torch.full_like(value, i + 1)
+    weights = {f'bbox_head.shared_fcs.{i}.{name}': torch.full_like(value, i + 1)
                for i, fc in enumerate((head.embedding.fc, layer))
                for name, value in fc.named_parameters()}
-    model.load_state_dict(weights, strict=False)
+    head.load_state_dict(weights, strict=False)
     assert (head.embedding.fc.weight == 1).all()
     assert (layer.weight == 2).all()
     assert (layer.bias == 2).all()

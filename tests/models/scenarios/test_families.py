@@ -1,4 +1,4 @@
-"""Dense detectors and transformers: stock mmdet without references; FGFA and STMN in each."""
+"""Dense detectors and transformers: stock mmdet without references; temporal necks in each."""
 
 import inspect
 
@@ -24,7 +24,11 @@ FGFA = dict(
 STMN = dict(
     references=dict(type='InterleavedWindows', num_frames=3, stride=2, num_samples=3),
     temporal_neck=dict(type='STMMNeck', in_channels=WIDTH, channels=8, levels=(0, 1, 2)))
-METHODS = dict(fgfa=FGFA, stmn=STMN)
+MST = dict(
+    references=FGFA['references'],
+    temporal_neck=dict(type='MSTNeck', channels=WIDTH, attention=dict(num_heads=2),
+                       dalign=dict(predict_channels=4, apply_channels=WIDTH)))
+METHODS = dict(fgfa=FGFA, stmn=STMN, mst=MST)
 QUERIES = ('deformable_detr', 'dino')
 every_method = pytest.mark.parametrize('method', METHODS)
 
@@ -77,9 +81,9 @@ def test_detections_change_with_the_references(name, method):
     frames[4] = video(1, seed=9)[0]
     same = [a.shape == b.shape and torch.equal(a, b)
             for a, b in zip(before, numbers(detect(model, frames)), strict=True)]
-    # FGFA looks one frame ahead; STMN's windows hold frames 0, 2, 4
-    assert same == ([True] * 3 + [False] * 2 if method == 'fgfa' else
-                    [False, True, False, True, False])
+    # FGFA and MST look one frame ahead; STMN's windows hold frames 0, 2, 4
+    assert same == ([False, True, False, True, False] if method == 'stmn' else
+                    [True] * 3 + [False] * 2)
 
 
 @every_detector
@@ -94,7 +98,7 @@ def test_losses_are_those_of_enhanced_maps(name, method, monkeypatch):
     seen = []
     monkeypatch.setattr(model.adapter, 'loss', lambda maps, samples, references: seen.append(
         maps[0][:1].detach()) or dict(loss=maps[0].sum()))
-    roles = {'local': [2, 2]} if method == 'fgfa' else {'window': [2, 4]}
+    roles = {'window': [2, 4]} if method == 'stmn' else {'local': [2, 2]}
     for seed in (0, 0, 9):
         frames = video(6)
         frames[2] = video(6, seed=seed)[2]
