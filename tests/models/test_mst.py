@@ -144,14 +144,14 @@ def test_without_instance_ids_it_says_so_and_trains(what, meta, monkeypatch):
     assert dict(iou='overlap of boxes', off='is off')[what] in line
 
 
-@pytest.mark.parametrize('background', ['copy', 'candidates'])
-def test_all_background(background):
+@pytest.mark.parametrize('share', [0, 1])
+def test_all_background(share):
     def empty(_, sample):
         sample.gt_instances = sample.gt_instances[:0]
         sample.gt_instances.instances_ids = torch.zeros(0, dtype=torch.long)
 
     config = mst_config('g')
-    config.detector.roi_head.aggregator.aggregators.instance.background = background
+    config.detector.roi_head.aggregator.aggregators.instance.similarity_share = share
     assert losses(mst_model('g', config=config), empty)['loss_bbox'] == 0
 
 

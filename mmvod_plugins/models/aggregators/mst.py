@@ -21,8 +21,6 @@ from .relation_steps import best, make_transforms, relate, transform
 
 #: What the instance level does in training where the data do not say which instance a box shows.
 WithoutIds = Literal['iou', 'off']
-#: What the instance level does with the background in training.
-Background = Literal['copy', 'candidates']
 
 
 @MODELS.register_module()
@@ -90,11 +88,11 @@ class MSTInstanceAggregator(Aggregator):
     ``ratio`` of all support proposals; the others are copied. The paper's "from R^s" names the
     support proposals as candidates; but only key objects are classified.
 
-    **Copying the background tells the classifier what it is.** It need only see whether something
-    was added, and then takes every candidate of testing for an object, whatever the proposals show
-    (``docs/methods/mst.md`` has a measurement). With ``background='candidates'`` the background
-    objects of the highest objectness are enhanced in training as they are in testing, by
-    similarity, so that there is nothing to be seen.
+    **Training by ids alone does not fit testing.** Whether anything was added tells the classifier
+    in training what is an object, and the similarity, which there weighs proposals of one instance
+    alone, never learns to tell instances apart, as testing asks of it (``docs/methods/mst.md`` has
+    a measurement). ``similarity_share`` is the share of the training frames that are enhanced as in
+    testing instead.
 
     Where the data have no instance ids, a key object looks in training at the support proposals
     whose boxes overlap with its own.
@@ -106,8 +104,8 @@ class MSTInstanceAggregator(Aggregator):
         num_heads: Heads of the relation.
         num_candidates: K, key objects that are enhanced in testing.
         ratio: r, share of the support proposals, rounded down, that each of them looks at.
-        background: Training: ``'copy'``: background is copied, the paper's; ``'candidates'``: the
-            best ``num_candidates`` background objects are enhanced by similarity.
+        similarity_share: Share of the training frames, drawn at random, that are enhanced by
+            similarity; 0 for the paper's.
         iou: IoU with a true box from which a proposal has its id.
         without_ids: Training without instance ids: ``'iou'`` as said above, from the same IoU on;
             ``'off'``: objects are copied.
@@ -127,24 +125,26 @@ class MSTInstanceAggregator(Aggregator):
                  *,
                  num_candidates: int = 20,
                  ratio: float = 0.2,
-                 background: Background = 'copy',
+                 similarity_share: float = 0.0,
                  iou: float = 0.5,
                  without_ids: WithoutIds = 'iou',
                  reference_topk: int = 300,
                  relation: dict[str, Any] | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
-        if num_candidates < 0 or not 0 <= ratio <= 1 or not 0 < iou <= 1:
-            raise ValueError('num_candidates must not be negative, ratio lie in [0, 1] and iou in '
-                             f'(0, 1], got {num_candidates}, {ratio} and {iou}')
-        for name, value, known in (('without_ids', without_ids, get_args(WithoutIds)),
-                                   ('background', background, get_args(Background))):
-            if value not in known:
-                raise ValueError(f'{name} must be one of {known}, got {value!r}')
+        if num_candidates < 0 or not 0 < iou <= 1:
+            raise ValueError('num_candidates must not be negative and iou lie in (0, 1], got '
+                             f'{num_candidates} and {iou}')
+        if not (0 <= ratio <= 1 and 0 <= similarity_share <= 1):
+            raise ValueError('ratio and similarity_share must lie in [0, 1], got '
+                             f'{ratio} and {similarity_share}')
+        if without_ids not in get_args(WithoutIds):
+            raise ValueError(f'without_ids must be one of {get_args(WithoutIds)}, got '
+                             f'{without_ids!r}')
         self.needs = Needs(topk=reference_topk)
         self.num_candidates = num_candidates
         self.ratio = ratio
-        self.background = background
+        self.similarity_share = similarity_share
         self.instance_iou = iou
         self.without_ids = without_ids
         self.relation = SizeRelation(channels, num_heads, **(relation or {}))
@@ -153,15 +153,10 @@ class MSTInstanceAggregator(Aggregator):
         """Enhance the key objects, see :class:`Aggregator`."""
         window = best(references['local'], self.needs.topk)
         support = ObjectFeatures.cat(window)
-        if self.training:
-            same = self.same_instance(key, window)
-            known = same.any(dim=1)
-            rows = known.nonzero()[:, 0]
-            if self.background == 'candidates':
-                rest = (~known if key.ids is None else key.ids < 0).nonzero()[:, 0]
-                rows = torch.cat([rows, rest[self.candidates(key[rest], len(support))]])
-            logits = self._logits(key[rows], support)
-            pairs = torch.where(known[rows, None], same[rows], self.most_similar(logits))
+        if self.training and torch.rand(()) >= self.similarity_share:
+            pairs = self.same_instance(key, window)
+            rows = pairs.any(dim=1).nonzero()[:, 0]
+            pairs, logits = pairs[rows], self._logits(key[rows], support)
         else:
             rows = self.candidates(key, len(support))
             logits = self._logits(key[rows], support)

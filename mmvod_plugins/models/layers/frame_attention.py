@@ -66,6 +66,21 @@ class FrameAttention(BaseModule):
         found = found[0].unflatten(1, (number, height * width)).permute(1, 0, 3, 2)
         return maps + found.flatten(1, 2).unflatten(2, (height, width))
 
+    def weights(self, cells: Tensor, projected: Tensor) -> Tensor:
+        """The weights of some cells to all, averaged over the heads; to be looked at.
+
+        Args:
+            cells: Features of N cells, (N, C).
+            projected: Keys and values of all T frames of the clip, (T, 2 C, h, w).
+
+        Returns:
+            (N, T, h, w); they sum to one for every cell.
+        """
+        keys = projected.chunk(2, dim=1)[0]
+        query = self._heads(self.query(cells.T[None, :, :, None]))
+        logits = query @ self._heads(keys).mT / query.shape[-1]**0.5
+        return logits.softmax(-1)[0].mean(0).unflatten(1, (len(keys), *keys.shape[-2:]))
+
     def _heads(self, maps: Tensor) -> Tensor:
         """Cells of maps (T, C, h, w) as rows of every head, (1, heads, T h w, C / heads)."""
         return maps.unflatten(1, (self.num_heads, -1)).permute(1, 0, 3, 4, 2).flatten(1, 3)[None]

@@ -142,7 +142,7 @@ class MSTNeck(TemporalNeck):
         number = key.frame_id
         seen = [record for record in clip.values()
                 if record.frame_id == number or self._is_seen(record.frame_id - number)]
-        aligned = self._align(clip[number], seen)
+        aligned = self.align(clip[number], seen)
         projected = self._project(seen, aligned)
         parts = {record.frame_id: [level[i:i + 1] for level in aligned]
                  for i, record in enumerate(seen)}
@@ -150,7 +150,7 @@ class MSTNeck(TemporalNeck):
 
         def enhanced_references() -> dict[str, list[Maps]]:
             rest = [record for frame_id, record in clip.items() if frame_id not in parts]
-            levels = self._align(clip[number], rest) if rest else []
+            levels = self.align(clip[number], rest) if rest else []
             late = {record.frame_id: [level[i:i + 1] for level in levels]
                     for i, record in enumerate(rest)}
             maps = {number: own}
@@ -170,7 +170,7 @@ class MSTNeck(TemporalNeck):
         """Whether the frame level looks at a frame so many frames from the key frame."""
         return self.attention is not None and distance % self.frame_stride == 0
 
-    def _align(self, key: FrameRecord, frames: Sequence[FrameRecord]) -> list[Tensor]:
+    def align(self, key: FrameRecord, frames: Sequence[FrameRecord]) -> list[Tensor]:
         """Maps (N, C, H, W) of frames, aligned with the key frame, for every level that changes."""
         indices = self._indices(key.maps)
         stacked = [torch.cat([record.maps[i] for record in frames]) for i in indices]

@@ -36,9 +36,9 @@ def level(**settings):
 
 @pytest.mark.parametrize(('settings', 'expected'), [
     (dict(num_candidates=-1), 'num_candidates must not be negative'),
-    (dict(ratio=1.5), r'ratio lie in \[0, 1\]'), (dict(iou=0), 'iou in'),
+    (dict(ratio=1.5), r'ratio and similarity_share must lie in \[0, 1\]'),
+    (dict(similarity_share=-1), 'got 0.2 and -1'), (dict(iou=0), 'iou lie in'),
     (dict(without_ids='guess'), "without_ids must be one of"),
-    (dict(background='keep'), "background must be one of"),
 ])
 def test_bad_settings_of_the_instance_level_are_refused(settings, expected):
     with pytest.raises(ValueError, match=expected):
@@ -78,10 +78,9 @@ def test_without_scores_the_first_objects_are_the_best():
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(('background', 'expected'), [
-    ('copy', [1, 4]), ('candidates', [0, 1, 2, 4])])
-def test_in_training_objects_of_known_instances_are_enhanced(background, expected):
-    part = level(background=background, num_candidates=2, ratio=0.5).train()
+@pytest.mark.parametrize(('share', 'expected'), [(0, [1, 4]), (1, [0, 1])])
+def test_in_training_objects_of_known_instances_are_enhanced(share, expected):
+    part = level(similarity_share=share, num_candidates=2, ratio=0.5).train()
     key = objects(0, ids=torch.tensor([-1, 7, -1, 3, 7, -1]))  # no support shows instance 3
     window = [objects(1, ids=torch.tensor([7, -1, -1, 9, -1, 7])),
               objects(2, ids=torch.full((6, ), -1))]

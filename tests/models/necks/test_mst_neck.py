@@ -190,3 +190,19 @@ def test_reduced_keys_are_means_of_squares():
     assert keys.shape == (1, 2 * CHANNELS, 2, 2)
     last = attention.value(maps[..., 2:, 2:].mean((2, 3), keepdim=True))  # the last row is single
     torch.testing.assert_close(keys[:, CHANNELS:, 1:, 1:], last)
+
+
+@torch.no_grad()
+def test_weights_are_those_of_the_attention():
+    attention = FrameAttention(CHANNELS, 2)
+    torch.nn.init.normal_(attention.query.weight)
+    maps = torch.randn(3, CHANNELS, 4, 5)
+    projected = attention.project(maps)
+    one = FrameAttention(CHANNELS, 1)
+    one.load_state_dict(attention.state_dict())
+    weights = one.weights(maps[1, :, 2, 3][None], projected)
+    assert weights.shape == (1, 3, 4, 5)
+    added = (weights[0][:, None] * projected[:, CHANNELS:]).sum((0, 2, 3))
+    torch.testing.assert_close(one(maps[1:2], projected)[0, :, 2, 3], maps[1, :, 2, 3] + added)
+    several = attention.weights(torch.randn(2, CHANNELS), projected)
+    torch.testing.assert_close(several.sum((1, 2, 3)), torch.ones(2))
