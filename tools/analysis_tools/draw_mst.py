@@ -52,6 +52,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--point', type=float, nargs=2, required=True, metavar=('X', 'Y'),
                         help='in pixels of the key frame')
     parser.add_argument('--level', type=int, default=0, help='which of the levels that change')
+    parser.add_argument('--columns', type=int, default=5,
+                        help='most frames that are drawn, evenly spaced around the key frame')
     parser.add_argument('--zoom', type=float, default=1.0)
     parser.add_argument('--device', default='cpu')
     return parser.parse_args(argv)
@@ -80,6 +82,19 @@ def window_of(args: argparse.Namespace, model: VideoDetector) -> list[int]:
         raise ValueError(f'--key is {args.key}, but {args.input} has {length} frames')
     roles = model.policy.frames(args.key, length)
     return sorted({args.key, *roles.get('local', [])})
+
+
+def chosen(window: list[int], key_id: int, most: int) -> list[int]:
+    """Positions of frames of a window, the key frame among them, at equal distances.
+
+    Raises:
+        ValueError: If ``most`` is below 1.
+    """
+    if most < 1:
+        raise ValueError(f'--columns is {most}, expected at least 1')
+    step = -(-len(window) // most)
+    row = window.index(key_id)
+    return list(range(row % step, len(window), step))
 
 
 def cell_of(point: tuple[float, float], shape: tuple[int, int],
@@ -165,9 +180,11 @@ def draw(args: argparse.Namespace) -> np.ndarray:
         offsets = offsets_of(neck, key, records, index)
         rows['offsets'] = [draw_offsets(frame, value)
                            for frame, value in zip(large, offsets, strict=True)]
+    columns = chosen(window, args.key, args.columns)
+    strips = {title: [row[i] for i in columns] for title, row in rows.items()}
     return contact_sheet(
         [np.hstack([title_cell(title, row[0].shape[0]), contact_sheet(row, len(row))])
-         for title, row in rows.items()], 1)
+         for title, row in strips.items()], 1)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -20,7 +20,9 @@ class FrameAttention(BaseModule):
             paper does not say how many: 16, as in its proposal level.
         reduction: Side, in cells, of the squares that keys and values are averaged over; 1 for
             the paper's.
-        init_cfg: Initial weights; by default Gaussian with 0.01, as in the relation modules.
+        init_cfg: Initial weights; by default those of queries and keys are Xavier's, so that
+            attention has something to learn from, and those of values small (Gaussian, 0.01), so
+            that maps stay nearly as they are until it has.
 
     Raises:
         ValueError: If ``channels`` is no multiple of ``num_heads``, or ``reduction`` below 1.
@@ -32,7 +34,9 @@ class FrameAttention(BaseModule):
                  *,
                  reduction: int = 1,
                  init_cfg: dict | None = None) -> None:
-        super().__init__(init_cfg or dict(type='Normal', layer='Conv2d', std=0.01))
+        super().__init__(init_cfg or dict(
+            type='Xavier', layer='Conv2d', distribution='uniform',
+            override=dict(type='Normal', name='value', std=0.01)))
         if channels % num_heads or reduction < 1:
             raise ValueError('channels must be a multiple of num_heads and reduction at least 1, '
                              f'got {channels}, {num_heads} and {reduction}')

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from draw_mst import cell_of, draw_offsets, main
+from draw_mst import cell_of, chosen, draw_offsets, main
 from mmengine.config import Config
 
 from tests.apis.test_inference import PIPELINE
@@ -70,3 +70,10 @@ def test_arrows_point_where_the_offsets_do():
     _, x = np.nonzero(picture[..., 2])
     assert x.max() > 50
     assert (picture[24, 26:54, 2] > 0).all()
+
+
+@pytest.mark.parametrize(('window', 'key', 'most', 'expected'), [
+    (range(10, 19), 14, 9, [*range(9)]), (range(10, 19), 14, 5, [0, 2, 4, 6, 8]),
+    (range(10, 19), 13, 5, [1, 3, 5, 7]), (range(10, 19), 14, 1, [4]), (range(3), 0, 2, [0, 2])])
+def test_columns_are_evenly_spaced_and_show_the_key_frame(window, key, most, expected):
+    assert chosen(list(window), key, most) == expected
