@@ -47,8 +47,17 @@ class Cost:
         return f'{1000 * self.seconds:.0f} ms, {memory} MB, {self.operations:.2f} G operations'
 
 
-def measure(step: Callable[[], object], device: str, times: int = 1) -> Cost:
-    """Cost of a step, times a number of equal ones after each other."""
+def measure(step: Callable[[], object], device: str, times: int = 1,
+            operations: float | None = None) -> Cost:
+    """Cost of a step, times a number of equal ones after each other.
+
+    Args:
+        step: Runs once; once more to count its operations if they are not given.
+        device: Where it runs.
+        times: Number of equal steps.
+        operations: Of one step, in 10^9. Give those of large attentions: the counter runs torch's
+            plain form of it, which holds the matrix of all pairs.
+    """
     cuda = device.startswith('cuda')
     clock = time.perf_counter if cuda else time.process_time
     before = _start_of_memory(cuda)
@@ -57,11 +66,13 @@ def measure(step: Callable[[], object], device: str, times: int = 1) -> Cost:
     if cuda:
         torch.cuda.synchronize()
     seconds, after = clock() - start, _peak_of_memory(cuda)
-    with FlopCounterMode(display=False) as counter:
-        step()
+    if operations is None:
+        with FlopCounterMode(display=False) as counter:
+            step()
+        operations = counter.get_total_flops() / 2e9
     known = before is not None and after is not None
     return Cost(times * seconds, after - before if known else None,
-                times * counter.get_total_flops() / 2e9)
+                times * operations)
 
 
 def _start_of_memory(cuda: bool) -> float | None:
@@ -113,12 +124,16 @@ def components(model: VideoDetector, args: argparse.Namespace) -> dict[str, Cost
                                    reduction=reduction).to(device)
         one = attention.project(key)
         every = one.repeat(args.frames, 1, 1, 1)
+        # queries, then two products of all pairs
+        cells, channels = key[0, 0].numel(), neck.channels
+        operations = cells * channels * (channels + 2 * every[:, 0].numel()) / 1e9
         name = f'frame level, keys reduced by {reduction}'
         found[f'{name}: keys and values, per pair'] = measure(
             lambda attention=attention: attention.project(key), device)
         for times, who in ((1, 'key frame'), (args.frames, 'all frames')):
             found[f'{name}: {who}'] = measure(
-                lambda attention=attention, every=every: attention(key, every), device, times)
+                lambda attention=attention, every=every: attention(key, every), device, times,
+                operations)
     head = model.adapter.head
     rois = torch.cat([torch.zeros(75, 1, device=device), objects_of(75, 0, 1, args).boxes], 1)
     found['conv5, RoIAlign and embedding of 75 proposals, per pair'] = measure(

@@ -86,5 +86,10 @@ class FrameAttention(BaseModule):
         return logits.softmax(-1)[0].mean(0).unflatten(1, (len(keys), *keys.shape[-2:]))
 
     def _heads(self, maps: Tensor) -> Tensor:
-        """Cells of maps (T, C, h, w) as rows of every head, (1, heads, T h w, C / heads)."""
-        return maps.unflatten(1, (self.num_heads, -1)).permute(1, 0, 3, 4, 2).flatten(1, 3)[None]
+        """Cells of maps (T, C, h, w) as rows of every head, (1, heads, T h w, C / heads).
+
+        Of one map this would be a view, whose strides torch's fused attention does not take: it
+        would fall back to the form that holds the matrix.
+        """
+        rows = maps.unflatten(1, (self.num_heads, -1)).permute(1, 0, 3, 4, 2).flatten(1, 3)
+        return rows.contiguous()[None]

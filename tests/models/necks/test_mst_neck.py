@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from mmvod_plugins.models import MSTNeck
 from mmvod_plugins.models.layers import DAlign, FrameAttention, deform_conv
@@ -173,13 +174,31 @@ def test_alignment_has_nearly_the_parameters_of_the_paper():
     assert abs(counts[44] - 1.956e6) < 0.01 * 1.956e6
 
 
-def test_the_matrix_of_all_pairs_is_never_held():
+class Largest(TorchDispatchMode):
+    """Number of elements of the largest tensor that any operation makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.numel = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        found = [x.numel() for x in tree_leaves(out) if isinstance(x, torch.Tensor)]
+        self.numel = max([self.numel, *found])
+        return out
+
+
+@pytest.mark.parametrize('queries', [1, 4])
+@pytest.mark.parametrize('training', [False, True])
+def test_the_matrix_of_all_pairs_is_never_held(queries, training):
     attention = FrameAttention(CHANNELS, 2)
-    maps = torch.randn(4, CHANNELS, 20, 20, requires_grad=True)
-    cells, sizes = 4 * 20 * 20, []
-    with saved_tensors_hooks(lambda x: sizes.append(x.numel()) or x, lambda x: x):
-        attention(maps, attention.project(maps)).sum().backward()
-    assert max(sizes) <= 3 * cells * CHANNELS < cells**2
+    maps = torch.randn(4, CHANNELS, 20, 20, requires_grad=training)
+    cells = 4 * 20 * 20
+    with Largest() as largest, torch.set_grad_enabled(training):
+        out = attention(maps[:queries], attention.project(maps))
+        if training:
+            out.sum().backward()
+    assert largest.numel <= 4 * cells * CHANNELS < cells * queries * 400
 
 
 @torch.no_grad()
