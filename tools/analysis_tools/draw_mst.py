@@ -6,7 +6,8 @@
 The columns are frames of the window of a key frame. A cross marks the point of the key frame.
 Row ``attention``: the weights of the cell at that point to all cells of all frames, averaged over
 the heads; one scale for all frames. Row ``offsets``: where DAlign samples each frame for a cell of
-the key frame: arrows of the mean offset of the nine taps, of the cells that move the most.
+the key frame: arrows of the mean offset of the nine taps, of the cells that move the most, several
+times as long as the offsets (--magnify).
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--level', type=int, default=0, help='which of the levels that change')
     parser.add_argument('--columns', type=int, default=5,
                         help='most frames that are drawn, evenly spaced around the key frame')
+    parser.add_argument('--magnify', type=float, default=10.0, help='of the offsets')
     parser.add_argument('--zoom', type=float, default=1.0)
     parser.add_argument('--device', default='cpu')
     return parser.parse_args(argv)
@@ -131,7 +133,7 @@ def offsets_of(neck: MSTNeck, key: FrameRecord, frames: list[FrameRecord],
 
 
 def draw_offsets(frame: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Arrows of the cells that move the most; the lengths are those of the frame."""
+    """Arrows of the cells that move the most; offsets (2, H, W) are in cells."""
     picture, (height, width) = frame.copy(), offsets.shape[1:]
     scale = np.array([frame.shape[1] / width, frame.shape[0] / height])
     for cell in np.argsort(-np.hypot(*offsets).ravel())[:ARROWS]:
@@ -178,7 +180,7 @@ def draw(args: argparse.Namespace) -> np.ndarray:
                              for value, frame in zip(weights, large, strict=True)]
     if neck.dalign is not None:
         offsets = offsets_of(neck, key, records, index)
-        rows['offsets'] = [draw_offsets(frame, value)
+        rows['offsets'] = [draw_offsets(frame, args.magnify * value)
                            for frame, value in zip(large, offsets, strict=True)]
     columns = chosen(window, args.key, args.columns)
     strips = {title: [row[i] for i in columns] for title, row in rows.items()}
