@@ -138,6 +138,7 @@ class CocoVIDDataset(BaseVideoDataset):
                 width=width,
                 frame_id=image['frame_id'],
                 instances=source.instances(image, self.cat2label),
+                has_instance_ids=source.has_instance_ids(image),
                 **common)
             if self._proposals is not None:
                 frame['proposals'] = self._proposals.row(image['file_name'])

@@ -252,6 +252,11 @@ class CocoVIDFile:
             instances.append(instance)
         return instances
 
+    def has_instance_ids(self, image: dict) -> bool:
+        """Whether the file names the instance of every box of an image."""
+        return all(annotation.get('instance_id') is not None
+                   for annotation in self.annotations.get(image['id'], []))
+
     def _instance_number(self, annotation: dict, position: int) -> int:
         instance_id = annotation.get('instance_id')
         if instance_id is None:

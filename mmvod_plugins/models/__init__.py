@@ -2,7 +2,10 @@
 
 from .aggregators import (
     Aggregator,
+    ChainedAggregator,
     MEGAAggregator,
+    MSTInstanceAggregator,
+    MSTProposalAggregator,
     OGEMNAggregator,
     RDNAggregator,
     SELSAAggregator,
@@ -16,6 +19,7 @@ from .motion import FlowNetSimple
 from .necks import (
     DFFNeck,
     FGFANeck,
+    MSTNeck,
     OGEMNNeck,
     RFCNNeck,
     SlicedNeck,
@@ -50,6 +54,7 @@ from .video_detector import VideoDetector
 __all__ = [
     'VGG16',
     'Aggregator',
+    'ChainedAggregator',
     'Conv5RoIExtractor',
     'ConvGRUCell',
     'DFFNeck',
@@ -61,6 +66,9 @@ __all__ = [
     'HeadStep',
     'InclusiveBoxCoder',
     'MEGAAggregator',
+    'MSTInstanceAggregator',
+    'MSTNeck',
+    'MSTProposalAggregator',
     'NeckStep',
     'Needs',
     'OGEMNAggregator',

@@ -42,19 +42,22 @@ class ClipBatch:
     num_grad: int
     clips: list[Clip]
 
-    def plans(self, needs_key_maps: Callable[[Clip], bool]) -> list[FramePlan]:
+    def plans(self, needs_key_maps: Callable[[Clip], bool],
+              enhanced_roles: frozenset[str] = frozenset()) -> list[FramePlan]:
         """Plans of all rows: maps of references and of keys that need them, objects of references.
 
         Frames of windows have a loss of their own, which extracts their objects itself.
 
         Args:
             needs_key_maps: Whether the backbone has to see the key frame of a clip.
+            enhanced_roles: Roles of references whose objects come from maps yet to be enhanced.
         """
-        references = {row for clip in self.clips for rows in clip.roles.values() for row in rows}
+        roles = [item for clip in self.clips for item in clip.roles.items()]
+        references = {row for _, rows in roles for row in rows}
+        without = enhanced_roles | {WINDOW_ROLE}
+        with_objects = {row for role, rows in roles if role not in without for row in rows}
         mapped = references | {clip.key for clip in self.clips if needs_key_maps(clip)}
-        looked_at = {row for clip in self.clips for role, rows in clip.roles.items()
-                     for row in rows if role != WINDOW_ROLE}
-        return [FramePlan(maps=row in mapped, objects=row in looked_at)
+        return [FramePlan(maps=row in mapped, objects=row in with_objects)
                 for row in range(len(self.samples))]
 
     def keys(self, records: list[FrameRecord]) -> list[tuple[FrameRecord, References]]:

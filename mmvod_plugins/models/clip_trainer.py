@@ -13,6 +13,7 @@ from mmvod_plugins.utils.precision import no_grad_and_uncached
 
 from . import checks
 from .clip import Clip, ClipBatch, gather_clips
+from .enhanced_references import with_enhanced_references
 from .frame_encoder import FrameEncoder, stacked_maps
 
 
@@ -53,7 +54,7 @@ class ClipTrainer:
 
     def encode(self, batch: ClipBatch) -> list[FrameRecord]:
         """Records of every row of a batch, the last ones without gradient."""
-        plans, end = batch.plans(self._needs_key_maps), batch.num_grad
+        plans, end = batch.plans(self._needs_key_maps, self._enhanced_roles()), batch.num_grad
         records = self.encoder.encode(batch.frames[:end], batch.samples[:end], plans[:end],
                                       training=True)
         if end < len(batch.samples):
@@ -84,6 +85,9 @@ class ClipTrainer:
                 ]
             frames = [replace(record, maps=step.maps)
                       for record, step in zip(frames, steps, strict=True)]
+            if neck.enhances_references:
+                clips = [(key, with_enhanced_references(self.adapter, key, references, step))
+                         for (key, references), step in zip(clips, steps, strict=True)]
         drawn = []
         for (_, references), window in zip(clips, windows, strict=True):
             known = {} if head is None else head.needs.select_roles(references)
@@ -97,6 +101,11 @@ class ClipTrainer:
         neck = self.neck
         return neck is None or 'maps' in neck.needs.of_key or not any(
             clip.roles.get(role) for role in neck.needs.roles)
+
+    def _enhanced_roles(self) -> frozenset[str]:
+        """Roles of references whose objects come from maps that the neck enhances."""
+        neck = self.neck
+        return neck.needs.roles if neck is not None and neck.enhances_references else frozenset()
 
     def _detached_roles(self) -> frozenset[str]:
         """Roles that no temporal part wants a gradient for."""

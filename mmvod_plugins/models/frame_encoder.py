@@ -41,6 +41,10 @@ class FrameEncoder:
             or 'maps' in adapter.head.needs.of_key
         self.keeps_reference_maps = any(
             'maps' in part.needs.of_references for part in self.parts)
+        # A neck that enhances references leaves those in roles that it does not know.
+        self.enhances = neck is not None and neck.enhances_references
+        self.extracts = adapter.head is not None and not (
+            self.enhances and adapter.head.needs.roles <= neck.needs.roles)
 
     def encode(self, frames: Tensor, samples: Sequence[DetDataSample], plans: Sequence[FramePlan],
                *, training: bool = False) -> list[FrameRecord]:
@@ -64,7 +68,7 @@ class FrameEncoder:
             for i, row in enumerate(rows):
                 records[row].maps = rows_of(maps, [i]) if len(rows) > 1 else maps
         self._encode_extras(frames, records)
-        if rows and self.adapter.head is not None:
+        if rows and self.extracts:
             chosen = [i for i, row in enumerate(rows) if plans[row].objects]
             if chosen:
                 self._encode_objects(rows_of(maps, chosen) if len(chosen) < len(rows) else maps,
@@ -162,6 +166,10 @@ class FrameEncoder:
     def _encode_objects(self, maps: Maps, records: Sequence[FrameRecord], training: bool) -> None:
         """Add the objects of frames, each in memory of its own."""
         topk = self.adapter.head.needs.topk if training else None
+        if self.enhances:
+            alone = [self.neck.enhance(record, self.neck.needs.alone(record), None).maps
+                     for record in records]
+            maps = tuple(torch.cat(level) for level in zip(*alone, strict=True))
         parts = self.adapter.objects(maps, records, topk)
         for record, objects in zip(records, parts, strict=True):
             if not training:

@@ -19,6 +19,7 @@ from mmvod_plugins.structures import (
 from . import checks
 from .adapters import DetectorAdapter
 from .adapters.base import NO_RELATIONS
+from .enhanced_references import with_enhanced_references
 from .frame_encoder import stacked_maps
 from .necks import TemporalNeck
 from .selection import OutputOptions
@@ -115,6 +116,10 @@ class KeyFrameDetector:
             # objects come from the enhanced maps
             frames = [replace(record, maps=step.maps, objects=None)
                       for record, step in zip(frames, neck_steps, strict=True)]
+            if neck_steps[row].references is not None and self.adapter.head is not None:
+                [frames[row].objects] = self.adapter.objects(frames[row].maps, [frames[row]])
+                references = with_enhanced_references(self.adapter, key, references,
+                                                      neck_steps[row], frames[row].objects)
         raws, head_steps = self._find(frames, references, memory, window is not None)
         if window:
             raws = [self.adapter.poolable(raw, self.options) for raw in raws]

@@ -59,10 +59,14 @@ class NeckStep:
     Attributes:
         maps: Enhanced maps, as many and as large as the frame's own, (1, C, H, W) each.
         to_memory: What :meth:`TemporalPart.write` will remember of this step.
+        references: Computes the maps of the references, by role, as the enhancement of the key
+            frame made them; None where they stay as they are. It is called where somebody reads
+            them.
     """
 
     maps: Maps
     to_memory: object = None
+    references: Callable[[], dict[str, list[Maps]]] | None = None
 
 
 @dataclass

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import Literal, get_args
 
 import numpy as np
 from mmdet.registry import TASK_UTILS
 
 from .base import ReferencePolicy, Roles, clip, draw_offsets
 
+#: What a window does with positions outside the video.
+Outside = Literal['repeat', 'cut']
+
 
 @TASK_UTILS.register_module()
 class LocalWindow(ReferencePolicy):
     """All frames around the key frame, itself included (MEGA's local pool, RDN, FGFA).
 
-    Positions outside the video repeat its first or last frame, as the published programs do.
+    Positions outside the video repeat its first or last frame, as the published programs do, or,
+    ``outside='cut'``, are left out (MST); then training draws from the frames inside alone.
     In training ``num_samples`` distinct offsets of the window are drawn ("temporal dropout"), or,
     ``bilateral``, half of them from the frames before the key frame and half from those after it
     (SELSA and FGFA in MMTracking); at an end of the video the key frame stands in.
@@ -26,6 +31,7 @@ class LocalWindow(ReferencePolicy):
         sample_key: Whether the key frame comes before those drawn, as it is in every window while
             testing (MEGA, RDN; FGFA's program leaves it out).
         bilateral: Whether half of the training references comes from each side.
+        outside: ``'repeat'`` or ``'cut'``, see above.
         role: Name under which the model receives the frames.
         max_records: See :class:`ReferencePolicy`.
     """
@@ -37,6 +43,7 @@ class LocalWindow(ReferencePolicy):
                  num_samples: int = 2,
                  sample_key: bool = False,
                  bilateral: bool = False,
+                 outside: Outside = 'repeat',
                  role: str = 'local',
                  max_records: int | None = None) -> None:
         super().__init__(max_records)
@@ -47,10 +54,13 @@ class LocalWindow(ReferencePolicy):
         if bilateral and num_samples % 2:
             raise ValueError('bilateral needs an even num_samples, half of it for each side, got '
                              f'{num_samples}')
+        if outside not in get_args(Outside):
+            raise ValueError(f'outside must be one of {get_args(Outside)}, got {outside!r}')
         self.stride = stride
         self.num_samples = num_samples
         self.sample_key = sample_key
         self.bilateral = bilateral
+        self.outside = outside
         self.role = role
 
     @property
@@ -65,11 +75,12 @@ class LocalWindow(ReferencePolicy):
 
     def sample(self, key_id: int, video_length: int, rng: np.random.Generator) -> Roles:
         """Distinct offsets of the window, clipped to the video (``bilateral``: inside it)."""
+        before, after = self._inside(key_id, video_length)
         if self.bilateral:
-            before = min(self.before, key_id // self.stride)
-            after = min(self.after, (video_length - 1 - key_id) // self.stride)
             half = self.num_samples // 2
             offsets = [-o for o in _draw_steps(before, half, rng)] + _draw_steps(after, half, rng)
+        elif self.outside == 'cut':
+            offsets = draw_offsets(-before, after, self.num_samples, rng)
         else:
             offsets = draw_offsets(-self.before, self.after, self.num_samples, rng)
         offsets = [0] * self.sample_key + offsets
@@ -77,8 +88,16 @@ class LocalWindow(ReferencePolicy):
 
     def frames(self, key_id: int, video_length: int, video_id: Hashable = 0) -> Roles:
         """The whole window, oldest frame first."""
-        offsets = range(-self.before, self.after + 1)
+        before, after = self.before, self.after
+        if self.outside == 'cut':
+            before, after = self._inside(key_id, video_length)
+        offsets = range(-before, after + 1)
         return {self.role: [clip(key_id + self.stride * o, video_length) for o in offsets]}
+
+    def _inside(self, key_id: int, video_length: int) -> tuple[int, int]:
+        """Steps before and after a key frame that stay inside the video."""
+        return (min(self.before, key_id // self.stride),
+                min(self.after, (video_length - 1 - key_id) // self.stride))
 
     def still_needed(self, frame_id: int, next_key: int, video_id: Hashable = 0) -> bool:
         """Frames that the window has not passed."""

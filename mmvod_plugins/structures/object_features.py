@@ -27,6 +27,8 @@ class ObjectFeatures:
             be embeddings; None for others.
         anchors: (N, 2) or (N, 4), of a detection transformer: the reference points (cx, cy) or
             boxes (cx, cy, w, h) that boxes are predicted from, in [0, 1] of the frame; or None.
+        ids: (N,), int64, the instance that each object shows, -1 for none; in training alone,
+            and None where it is not known.
     """
 
     boxes: Tensor
@@ -38,6 +40,7 @@ class ObjectFeatures:
     objectness: Tensor | None = None
     queries: Tensor | None = None
     anchors: Tensor | None = None
+    ids: Tensor | None = None
 
     def __post_init__(self) -> None:
         lengths = {name: len(value) for name, value in vars(self).items() if value is not None}
@@ -79,7 +82,7 @@ class ObjectFeatures:
 
     @staticmethod
     def cat(parts: Sequence[ObjectFeatures]) -> ObjectFeatures:
-        """The objects of several frames, in order.
+        """The objects of several frames, in order; without ids if some parts have none.
 
         Raises:
             ValueError: If there is nothing to concatenate, or only some parts have labels or
@@ -90,6 +93,8 @@ class ObjectFeatures:
         joined: dict[str, Tensor | None] = {}
         for name in vars(parts[0]):
             values = [value for part in parts if (value := getattr(part, name)) is not None]
+            if name == 'ids' and len(values) < len(parts):
+                values = []
             if values and len(values) < len(parts):
                 raise ValueError(f'{len(values)} of {len(parts)} parts have {name}: all or none')
             joined[name] = torch.cat(values) if values else None

@@ -41,6 +41,7 @@ RFCN = 'rfcn_r101{}_4xb1-120k_imagenetvid'
 STMN = 'stmn_{}_4xb1-40k_imagenetvid'
 OGEMN = 'ogemn_rfcn_r101{}_1xb1-10k_imagenetvid'
 OGEMN_EMBEDDING = 'ogemn-embedding_rfcn_r101{}_1xb1-60k_imagenetvid'
+MST = 'mst{}_faster-rcnn_r101-conv4-dc5_4xb1-120k_imagenetvid'
 #: One of each kind; `make test-all` runs every config.
 TYPICAL = {
     'faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid', MEGA.format('r50', ''),
@@ -64,6 +65,9 @@ TYPICAL = {
     'fgfa_faster-rcnn_r50-dc5_8xb1-7e_imagenetvid',
     'fgfa_faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid',
     'fgfa_atss_r50-fpn_4xb1-120k_imagenetvid', 'fgfa_yolox-s_4xb1-120k_imagenetvid',
+    MST.format(''), MST.format('-dalign-frame'), MST.format('-proposal'), MST.format('-mega'),
+    MST.format('-flownet'), 'mst_faster-rcnn_r50-fpn_4xb1-120k_imagenetvid',
+    'mst_retinanet_r50-fpn_4xb1-120k_imagenetvid',
     'dff_faster-rcnn_x101-dc5_8xb1-7e_imagenetvid',
     'dff_faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid',
     'mega_faster-rcnn_r101-conv4-dc5_4xb1-120k_uavdt',
@@ -236,7 +240,8 @@ def test_the_runner_trains_validates_and_saves_by_iterations(tiny_json, tmp_path
     'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid',
     'selsa_deformable-detr_r50_4xb1-120k_imagenetvid', STMN.format('rfcn_r101'),
     STMN.format('faster-rcnn_r50-fpn'), STMN.format('faster-rcnn_r50-conv4-dc5'),
-    STMN.format('retinanet_r50-fpn'),
+    STMN.format('retinanet_r50-fpn'), 'mst_faster-rcnn_r50-fpn_4xb1-120k_imagenetvid',
+    'mst_retinanet_r50-fpn_4xb1-120k_imagenetvid',
     *(f'fgfa_{detector}_4xb1-120k_imagenetvid'
       for detector in ('faster-rcnn_r50-fpn', 'retinanet_r50-fpn', 'atss_r50-fpn', 'yolox-s'))])
 def test_the_runner_tests_mixed_models(name, tiny_json, tmp_path):

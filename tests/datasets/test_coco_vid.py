@@ -73,7 +73,9 @@ def test_instance_ids_are_kept_and_zero_is_one(tiny_json):
 
 def test_missing_instance_ids_count_within_the_frame(edit):
     path = edit(lambda c: [a.pop('instance_id') for a in c['annotations']])
-    assert [i['instance_id'] for i in frames_of(build(path), 1)[0]['instances']] == [0, 1]
+    frames = frames_of(build(path), 1)
+    assert [i['instance_id'] for i in frames[0]['instances']] == [0, 1]
+    assert not any(frame['has_instance_ids'] for frame in frames if frame['instances'])
 
 
 def test_frames_are_sorted_by_frame_id(edit):

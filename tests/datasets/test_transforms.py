@@ -55,6 +55,7 @@ def test_the_key_frame_comes_first_then_role_by_role(tiny_json):
     assert meta(clip, 'video_length') == [4] * 4
     assert meta(clip, 'ori_video_length') == [4] * 4
     assert meta(clip, 'is_video_data') == [True] * 4
+    assert meta(clip, 'has_instance_ids') == [True] * 4
     assert meta(clip, 'video_name') == ['video_0'] * 4
     assert clip['data_samples'].key_frames_inds == [0]
     assert clip['inputs'].shape == (4, 3, 48, 64)

@@ -194,6 +194,9 @@ def narrow(part: ConfigDict, width: int) -> None:
     for name, value in values.items():
         if isinstance(value, dict) and 'type' in value:
             narrow(value, width)
+        elif name == 'aggregators':
+            for aggregator in value.values():
+                narrow(aggregator, width)
         elif name == 'embed_layers':
             part[name] = [(8, kernel) for _, kernel in value]
         elif not value or not isinstance(value, int):

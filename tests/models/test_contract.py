@@ -36,10 +36,20 @@ CHANNELS = 16
 MOTION = dict(type='FlowNetSimple', base_channels=2)
 #: Constructor arguments of every registered class, for maps and objects of 16 channels.
 SETTINGS = {
+    'ChainedAggregator': dict(order=['proposal', 'instance'], aggregators=dict(
+        instance=dict(type='MSTInstanceAggregator', channels=CHANNELS, num_heads=4,
+                      num_candidates=7, ratio=0.5, reference_topk=5, relation=dict(scaled=True)),
+        proposal=dict(type='MSTProposalAggregator', channels=CHANNELS, num_heads=4,
+                      reference_topk=5))),
     'DFFNeck': dict(motion=MOTION),
     'FGFANeck': dict(channels=CHANNELS, motion=MOTION, embed_layers=[(8, 1), (12, 3)]),
     'MEGAAggregator': dict(channels=CHANNELS, num_heads=4, num_global_stages=2,
                            num_result_stages=1, reference_topk=5, distilled_topk=2, memory_size=3),
+    'MSTInstanceAggregator': dict(channels=CHANNELS, num_heads=4, num_candidates=7, ratio=0.5,
+                                  reference_topk=5, relation=dict(scaled=True)),
+    'MSTNeck': dict(channels=CHANNELS, dalign=dict(predict_channels=6, apply_channels=8),
+                    attention=dict(num_heads=4)),
+    'MSTProposalAggregator': dict(channels=CHANNELS, num_heads=4, reference_topk=5, fc=True),
     'OGEMNAggregator': dict(channels=CHANNELS, num_heads=3, embed_channels=4, reference_topk=5),
     'OGEMNNeck': dict(in_channels=CHANNELS, num_heads=4, embed_channels=4,
                       write_rule=dict(similarity_thr=100.0, max_per_class=2)),
@@ -50,6 +60,14 @@ SETTINGS = {
 }
 #: Further settings of classes that are two things, by a name of their own.
 VARIANTS = {
+    'ChainedAggregator after MEGA': ('ChainedAggregator', dict(
+        order=['mega', 'instance'], aggregators=dict(
+            mega=SETTINGS['MEGAAggregator'] | dict(type='MEGAAggregator'),
+            instance=SETTINGS['MSTInstanceAggregator'] | dict(type='MSTInstanceAggregator')))),
+    'MSTNeck of frames': ('MSTNeck', dict(
+        channels=CHANNELS, attention=dict(num_heads=4, reduction=2), queries='key')),
+    'MSTNeck with flow': ('MSTNeck', dict(
+        channels=CHANNELS, motion=MOTION, attention=dict(num_heads=4))),
     'STMMNeck added to the maps': ('STMMNeck', dict(in_channels=CHANNELS, channels=8)),
     'STMMNeck online': ('STMMNeck', dict(in_channels=CHANNELS, channels=8, bidirectional=False)),
 }
@@ -65,6 +83,7 @@ DEAD = (
 #: Further ones where a frame is alone, by class.
 DEAD_ALONE = {
     'FGFANeck': (r'embed_convs\..*', ),  # the softmax over one frame is 1
+    'MSTNeck': (r'motion\..*', ),  # the key frame is not warped
     # a first frame has no memory for the reset gate and the memory's convolutions to see
     'STMMNeck': (r'w_r\.(weight|bias)', r'u(_z|_r)?\.weight'),
 }
@@ -257,6 +276,8 @@ def test_detached_roles_get_no_gradient_and_others_do(cls):
         for item in items:
             for level in features_of(item):
                 level.requires_grad_()
+            if cls == 'MSTNeck of frames':
+                item.extras.clear()  # made of the maps before
     sum(x.square().sum() for x in maps_of(part(key, references, None))).backward()
     for role, items in references.items():
         for item in items[-1:] if type(part).__name__ in LAST_ALONE else items:

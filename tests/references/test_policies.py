@@ -262,6 +262,24 @@ def test_a_child_config_changes_one_number_or_omits_a_role():
     assert replaced.policies[0] == CausalWindow(5)
 
 
+@pytest.mark.parametrize(('key_id', 'expected'), [
+    (0, [0, 1, 2, 3]), (2, [0, 1, 2, 3, 4, 5]), (5, [2, 3, 4, 5, 6, 7, 8]), (9, [6, 7, 8, 9])])
+def test_a_cut_window_stays_inside_and_repeats_nothing(key_id, expected):
+    policy, rng = LocalWindow(3, outside='cut', sample_key=True), np.random.default_rng(0)
+    assert policy.frames(key_id, 10) == {'local': expected}
+    drawn = [policy.sample(key_id, 10, rng)['local'] for _ in range(100)]
+    assert all(key == key_id and len(set(others)) == 2 for key, *others in drawn)
+    assert {t for _, *others in drawn for t in others} == set(expected)
+    strided = LocalWindow(3, stride=2, outside='cut')
+    assert strided.frames(key_id, 10)['local'] == [
+        t for t in range(key_id - 6, key_id + 7, 2) if 0 <= t < 10]
+
+
+def test_an_unknown_outside_is_refused():
+    with pytest.raises(ValueError, match=r"outside must be one of \('repeat', 'cut'\), got 'skip'"):
+        LocalWindow(3, outside='skip')
+
+
 @pytest.mark.parametrize(('policies', 'message'), [
     (dict(local=dict(type='LocalWindow', role='near')), "policies.local has the role 'near'"),
     (dict(near=LocalWindow(2)), "policies.near has the role 'local', expected 'near'"),

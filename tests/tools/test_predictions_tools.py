@@ -143,4 +143,9 @@ def test_a_video_is_drawn_over_time(run, files):
     run(*command, '--zoom', '1', '--video', 'video_1', '--frames', '0', '2', '3')
     picture = cv2.imread(str(files / 'strip.png'))
     assert picture.shape == (3 * 48 + 2 * 4, 130 + 3 * 64 + 2 * 4, 3)
+    run(*command, '--zoom', '1', '--video', 'video_1', '--frames', '0', '2', '3',
+        '--score-thr', '2')  # no box of any file
+    empty = cv2.imread(str(files / 'strip.png'))
+    assert np.array_equal(empty[:48], picture[:48])  # the true boxes
+    assert not np.array_equal(empty[52:], picture[52:])
     assert 'is not in the video' in run(*command, '--frames', '9', code=1).stderr

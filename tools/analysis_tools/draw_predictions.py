@@ -4,8 +4,8 @@
 
 Every row of the picture is a file, every column a frame. Scores of different files need not be
 comparable (rescoring may add): of each file the best boxes of the data set are drawn, as many as
-there are objects. Without --video it is the video whose AP50 differs most between the last file
-and the first.
+there are objects; with --score-thr those of at least this score. Without --video it is the video
+whose AP50 differs most between the last file and the first.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('predictions', nargs='+', metavar='TITLE=FILE')
     parser.add_argument('--video', help='name or id')
     parser.add_argument('--frames', type=int, nargs='+', help='numbers; by default six in a row')
+    parser.add_argument('--score-thr', type=float, help='least score of the boxes that are drawn')
     parser.add_argument('--zoom', type=float, default=1.5)
     parser.add_argument('--out', type=Path, required=True)
     return parser.parse_args(argv)
@@ -58,12 +59,15 @@ class Strip:
         images: Folder of the frames.
         truth: Ground truth.
         zoom: Factor of the size of the frames.
+        score_thr: Least score of the boxes that are drawn; None for the best of each file.
     """
 
-    def __init__(self, source: CocoVIDFile, images: Path, truth: GroundTruth, zoom: float) -> None:
+    def __init__(self, source: CocoVIDFile, images: Path, truth: GroundTruth, zoom: float,
+                 score_thr: float | None = None) -> None:
         self.truth = truth
         self.names = {image['id']: images / image['file_name'] for image in source.images}
         self.zoom = zoom
+        self.score_thr = score_thr
 
     def frame(self, number: int) -> np.ndarray:
         """The frame with a number in the ground truth, enlarged.
@@ -90,7 +94,9 @@ class Strip:
     def row(self, numbers: list[int], predictions: Predictions) -> list[np.ndarray]:
         """Frames with the detections of a file."""
         found = to_detections(predictions.videos, self.truth)
-        least = score_of_best(found.scores, len(self.truth.boxes))
+        least = self.score_thr
+        if least is None:
+            least = score_of_best(found.scores, len(self.truth.boxes))
         cells = []
         for number in numbers:
             rows = np.flatnonzero((found.frame_index == number) & (found.scores >= least))
@@ -127,7 +133,7 @@ def draw(args: argparse.Namespace) -> np.ndarray:
     if outside:
         raise ValueError(f'frame {outside[0]} is not in the video, which has {len(numbers)}')
     chosen = numbers[args.frames].tolist()
-    strip = Strip(source, args.images, truth, args.zoom)
+    strip = Strip(source, args.images, truth, args.zoom, args.score_thr)
     rows = {'truth': strip.true_row(chosen),
             **{name: strip.row(chosen, predictions) for name, predictions in files.items()}}
     return contact_sheet(

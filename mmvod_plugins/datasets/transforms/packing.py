@@ -11,7 +11,7 @@ from .proposals import pack_proposals
 
 #: What our frames say in addition to mmdet's: role in the clip, name of the video, whether it is
 #: a video at all, whether a grey frame stands in for the file.
-VIDEO_META_KEYS = ('role', 'video_name', 'is_video_data', 'unreadable')
+VIDEO_META_KEYS = ('role', 'video_name', 'is_video_data', 'unreadable', 'has_instance_ids')
 
 
 @TRANSFORMS.register_module()

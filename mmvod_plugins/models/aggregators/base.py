@@ -73,6 +73,8 @@ class Aggregator(BaseModule, metaclass=ABCMeta):
         needs: What it looks at: roles, detached roles, and how many objects of a reference.
         fcs: Layers that continue the embedding as the second, third, ... shared layer of a
             single-frame box head, and start with that head's weights; none by default.
+        instance_iou: IoU with a true box from which objects get its instance id in training
+            (:attr:`~mmvod_plugins.structures.ObjectFeatures.ids`); None: it uses no ids.
 
     Args:
         init_cfg: Initial weights.
@@ -80,10 +82,16 @@ class Aggregator(BaseModule, metaclass=ABCMeta):
 
     method: str | None = None
     needs: Needs
+    instance_iou: float | None = None
 
     def __init__(self, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.fcs = nn.ModuleList()
+
+    @property
+    def shared_layers(self) -> list[str]:
+        """Names of :attr:`fcs`, from this module on."""
+        return [f'fcs.{i}' for i in range(len(self.fcs))]
 
     def init_memory(self) -> object:
         """The memory of a new video; None for aggregators that remember nothing."""

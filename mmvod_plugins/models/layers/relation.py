@@ -46,6 +46,8 @@ class RelationModule(BaseModule):
                              f'{num_heads}')
         self.num_heads = num_heads
         self.embed_dim = embed_dim
+        #: Of the appearance term; None: one over the root of a head's width.
+        self.scale: float | None = None
         self.query = nn.Linear(channels, channels)
         self.key = nn.Linear(channels, channels)
         self.value = nn.Linear(channels, channels)
@@ -85,11 +87,17 @@ class RelationModule(BaseModule):
     def weights(self, feats: Tensor, reference_feats: Tensor, boxes: Tensor | None = None,
                 reference_boxes: Tensor | None = None) -> Tensor:
         """The weights w_ij of :meth:`forward`, (heads, N, M); each row sums to one."""
+        return self.logits(feats, reference_feats, boxes, reference_boxes).softmax(-1)
+
+    def logits(self, feats: Tensor, reference_feats: Tensor, boxes: Tensor | None = None,
+               reference_boxes: Tensor | None = None) -> Tensor:
+        """Logarithms of the weights before they are normalised, (heads, N, M)."""
         query = self._query(feats)
-        logits = query[0] @ self._heads(self.key(reference_feats))[0].mT / query.shape[-1]**0.5
+        logits = query[0] @ self._heads(self.key(reference_feats))[0].mT
+        logits = logits / query.shape[-1]**0.5 if self.scale is None else logits * self.scale
         if self.location is not None:
             logits = logits + self.location_bias(boxes, reference_boxes)
-        return logits.softmax(-1)
+        return logits
 
     def location_bias(self, boxes: Tensor, reference_boxes: Tensor) -> Tensor:
         """Additive bias (heads, N, M) of boxes (N, 4) and reference boxes (M, 4).
@@ -115,7 +123,8 @@ class RelationModule(BaseModule):
         # attention per head; the result, (1, heads, N, C / heads), is put together to (N, C)
         query = self._query(feats)
         out = functional.scaled_dot_product_attention(
-            query, *projected, attn_mask=None if bias is None else bias.to(query.dtype)[None])
+            query, *projected, attn_mask=None if bias is None else bias.to(query.dtype)[None],
+            scale=self.scale)
         return out[0].transpose(0, 1).flatten(1)
 
     def _query(self, feats: Tensor) -> Tensor:
@@ -124,4 +133,5 @@ class RelationModule(BaseModule):
 
     def _heads(self, feats: Tensor) -> Tensor:
         """Split (N, C) into (1, heads, N, C / heads)."""
-        return feats.view(len(feats), self.num_heads, -1).transpose(0, 1)[None]
+        width = feats.shape[1] // self.num_heads
+        return feats.view(len(feats), self.num_heads, width).transpose(0, 1)[None]

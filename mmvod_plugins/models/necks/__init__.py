@@ -3,6 +3,7 @@
 from .dff_neck import DFFNeck
 from .fgfa_neck import FGFANeck
 from .flow_guided_neck import FlowGuidedNeck
+from .mst_neck import MSTNeck
 from .ogemn_neck import OGEMNNeck
 from .rfcn_neck import RFCNNeck
 from .sliced_neck import SlicedNeck
@@ -12,6 +13,6 @@ from .vgg_neck import VGGNeck
 from .wide_yolox_pafpn import WideYOLOXPAFPN
 
 __all__ = [
-    'DFFNeck', 'FGFANeck', 'FlowGuidedNeck', 'OGEMNNeck', 'RFCNNeck', 'STMMNeck', 'SlicedNeck',
-    'TemporalNeck', 'VGGNeck', 'WideYOLOXPAFPN'
+    'DFFNeck', 'FGFANeck', 'FlowGuidedNeck', 'MSTNeck', 'OGEMNNeck', 'RFCNNeck', 'STMMNeck',
+    'SlicedNeck', 'TemporalNeck', 'VGGNeck', 'WideYOLOXPAFPN'
 ]

@@ -14,7 +14,17 @@ from mmvod_plugins.structures import FrameRecord, References
 
 
 class TemporalNeck(TemporalPart, BaseModule, metaclass=ABCMeta):
-    """Enhances the feature maps of one frame by those of others, or by a memory."""
+    """Enhances the feature maps of one frame by those of others, or by a memory.
+
+    Attributes:
+        enhances_references: Whether a temporal head sees references with maps that the neck
+            changed: those in the neck's roles as enhanced together with the key frame
+            (:attr:`~mmvod_plugins.models.temporal_part.NeckStep.references`), once for every pair
+            of frames; those in other roles enhanced alone, once per frame. Otherwise their
+            objects come from their own maps, once per frame.
+    """
+
+    enhances_references: bool = False
 
     @abstractmethod
     def enhance(self, key: FrameRecord, references: References, memory: object) -> NeckStep:

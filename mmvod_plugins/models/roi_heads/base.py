@@ -26,6 +26,8 @@ from mmvod_plugins.models.temporal_part import (
 from mmvod_plugins.references import WINDOW_ROLE
 from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References, place_of
 
+from .instance_ids import instance_ids, matched
+
 
 class TemporalRoIHeadMixin(TemporalHead):
     """Embeds proposals once per frame, enhances the key frame's by aggregators, classifies them.
@@ -67,8 +69,16 @@ class TemporalRoIHeadMixin(TemporalHead):
 
     def extract(self, maps: Maps, proposals: list[InstanceData],
                 records: list[FrameRecord]) -> list[ObjectFeatures]:
-        """Embedded proposals of frames; see :class:`TemporalHead`."""
-        return self._objects(maps, proposals, [record.frame_id for record in records])
+        """Embedded proposals of frames; see :class:`TemporalHead`.
+
+        In training they have the instance ids that the aggregators want of references.
+        """
+        objects = self._objects(maps, proposals, [record.frame_id for record in records])
+        iou = self.aggregator_settings.instance_iou
+        if not self.training or iou is None:
+            return objects
+        return [replace(part, ids=instance_ids(part.boxes, record.sample, iou))
+                for part, record in zip(objects, records, strict=True)]
 
     def enhance(self, key: FrameRecord, references: References, memory: object) -> HeadStep:
         """Detect in the key frame; see :class:`TemporalHead`."""
@@ -150,6 +160,8 @@ class TemporalRoIHeadMixin(TemporalHead):
             boxes = get_box_tensor(result.priors)
             key = ObjectFeatures(boxes, feat, score,
                                  _frame_ids(boxes, place_of(sample).frame_id))
+            if aggregator.instance_iou is not None:
+                key, roles = _with_ids(key, roles, sample, aggregator.instance_iou)
             if not any(roles.values()):
                 # Samplers put positives first: the best of the key objects would be the true ones.
                 order = torch.randperm(len(feat), device=feat.device)
@@ -190,7 +202,7 @@ class TemporalRoIHeadMixin(TemporalHead):
         """Let the first layers of single-frame box heads start embeddings and aggregators."""
         for stage, aggregator in self.aggregators.items():
             layers = [f'embedding{stage}.fc',
-                      *(f'aggregator{stage}.fcs.{i}' for i in range(len(aggregator.fcs)))]
+                      *(f'aggregator{stage}.{name}' for name in aggregator.shared_layers)]
             for i, layer in enumerate(layers):
                 for name in ('weight', 'bias'):
                     old = f'{prefix}bbox_head{stage}.{self.single_frame_fcs}.{i}.{name}'
@@ -232,6 +244,20 @@ def _scores_of(result: SamplingResult, proposals: InstanceData, sampler: BaseSam
     if adds_gts and num_gts:  # true boxes come before the proposals
         scores = torch.cat([scores.new_ones(num_gts), scores])
     return scores[torch.cat([result.pos_inds, result.neg_inds])]
+
+
+def _with_ids(key: ObjectFeatures, references: ObjectsByRole, sample: DetDataSample,
+              iou: float) -> tuple[ObjectFeatures, ObjectsByRole]:
+    """The key objects with instance ids, which the references lose if the key frame has none.
+
+    Then the numbers of the true boxes stand for them: objects are told from the background.
+    """
+    ids = instance_ids(key.boxes, sample, iou)
+    if ids is None:
+        ids = matched(key.boxes, sample.gt_instances.bboxes, iou)
+        references = {role: [replace(frame, ids=None) for frame in frames]
+                      for role, frames in references.items()}
+    return replace(key, ids=ids), references
 
 
 def _frame_ids(rows: Tensor, frame_id: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Dense detectors and transformers: mmdet's without references; FGFA, STMN, OGEMN in each."""
+"""Dense detectors and transformers: stock mmdet without references; temporal necks in each."""
 
 import inspect
 
@@ -29,9 +29,14 @@ OGEMN = dict(
     temporal_neck=dict(type='OGEMNNeck', in_channels=WIDTH, num_heads=4, embed_channels=4,
                        levels=(0, 1, 2), strides=(8, 16, 32), temperature=8.0,
                        write_rule=dict(score_thr=0.01)))
-METHODS = dict(fgfa=FGFA, stmn=STMN, ogemn=OGEMN)
+MST = dict(
+    references=FGFA['references'],
+    temporal_neck=dict(type='MSTNeck', channels=WIDTH, attention=dict(num_heads=2),
+                       dalign=dict(predict_channels=4, apply_channels=WIDTH)))
+METHODS = dict(fgfa=FGFA, stmn=STMN, ogemn=OGEMN, mst=MST)
 #: References of key frame 0 in training; one that changes must matter.
-ROLES = dict(fgfa={'local': [2, 2]}, stmn={'window': [2, 4]}, ogemn={'memory': [2, 4]})
+ROLES = dict(fgfa={'local': [2, 2]}, stmn={'window': [2, 4]}, ogemn={'memory': [2, 4]},
+             mst={'local': [2, 2]})
 QUERIES = ('deformable_detr', 'dino')
 every_method = pytest.mark.parametrize('method', METHODS)
 
@@ -85,9 +90,9 @@ def test_detections_change_with_the_references(name, method):
     frames[changed] = video(1, seed=9)[0]
     same = [a.shape == b.shape and torch.equal(a, b)
             for a, b in zip(before, numbers(detect(model, frames)), strict=True)]
-    # FGFA looks one frame ahead; STMN's windows hold frames 0, 2, 4; OGEMN remembers
+    # FGFA and MST look one frame ahead; STMN's windows hold frames 0, 2, 4; OGEMN remembers
     assert same == dict(fgfa=[True] * 3 + [False] * 2, stmn=[False, True, False, True, False],
-                        ogemn=[True] + [False] * 4)[method]
+                        ogemn=[True] + [False] * 4, mst=[True] * 3 + [False] * 2)[method]
 
 
 @every_detector

@@ -1,0 +1,4 @@
+_base_ = './mst-mega_faster-rcnn_r101-conv4-dc5_4xb1-120k_imagenetvid.py'
+# Table 5 (i): MEGA with alignment, 83.1 mAP (MEGA: 82.9).
+model = dict(temporal_neck=dict(attention=None),
+             detector=dict(roi_head=dict(aggregator=dict(order=['mega']))))
