@@ -135,8 +135,9 @@ def test_write(path):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('path', [*golden.cases('papers/ogemn/video*.npz'),
-                                  *golden.cases('papers/ogemn/key_frames*.npz')])
+@pytest.mark.parametrize('path', [  # the video is too large for the bundled set
+    case for case in golden.cases('papers/ogemn/*.npz')
+    if re.match('video|key_frames', case.values[0].name)])
 def test_video(path):
     """Every read, every decision, and the memory after every frame."""
     data = golden.load(path)

@@ -198,7 +198,7 @@ def test_few_objects_are_enough_for_the_stock_detections():
     few = model_of('dino', 'yolov', head=dict(num_objects=3))
     data = few.data_preprocessor(batch(frames, [0]), False)
     [record] = few.encode(data['inputs'], data['data_samples'])
-    assert record.objects.feats.shape == (3, 2, WIDTH)
+    assert record.objects.feats.shape == (3, WIDTH)
     assert all(len(part) == 10 for part in numbers(detect(few, frames)))  # 3 queries, 4 classes
 
 

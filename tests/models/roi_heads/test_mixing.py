@@ -173,7 +173,6 @@ def test_the_dcn_variant_of_the_readme_trains_a_step(tmp_path):
     path.write_text(block.replace("'./", f"'{FOLDER}/"))
     config = shrink(Config.fromfile(path).model)
     config.references = REFERENCES['mega']
-    config.detector.backbone.update(depth=50, base_channels=2)  # mmdet's basic blocks have no DCN
     model = model_of(MEGA, config)
     assert type(model.detector.backbone.layer2[0].conv2).__name__ == 'ModulatedDeformConv2dPack'
     assert np.isfinite(train(model, 1)[0]['loss'])

@@ -6,7 +6,7 @@ from mmdet.registry import MODELS
 
 from mmvod_plugins.structures import ObjectFeatures
 
-from ..test_contract import CHANNELS, SETTINGS
+from ..test_contract import CHANNELS, SETTINGS, WIDER
 from ..test_contract import build as build_class
 
 AGGREGATORS = [name for name in SETTINGS if name.endswith('Aggregator')]
@@ -58,7 +58,8 @@ def test_frames_with_few_or_no_objects_are_used_as_far_as_they_go(name):
         frames[0] = frames[0][:0]
         frames[1] = frames[1][:1]
     assert torch.isfinite(part(identical(1), roles, part.init_memory()).feats).all()
-    assert part(identical(1)[:0], roles, part.init_memory()).feats.shape == (0, CHANNELS)
+    width = CHANNELS * WIDER.get(name, 1)
+    assert part(identical(1)[:0], roles, part.init_memory()).feats.shape == (0, width)
 
 
 @pytest.mark.parametrize('name', AGGREGATORS)
