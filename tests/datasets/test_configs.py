@@ -22,7 +22,8 @@ def base(request):
 
 def scales(loader):
     return {tuple(inner['scale']) for transform in loader.dataset.pipeline
-            for inner in transform.get('transforms', []) if inner['type'] in ('Resize', 'TruncatingResize')}
+            for inner in transform.get('transforms', [])
+            if inner['type'] in ('Resize', 'TruncatingResize')}
 
 
 def test_training_and_testing_are_at_the_scale_that_the_file_names(base):
