@@ -33,14 +33,14 @@ def video_dict(video: VideoDetections, fps: float | None = None) -> dict[str, An
     """A video as plain values.
 
     Returns:
-        ``video_id``, ``fps``, ``img_shape`` (height, width) and ``frames``, each with
-        ``frame_id`` and, as mmdet's ``DetInferencer`` names them, ``labels``, ``scores`` and
+        ``video_id``, ``fps``, ``img_shape`` (height, width), ``suppressed`` and ``frames``, each
+        with ``frame_id`` and, as mmdet's ``DetInferencer`` names them, ``labels``, ``scores`` and
         ``bboxes`` (x1, y1, x2, y2 in pixels); ``track_ids`` where the video is linked, None for
         an unlinked detection.
     """
     shape = None if video.img_shape is None else list(video.img_shape)
     return dict(video_id=plain_id(video.video_id), fps=fps, img_shape=shape,
-                frames=list(_frames(video)))
+                suppressed=video.suppressed, frames=list(_frames(video)))
 
 
 def _frames(video: VideoDetections) -> Iterator[dict[str, Any]]:
@@ -133,7 +133,7 @@ def _video(entry: dict[str, Any]) -> VideoDetections:
         rows.append(row)
     return VideoDetections.from_frames(
         hashable_id(entry['video_id']), [frame['frame_id'] for frame in frames], rows,
-        img_shape=None if shape is None else tuple(shape))
+        img_shape=None if shape is None else tuple(shape), suppressed=entry.get('suppressed'))
 
 
 def loads(text: str, source: str) -> Any:  # noqa: ANN401 any json value

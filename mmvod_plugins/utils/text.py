@@ -8,7 +8,7 @@ _ILLEGAL = re.compile('[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 
 
 def legal_xml(text: str) -> str:
-    """The text with the replacement character (U+FFFD) in place of characters that XML 1.0 cannot hold."""
+    """The text with U+FFFD in place of characters that XML 1.0 cannot hold."""
     return _ILLEGAL.sub('\ufffd', text)
 
 
