@@ -292,8 +292,8 @@ def test_models_that_cannot_be_had_are_said(arguments, error, message):
 # Faults -----------------------------------------------------------------------------------------
 
 
-def interrupting(run, monkeypatch, after):
-    """Let Ctrl-C come while frame number ``after`` of each run is detected."""
+def interrupting(monkeypatch, after):
+    """Let Ctrl-C come while frame number ``after`` is detected."""
     original, count = VideoDetector.detect, 0
 
     def detect(*args, **options):
@@ -308,7 +308,7 @@ def interrupting(run, monkeypatch, after):
 @pytest.mark.parametrize('post', [None, [dict(type='SeqNMS')]], ids=['plain', 'linked'])
 def test_an_interruption_keeps_what_was_done(folder, tmp_path, monkeypatch, post):
     run = inferencer_of(folder, post_processors=post)
-    interrupting(run, monkeypatch, after=10)
+    interrupting(monkeypatch, after=10)
     with pytest.raises(InferenceInterrupted, match=r'interrupted: 4 of 6 frames of b\.mp4 are '
                                                    r'detected; written: .*b\.mp4.*all\.jsonl'
                        ) as caught:
