@@ -314,8 +314,12 @@ class VideoDetInferencer:
             stopped = self._first_pass(source, None if late else painter, run, frames, samples)
             for video in group_by_video(frames):  # one, or none after an early interruption
                 video = video.with_arrays(image_ids=None)  # they would be the frames' numbers
-                for step in self.post_processors:
-                    video = step(video)
+                try:
+                    for step in self.post_processors:
+                        video = step(video)
+                except KeyboardInterrupt:
+                    stopped = (f'interrupted: the detections of {source.name} are not wholly '
+                               'post-processed')
                 if late:
                     stopped = self._second_pass(source, painter, video) or stopped
                 run.videos.append(video)

@@ -34,11 +34,16 @@ def as_video_config(config: Config) -> Config:
                          'test_dataloader.dataset.pipeline, which prepares the frames')
     steps = [copy.deepcopy(step) for step in dataset['pipeline']
              if not _name(step).startswith(('Load', 'Pack'))]
+    if any(step.get('to_float32') for step in dataset['pipeline']):
+        steps.insert(0, dict(type='ImageToFloat32'))
+    keys = next((step['meta_keys'] for step in dataset['pipeline'] if 'meta_keys' in step), ())
     changed = copy.deepcopy(config)
     changed.model = ConfigDict(type='VideoDetector', detector=copy.deepcopy(config.model))
     changed.test_dataloader.dataset = ConfigDict(
         {key: dataset[key] for key in ('type', 'metainfo') if key in dataset},
-        pipeline=[dict(type='ClipTransform', transforms=steps), dict(type='PackVideoInputs')])
+        # no ClipTransform: a clip of one frame may draw as it likes
+        pipeline=[dict(type='TransformBroadcaster', transforms=steps),
+                  dict(type='PackVideoInputs', meta_keys=tuple(keys))])
     return changed
 
 

@@ -92,7 +92,7 @@ def predict(args: argparse.Namespace) -> int:
         _say(args, f'{stopped}; {_count(stopped.results["results"], args.score_thr)}')
         return 130
     except KeyboardInterrupt:
-        _say(args, 'interrupted before the first frame: nothing is written')
+        _say(args, 'interrupted')
         return 130
     except (OSError, CheckpointError, ValueError, TypeError, ImportError, KeyError) as error:
         sys.exit(str(error.args[0]) if isinstance(error, KeyError) else str(error))

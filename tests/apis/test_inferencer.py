@@ -8,6 +8,7 @@ import mmdet.apis
 import numpy as np
 import pytest
 import torch
+from mmdet.models.detectors import MaskFormer
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
@@ -17,7 +18,10 @@ from mmvod_plugins.apis import (
     detect_frames,
     init_video_detector,
 )
+from mmvod_plugins.apis.stock import as_video_config
+from mmvod_plugins.datasets.transforms import ImageToFloat32
 from mmvod_plugins.models import VideoDetector
+from mmvod_plugins.models.adapters import adapt
 from mmvod_plugins.results import read_results
 from mmvod_plugins.visualization import count_frames, read_frames, write_video
 from tests.models.tiny import MEGA, ONLINE, WINDOW, video
@@ -251,6 +255,36 @@ def test_a_stock_detector_detects_as_in_mmdet(stock):
     assert linked.track_ids is not None
 
 
+def test_a_stock_pipeline_keeps_its_steps_and_what_it_says_of_frames():
+    """CenterNet crops, wants float32 and needs ``border``; loading and packing are ours."""
+    crop = dict(type='RandomCenterCropPad', test_mode=True)
+    inner = dict(type='CocoDataset', metainfo=dict(classes=('a', )), pipeline=[
+        dict(type='LoadImageFromFile', to_float32=True), crop,
+        dict(type='LoadAnnotations', with_bbox=True),
+        dict(type='PackDetInputs', meta_keys=('img_id', 'border'))])
+    stock = Config(dict(model=dict(type='CenterNet'), test_dataloader=dict(
+        dataset=dict(type='ClassBalancedDataset', dataset=inner))))
+    made = as_video_config(stock)
+    assert made.model == dict(type='VideoDetector', detector=dict(type='CenterNet'))
+    assert made.test_dataloader.dataset == dict(
+        type='CocoDataset', metainfo=dict(classes=('a', )), pipeline=[
+            dict(type='TransformBroadcaster', transforms=[dict(type='ImageToFloat32'), crop]),
+            dict(type='PackVideoInputs', meta_keys=('img_id', 'border'))])
+    assert stock.model.type == 'CenterNet'
+    assert as_video_config(made) is made
+    image = np.full((2, 2, 3), 200, np.uint8)
+    assert ImageToFloat32()(dict(img=image))['img'].dtype == np.float32
+    with pytest.raises(ValueError, match='has no test_dataloader: pass a whole config'):
+        as_video_config(Config(dict(model=dict(type='CenterNet'))))
+    with pytest.raises(ValueError, match=r'no test_dataloader\.dataset\.pipeline'):
+        as_video_config(Config(dict(model={}, test_dataloader=dict(dataset={}))))
+
+
+def test_a_detector_without_a_box_head_is_refused():
+    with pytest.raises(TypeError, match='MaskFormer is of no family of detectors that is known'):
+        adapt(MaskFormer.__new__(MaskFormer))
+
+
 def test_weights_alone_bring_their_config(stock):
     _, weights = stock
     both = VideoDetInferencer(*stock, 'cpu', show_progress=False)(as_images(video(2)))
@@ -318,6 +352,19 @@ def test_an_interruption_keeps_what_was_done(folder, tmp_path, monkeypatch, post
     assert [v.num_frames for v in read_results(tmp_path / 'all.jsonl', CLASSES).videos] == [6, 4]
     assert [v.num_frames for v in caught.value.results['results'].videos] == [6, 4]
     assert not list(tmp_path.rglob('*part*'))
+
+
+def test_an_interrupted_post_processor_loses_no_detections(folder, tmp_path, monkeypatch):
+    run = inferencer_of(folder, tracker='bytetrack')
+    monkeypatch.setattr(run.post_processors[0], 'process', interrupt)
+    with pytest.raises(InferenceInterrupted, match='frames are not wholly post-processed'):
+        run(moving(3), vis_out=tmp_path / 'v.mp4', pred_out=tmp_path / 'v.csv')
+    assert count_frames(tmp_path / 'v.mp4') == 3
+    assert read_results(tmp_path / 'v.csv').videos[0].num_frames == 3
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
 
 
 def test_a_camera_ends_by_an_interruption(folder, tmp_path, monkeypatch):
