@@ -22,11 +22,9 @@ from mmvod_plugins.postprocessing import (
     build_post_processors,
     ensemble,
 )
+from mmvod_plugins.postprocessing.config_text import parse_post_processor
+from mmvod_plugins.results import check_results, write_results
 from mmvod_plugins.utils.files import check_output
-
-sys.path.insert(0, str(Path(__file__).resolve().parent / 'misc'))
-
-from post_processor_config import parse_post_processor
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -37,7 +35,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
                         'of several files the detections are pooled')
     parser.add_argument('--post-processors', nargs='+', default=[], metavar='NAME',
                         help="for instance SeqNMS or \"SeqNMS(rescore='max')\"")
-    parser.add_argument('--out', type=Path, required=True, help='.npz, or .json for COCO results')
+    parser.add_argument('--out', type=Path, required=True,
+                        help='.npz, .json for COCO results, or another file of results: .jsonl, '
+                        '.csv, .txt (MOTChallenge), .xml (CVAT), .parquet; {video} in the name '
+                        'gives a file for each video')
     parser.add_argument('--annotations', type=Path,
                         help='COCO-VID json, needed to read COCO results; its category ids are '
                         'written')
@@ -71,7 +72,11 @@ def process_files(args: argparse.Namespace) -> Predictions:
         ValueError: If files do not belong together, or a post-processor refuses them.
     """
     inputs = [*args.predictions, *([args.annotations] if args.annotations else [])]
-    check_output(args.out, inputs, ('.npz', '.json'))
+    own = args.out.suffix in ('.npz', '.json')
+    if own:
+        check_output(args.out, inputs)
+    else:
+        check_results(args.out, inputs)
     configs = [parse_post_processor(text) for text in args.post_processors]
     processors = build_post_processors(configs)
     source = CocoVIDFile(str(args.annotations)) if args.annotations else None
@@ -84,7 +89,10 @@ def process_files(args: argparse.Namespace) -> Predictions:
         tqdm(predictions.videos, desc='videos', mininterval=1.0), processors))
     info = dict(predictions.info, post_processors=configs)
     result = Predictions(videos, predictions.classes, info)
-    write_predictions(args.out, result, source)
+    if own:
+        write_predictions(args.out, result, source)
+    else:
+        write_results(args.out, result)
     return result
 
 
@@ -93,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         result = process_files(args)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, ModuleNotFoundError) as error:
         print(f'error: {error.args[0] if isinstance(error, KeyError) else error}', file=sys.stderr)
         return 1
     count = sum(len(video) for video in result.videos)

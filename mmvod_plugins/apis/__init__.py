@@ -7,9 +7,11 @@ from .inference import (
     init_video_detector,
     trace_frames,
 )
+from .inferencer import InferenceInterrupted, VideoDetInferencer
 from .session import VideoSession
+from .sources import open_sources
 
 __all__ = [
-    'TracedFrame', 'VideoSession', 'detect_frames', 'encode_frames', 'init_video_detector',
-    'trace_frames'
+    'InferenceInterrupted', 'TracedFrame', 'VideoDetInferencer', 'VideoSession', 'detect_frames',
+    'encode_frames', 'init_video_detector', 'open_sources', 'trace_frames'
 ]

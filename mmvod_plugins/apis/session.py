@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,15 +74,31 @@ class VideoSession:
             ValueError: If the session is closed, the video has no more frames, or the frame is no
                 image or of another size than the first.
         """
+        return self.push_frames([frame])
+
+    @torch.no_grad()
+    def push_frames(self, frames: Sequence[np.ndarray]) -> list[DetDataSample]:
+        """Take the next frames, which pass the network together, as :meth:`push` takes one.
+
+        Args:
+            frames: As for :meth:`push`. They come out one call later than one by one, at most.
+
+        Raises:
+            ValueError: As :meth:`push`; none of the frames is taken then.
+        """
         if self._closed:
             raise ValueError(f'{self.video_id}: the session is closed; make a new VideoSession for '
                              'more frames')
-        record = encode_frame(self.model, self._pipeline, frame, self._count, self.video_id,
-                              self._stream.video_length)
-        check_shape(self._stream.memory.shapes, record)
-        self._stream.add(self._count, record)
-        self._count += 1
-        return self.model.detect_ready(self._stream.ready(), self._stream.memory)
+        memory, found = self._stream.memory, []
+        records = list(encode_batch(self.model, self._pipeline, frames, self._count, self.video_id,
+                                    self._stream.video_length))
+        for record in records:
+            check_shape(memory.shapes, record)
+        for record in records:
+            self._stream.add(self._count, record)
+            self._count += 1
+            found += self.model.detect_ready(self._stream.ready(), memory)
+        return found
 
     @torch.no_grad()
     def close(self) -> list[DetDataSample]:
@@ -147,14 +163,32 @@ def encode_frame(model: VideoDetector, pipeline: Compose, frame: np.ndarray, fra
         video_id: Identity of the video.
         video_length: Number of frames of the video, or None.
     """
-    frame = as_bgr(frame, f'{video_id}: frame {frame_id}')
-    shape = frame.shape[:2]
-    info: dict[str, Any] = dict(
-        img=frame, img_shape=shape, ori_shape=shape, img_id=frame_id, frame_id=frame_id,
-        img_path=f'{video_id}: frame {frame_id}', video_id=video_id,
-        video_length=1, ori_video_length=video_length)
-    packed = pipeline({key: [value] for key, value in info.items()})
-    data = model.data_preprocessor(
-        dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]))
-    [record] = model.encode(data['inputs'], data['data_samples'])
+    [record] = encode_batch(model, pipeline, [frame], frame_id, video_id, video_length)
     return record
+
+
+def encode_batch(model: VideoDetector, pipeline: Compose,
+                 frames: Sequence[np.ndarray], first: int, video_id: Hashable,
+                 video_length: int | None) -> Iterator[FrameRecord]:
+    """Pass frames in a row through the network together, those of one size at once.
+
+    Args:
+        model: In evaluation mode.
+        pipeline: From :func:`array_pipeline`.
+        frames: (H, W, 3) each, BGR uint8; at least one.
+        first: Number of the first of them in the video.
+        video_id: Identity of the video.
+        video_length: Number of frames of the video, or None.
+    """
+    packed = []
+    for frame_id, image in enumerate(frames, first):
+        name = f'{video_id}: frame {frame_id}'
+        frame = as_bgr(image, name)
+        shape = frame.shape[:2]
+        info: dict[str, Any] = dict(
+            img=frame, img_shape=shape, ori_shape=shape, img_id=frame_id, frame_id=frame_id,
+            img_path=name, video_id=video_id, video_length=1, ori_video_length=video_length)
+        packed.append(pipeline({key: [value] for key, value in info.items()}))
+    data = model.data_preprocessor({
+        key: [part[key] for part in packed] for key in ('inputs', 'data_samples')})
+    return model.encode(data['inputs'], data['data_samples'])

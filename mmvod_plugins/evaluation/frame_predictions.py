@@ -114,7 +114,10 @@ def _of_frame(sample: Mapping[str, Any],
     image_id = sample.get('img_id')
     if sample.get('video_id') is not None and sample.get('frame_id') is not None:
         length = sample.get('ori_video_length', sample.get('video_length', 1))
-        place = FramePlace(sample['video_id'], int(sample['frame_id']), int(length))
+        frame_id = int(sample['frame_id'])
+        # of a live input nobody knows the length
+        place = FramePlace(sample['video_id'], frame_id,
+                           frame_id + 1 if length is None else int(length))
     elif places is not None and image_id in places:
         place = places[image_id]
     else:

@@ -83,7 +83,7 @@ def save_predictions(path: str | os.PathLike[str], predictions: Predictions) -> 
     Raises:
         ValueError: If the name does not end with ``.npz``.
     """
-    videos = [dict(id=_plain(video.video_id), num_frames=video.num_frames,
+    videos = [dict(id=plain_id(video.video_id), num_frames=video.num_frames,
                    img_shape=video.img_shape, suppressed=video.suppressed)
               for video in predictions.videos]
     FILE.save(path, _to_arrays(predictions.videos), classes=list(predictions.classes),
@@ -215,7 +215,7 @@ def _to_videos(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[Vide
         pairs = slice(pair, pair + max(entry['num_frames'] - 1, 0))
         shape = entry['img_shape']
         videos.append(VideoDetections(
-            video_id=_hashable(entry['id']), frame_ids=arrays['frame_ids'][frames],
+            video_id=hashable_id(entry['id']), frame_ids=arrays['frame_ids'][frames],
             num_boxes=num_boxes,
             image_ids=arrays['image_ids'][frames] if 'image_ids' in arrays else None,
             relations=None if relations is None else relations[pairs],
@@ -239,10 +239,11 @@ def _join(parts: list[np.ndarray], dtype: type) -> np.ndarray:
     return np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype)
 
 
-def _plain(value: Hashable) -> object:
-    """A video id as a json value."""
+def plain_id(value: Hashable) -> object:
+    """A video id as a json value: a number of numpy becomes one of Python."""
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _hashable(value: object) -> Hashable:
+def hashable_id(value: object) -> Hashable:
+    """A video id from a json value: a list becomes a tuple."""
     return tuple(value) if isinstance(value, list) else value

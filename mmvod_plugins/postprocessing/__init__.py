@@ -5,6 +5,7 @@ from .box_linking import BoxLinkingWithRelations
 from .ensemble import ensemble
 from .greedy_tubelets import greedy_tubelets
 from .link_model import LinkModel
+from .object_tracker import ObjectTracker
 from .optimal_path import Paths, k_paths, online_paths, optimal_path
 from .path_rescoring import PathRescoring
 from .per_frame_nms import PerFrameNMS, kept_by_nms, looks_suppressed
@@ -19,6 +20,7 @@ __all__ = [
     'BoxLinkingWithRelations',
     'FGFASeqNMS',
     'LinkModel',
+    'ObjectTracker',
     'PathRescoring',
     'Paths',
     'PerFrameNMS',

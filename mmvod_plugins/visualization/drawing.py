@@ -29,7 +29,9 @@ def draw_detections(image: np.ndarray,
                     scores: ArrayLike | None = None,
                     class_names: Sequence[str] | None = None,
                     *,
-                    colour: Colour | None = None) -> np.ndarray:
+                    colour: Colour | None = None,
+                    palette: Sequence[Colour] | None = None,
+                    track_ids: ArrayLike | None = None) -> np.ndarray:
     """Draw boxes with class names and scores on a copy of a frame.
 
     Args:
@@ -40,6 +42,8 @@ def draw_detections(image: np.ndarray,
         class_names: Name of each class index; None to write the index, as for a name that no
             font has.
         colour: One colour (BGR) for all; None for a colour per class.
+        palette: The colours (BGR) of the classes; None for :func:`class_colour`.
+        track_ids: (N,) numbers of tracks, written after the name; -1 for none.
 
     Returns:
         The new frame, (H, W, 3) uint8.
@@ -61,9 +65,12 @@ def draw_detections(image: np.ndarray,
         label = int(labels[i])
         named = class_names is not None and 0 <= label < len(class_names)
         text = drawable(str(class_names[label]), str(label)) if named else str(label)
+        if track_ids is not None and track_ids[i] >= 0:
+            text = f'{text} #{int(track_ids[i])}'
         text = text if scores is None else f'{text} {scores[i]:.2f}'
         if np.isfinite(boxes[i]).all():
-            draw_box(canvas, boxes[i], text, colour or class_colour(label))
+            chosen = palette[label] if palette else class_colour(label)
+            draw_box(canvas, boxes[i], text, colour or chosen)
     return canvas
 
 

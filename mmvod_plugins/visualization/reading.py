@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -26,7 +26,7 @@ def read_frames(path: str | Path) -> Iterator[np.ndarray]:
         OSError: If no image of a folder can be read.
     """
     path = Path(path)
-    yield from _read_folder(path) if path.is_dir() else _read_file(path)
+    yield from read_images(images_of(path)) if path.is_dir() else _read_file(path)
 
 
 def count_frames(path: str | Path) -> int:
@@ -43,23 +43,33 @@ def count_frames(path: str | Path) -> int:
     if not path.exists():
         raise FileNotFoundError(f'{path} does not exist')
     if path.is_dir():
-        if not _images(path):
+        if not images_of(path):
             raise ValueError(f'{path} contains no image: names must end with one of '
                              f'{IMAGE_SUFFIXES}')
-        shapes = {frame.shape for frame in _read_folder(path)}
+        shapes = {frame.shape for frame in read_images(images_of(path))}
         if len(shapes) > 1:
             raise ValueError(f'the images of {path} have different sizes (height, width): '
                              f'{sorted(shape[:2] for shape in shapes)[:3]}')
-        return len(_images(path))
+        return len(images_of(path))
     count = sum(1 for _ in _read_file(path))
     if not count:
         raise ValueError(f'{path} contains no frame that OpenCV can decode; convert it, for '
                          'instance to H.264 in an mp4 file')
-    stated = _property(path, cv2.CAP_PROP_FRAME_COUNT)
-    if count < stated:
-        warnings.warn(f'{path}: {count} of {stated:.0f} frames can be decoded; the file may be cut '
-                      'off or damaged', stacklevel=2)
+    warn_if_cut(path, count)
     return count
+
+
+def warn_if_cut(path: str | Path, count: int) -> None:
+    """Warn if a video file states more frames than could be decoded."""
+    if count < (stated := stated_frames(path)):
+        warnings.warn(f'{path}: {count} of {stated} frames can be decoded; the file may be cut '
+                      'off or damaged', stacklevel=3)
+
+
+def stated_frames(path: str | Path) -> int:
+    """Number of frames that the container states, often wrong; 0 if it states none."""
+    stated = _property(Path(path), cv2.CAP_PROP_FRAME_COUNT)
+    return int(stated) if 0 < stated < 1e12 else 0
 
 
 def frames_per_second(path: str | Path) -> float:
@@ -75,14 +85,19 @@ def _property(path: Path, key: int) -> float:
     return value
 
 
-def _images(folder: Path) -> list[Path]:
+def images_of(folder: Path) -> list[Path]:
+    """Images of a folder in the order of the numbers in their names; hidden files are omitted."""
     found = [path for path in folder.iterdir()
              if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')]
     return sorted(found, key=lambda path: natural_key(path.name))
 
 
-def _read_folder(folder: Path) -> Iterator[np.ndarray]:
-    paths = _images(folder)
+def read_images(paths: Sequence[Path]) -> Iterator[np.ndarray]:
+    """Read images as frames, (H, W, 3) uint8 BGR; a grey one for what cannot be read, see above.
+
+    Raises:
+        OSError: If none can be read.
+    """
     size: tuple[int, ...] | None = None
     for path in paths:
         frame = cv2.imread(str(path))

@@ -18,8 +18,9 @@ from .videos import content, random_video, video_of
 
 #: Arguments of every registered post-processor; a new one needs a line.
 SETTINGS = dict(
-    BoxLinkingWithRelations={}, BLR={}, FGFASeqNMS={}, PerFrameNMS={}, SeqBboxMatching={},
-    REPP=dict(link_model=FULL_MODEL, match_threshold=0.3), SeqNMS={}, TubeletRescoring={})
+    BoxLinkingWithRelations={}, BLR={}, FGFASeqNMS={}, ObjectTracker={}, PerFrameNMS={},
+    REPP=dict(link_model=FULL_MODEL, match_threshold=0.3), SeqBboxMatching={}, SeqNMS={},
+    TubeletRescoring={})
 
 
 def registered():

@@ -120,7 +120,7 @@ def test_two_files_are_pooled(run, files):
     ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--post-processors', 'SeqNMS(rescore)'),
      'is not a post-processor'),
     ((POSTPROCESS, '{f}/p.json', '--out', '{f}/x.npz'), 'pass the annotation file'),
-    ((POSTPROCESS, '{f}/p.npz', '--out', '{f}/x.pkl'), 'must end with .npz or .json'),
+    ((POSTPROCESS, '{f}/p.npz', '--out', '{f}/x.pkl'), 'must end with .json or .jsonl'),
     ((POSTPROCESS, '{f}/p.npz', '--out', '{f}/p.npz'), 'p.npz is read and would be overwritten'),
     ((EVALUATE, '{f}/p.npz', '{f}/tiny_vid.json', '--json', '{f}/tiny_vid.json'),
      'tiny_vid.json is read and would be overwritten'),

@@ -4,19 +4,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS
-from mmdet.structures import DetDataSample
 from mmengine.config import Config
-from mmengine.structures import InstanceData
 
+from mmvod_plugins.cli import predict
 from mmvod_plugins.evaluation import load_predictions
 from mmvod_plugins.visualization import count_frames, video, write_video
+from tests.apis.test_inference import model_file
+from tests.apis.test_inferencer import interrupting
 
 ROOT = Path(__file__).resolve().parents[2]
 VIDEO = ROOT.parent / 'shared' / 'data' / 'pedestrian_street_night.mp4'
@@ -60,31 +60,18 @@ def test_a_missing_video_ends_with_one_sentence(tmp_path, monkeypatch):
 
 
 class Demo:
-    """The program with a detector that finds one box per frame and counts its frames."""
+    """The program with a tiny model, on a video of six frames."""
 
     def __init__(self, module, folder):
         self.module, self.folder = module, folder
-        self.stop_at, self.detected, self.built = None, 0, 0
+        model_file(folder, None)
         self.video = folder / 'in.mp4'
         write_video(self.video, [np.full((48, 64, 3), 20 * i, np.uint8) for i in range(6)])
-        torch.save({}, folder / 'k.pth')
-
-    def build(self, *_, **__):
-        self.built += 1
-        return SimpleNamespace(dataset_meta={})
-
-    def detect(self, _, frames, *__):
-        for i, _ in enumerate(frames):
-            if i == self.stop_at:
-                raise KeyboardInterrupt
-            self.detected += 1
-            yield DetDataSample(pred_instances=InstanceData(
-                bboxes=torch.tensor([[5., 5., 30., 30.]]), labels=torch.tensor([2]),
-                scores=torch.tensor([0.9])))
 
     def run(self, *options, output='out.mp4'):
-        return self.module.main([str(CONFIG), str(self.folder / 'k.pth'), '--input',
-                                 str(self.video), '--output', str(self.folder / output), *options])
+        return self.module.main([str(self.folder / 'config.py'), str(self.folder / 'model.pth'),
+                                 '--input', str(self.video), '--output',
+                                 str(self.folder / output), *options])
 
     def files(self):
         return sorted(path.name for path in self.folder.iterdir())
@@ -94,16 +81,19 @@ class Demo:
 def demo(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / 'tools' / 'demo')
     import video_demo
-    made = Demo(video_demo, tmp_path)
-    monkeypatch.setattr(video_demo, 'init_video_detector', made.build)
-    monkeypatch.setattr(video_demo, 'detect_frames', made.detect)
-    return made
+    return Demo(video_demo, tmp_path)
+
+
+@pytest.fixture
+def unbuilt(monkeypatch):
+    """No model can be built."""
+    monkeypatch.setattr(predict, 'VideoDetInferencer', None)
 
 
 @pytest.mark.parametrize(('options', 'output', 'message'), [
     ([], 'in.mp4', r'in\.mp4 is read and would be overwritten'),
     ([], 'linked.mp4', r'linked\.mp4 is read and would be overwritten'),
-    ([], 'k.pth', r'name that ends in \.mp4'),
+    ([], 'model.pth', r'name that ends in \.mp4'),
     ([], 'out.avi', r'name that ends in \.mp4'),
     ([], 'out', r'name that ends in \.mp4'),
     ([], 'folder.mp4', 'is a folder'),
@@ -114,17 +104,18 @@ def demo(tmp_path, monkeypatch):
     (['--fps', 'inf'], 'out.mp4', 'positive fps'),
     (['--predictions', 'p.csv'], 'out.mp4', r'must end with \.npz'),
 ])
+@pytest.mark.usefixtures('unbuilt')
 def test_a_bad_output_is_refused_before_anything_is_built(demo, options, output, message):
     (demo.folder / 'folder.mp4').mkdir()
     os.link(demo.video, demo.folder / 'linked.mp4')
     before, content = demo.files(), demo.video.read_bytes()
     with pytest.raises(SystemExit, match=message):
         demo.run(*options, output=output)
-    assert demo.built == demo.detected == 0
     assert demo.files() == before
     assert demo.video.read_bytes() == content
 
 
+@pytest.mark.usefixtures('unbuilt')
 def test_images_of_two_sizes_are_refused_before_the_work(demo):
     demo.video = demo.folder / 'frames'
     demo.video.mkdir()
@@ -132,22 +123,30 @@ def test_images_of_two_sizes_are_refused_before_the_work(demo):
         cv2.imwrite(str(demo.video / f'{i}.png'), np.zeros((size, 40, 3), np.uint8))
     with pytest.raises(SystemExit, match=r'different sizes .* \[\(40, 40\), \(44, 40\)\]'):
         demo.run()
-    assert demo.built == 0
 
 
 def test_a_new_folder_gets_video_and_predictions(demo, capsys):
     assert demo.run('--predictions', str(demo.folder / 'a/b/p.npz'), output='a/out.mp4') == 0
-    assert 'out.mp4: 6 frames, 6 boxes' in capsys.readouterr().out
     assert len(frames_of(demo.folder / 'a/out.mp4')) == 6
     [video] = load_predictions(demo.folder / 'a/b/p.npz').videos
-    assert video.labels.tolist() == [2] * 6
+    assert f'out.mp4: 6 frames, {(video.scores >= 0.3).sum()} boxes' in capsys.readouterr().out
     assert sorted(p.name for p in (demo.folder / 'a').iterdir()) == ['b', 'out.mp4']
 
 
-def test_an_interruption_leaves_a_shorter_video_and_predictions(demo, capsys):
-    demo.stop_at = 4
+def test_the_flags_of_other_demos_work(demo):
+    """``--out``, ``--pred-out``, ``--batch-size``, ``--score-thr``; a folder as input."""
+    assert demo.module.main([
+        str(demo.folder / 'config.py'), str(demo.folder / 'model.pth'), '--input', str(demo.video),
+        '--out', str(demo.folder / 'o.mp4'), '--pred-out', str(demo.folder / 'x.csv'),
+        '--batch-size', '4', '--score-thr', '0.9', '--fps', '5', '--device', 'cpu']) == 0
+    assert len(frames_of(demo.folder / 'o.mp4')) == 6
+    assert (demo.folder / 'x.csv').is_file()
+
+
+def test_an_interruption_leaves_a_shorter_video_and_predictions(demo, capsys, monkeypatch):
+    interrupting(monkeypatch, after=4)
     assert demo.run('--predictions', str(demo.folder / 'p.npz')) == 130
-    assert 'interrupted, 4 of 6 frames are written, 4 boxes' in capsys.readouterr().out
+    assert 'interrupted: 4 of 6 frames of in.mp4 are detected; written: ' in capsys.readouterr().out
     assert len(frames_of(demo.folder / 'out.mp4')) == 4
     assert load_predictions(demo.folder / 'p.npz').videos[0].num_frames == 4
 

@@ -21,11 +21,8 @@ from mmvod_plugins.evaluation.functional import IMAGENET_VID, PROTOCOLS, GroundT
 from mmvod_plugins.evaluation.metrics.imagenet_vid_metric import named_videos
 from mmvod_plugins.evaluation.report import Evaluation, Report, ReportOptions
 from mmvod_plugins.postprocessing import apply_post_processors, build_post_processors
+from mmvod_plugins.postprocessing.config_text import parse_post_processor
 from mmvod_plugins.utils.files import check_output, write_text
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'misc'))
-
-from post_processor_config import parse_post_processor
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

@@ -6,8 +6,9 @@ from .loading import LoadVideoFrame
 from .packing import PackVideoInputs
 from .proposals import LoadFrameProposals
 from .references import SampleReferenceFrames
+from .to_float import ImageToFloat32
 
 __all__ = [
-    'ClipTransform', 'LoadFrameProposals', 'LoadVideoFrame', 'PackVideoInputs',
+    'ClipTransform', 'ImageToFloat32', 'LoadFrameProposals', 'LoadVideoFrame', 'PackVideoInputs',
     'SampleReferenceFrames', 'TruncatingResize'
 ]

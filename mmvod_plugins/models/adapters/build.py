@@ -24,6 +24,9 @@ FAMILIES: tuple[tuple[type[BaseDetector], type[DetectorAdapter]], ...] = (
     (SingleStageDetector, DenseAdapter),
 )
 
+#: The head without which a detector of a family (MaskFormer) finds no boxes.
+HEADS = {TwoStageAdapter: 'roi_head', QueryAdapter: 'bbox_head', DenseAdapter: 'bbox_head'}
+
 
 def build_detector(config: dict[str, Any]) -> BaseDetector:
     """Build a stock detector.
@@ -49,7 +52,7 @@ def adapt(detector: BaseDetector) -> DetectorAdapter:
         TypeError: If the detector is of no known family, with its name.
     """
     for family, adapter in FAMILIES:
-        if isinstance(detector, family):
+        if isinstance(detector, family) and hasattr(detector, HEADS[adapter]):
             return adapter(detector)
     known = ', '.join(family.__name__ for family, _ in FAMILIES)
     raise TypeError(f'{type(detector).__name__} is of no family of detectors that is known: '

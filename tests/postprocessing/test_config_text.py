@@ -1,7 +1,8 @@
 """Post-processors as a command line names them."""
 
 import pytest
-from post_processor_config import parse_post_processor
+
+from mmvod_plugins.postprocessing.config_text import parse_post_processor
 
 
 def test_post_processors_on_the_command_line(tmp_path):
