@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def _check(start: str) -> None:
 
 def _check_work_dir(work_dir: Path, load_from: str | None) -> str | None:
     pointer = work_dir / 'last_checkpoint'
-    saved = sorted(work_dir.glob('*.pth'), key=lambda path: path.stat().st_mtime)
+    saved = sorted(work_dir.glob('*.pth'), key=_age)
     if pointer.is_file():
         named = pointer.read_text(encoding='utf-8', errors='replace').strip()
         try:
@@ -56,6 +57,11 @@ def _check_work_dir(work_dir: Path, load_from: str | None) -> str | None:
         _check(load_from)
         return f'{work_dir} has no checkpoint to resume: the training starts from {load_from}'
     return f'{work_dir} has no checkpoint to resume: the training starts from the beginning'
+
+
+def _age(path: Path) -> tuple[int, list[int]]:
+    """Time of writing; the number of the iteration or epoch where two have the same."""
+    return path.stat().st_mtime_ns, [int(number) for number in re.findall(r'\d+', path.stem)]
 
 
 def _intact(saved: list[Path]) -> str:

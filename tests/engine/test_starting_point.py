@@ -1,5 +1,6 @@
 """What a run starts from is checked before anything is built."""
 
+import os
 import sys
 from argparse import Namespace
 
@@ -57,6 +58,15 @@ def test_a_damaged_pointer_or_checkpoint_names_the_newest_intact_one(work, damag
     assert 'The newest intact checkpoint is' in str(error.value)
     expected = 'iter_4' if message.startswith(('last', 'found')) else 'iter_2'
     assert str(error.value).endswith(f'--resume {work / expected}.pth')
+
+
+def test_of_two_that_were_written_at_once_the_later_iteration_counts(work):
+    (work / 'iter_10.pth').write_bytes((work / 'iter_4.pth').read_bytes())
+    for path in work.glob('*.pth'):
+        os.utime(path, (1, 1))
+    (work / 'last_checkpoint').unlink()
+    with pytest.raises(CheckpointError, match=r'--resume \S+iter_10\.pth'):
+        check_starting_point(AUTO, dict(work_dir=str(work)))
 
 
 def test_without_an_intact_one_the_remedy_is_another(work):
