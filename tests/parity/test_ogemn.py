@@ -38,7 +38,8 @@ def read_of(data, path):
     weights = data if 'w_k' in data else golden.load(next(filter(Path.exists, shared)))
     w_k, w_q = tensors(weights, 'w_k', 'w_q')
     heads, width, channels = w_k.shape if w_k.dim() == 3 else (1, *w_k.shape)
-    read = MemoryRead(channels, heads, width, float(data['temperature'])).double().eval()
+    read = MemoryRead(channels, heads, width).double().eval()
+    read.temperature.data.fill_(float(data['temperature']))
     read.key.weight.data, read.query.weight.data = w_k.flatten(0, -2), w_q.flatten(0, -2)
     if 'w_v' in weights:  # one head has the identity
         read.value.weight.data = torch.from_numpy(weights['w_v']).flatten(0, 1)

@@ -66,7 +66,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
                         help='video file or folder of images; random frames by default')
     parser.add_argument('--size', type=int, nargs=2, metavar=('W', 'H'),
                         help="of the frames in the network; by default the config's scale")
-    parser.add_argument('--frames', type=int, default=11, help='after a first one')
+    parser.add_argument('--frames', type=int, default=10, help='after a first one; '
+                        'a multiple of five has one in five whole')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     return parser.parse_args(argv)
 

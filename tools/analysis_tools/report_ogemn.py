@@ -178,7 +178,8 @@ def trace(args: argparse.Namespace, model: VideoDetector) -> Trace:
         ValueError: If the video lacks one of the frames.
     """
     neck, length = neck_of(model, args.level), count_frames(args.input)
-    chosen = sorted(set(args.frames or np.linspace(1, length - 1, 5).round().astype(int).tolist()))
+    spread = np.linspace(min(1, length - 1), length - 1, 5).round().astype(int).tolist()
+    chosen = sorted(set(args.frames or spread))
     if not all(0 <= frame_id < length for frame_id in chosen):
         raise ValueError(f'--frames is {chosen}, but {args.input} has {length} frames, from 0')
     names = model.dataset_meta.get('classes')

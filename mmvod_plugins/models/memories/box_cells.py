@@ -23,7 +23,8 @@ def box_cells(boxes: Tensor, grid: tuple[int, int], stride: float,
         grid: H and W of the map.
         stride: Pixels per cell.
         rule: ``'center'``: cells whose centre the closed box holds; ``'cover'``: cells that
-            overlap with it; ``'round'``: as RoI pooling, corners rounded to cells, both inside.
+            overlap with it by a positive area; ``'round'``: as RoI pooling, corners rounded to
+            cells, both inside.
 
     Returns:
         (N, H, W), bool.
@@ -44,7 +45,7 @@ def box_cells(boxes: Tensor, grid: tuple[int, int], stride: float,
             middle = (cells + 0.5) * stride
             sides.append((low <= middle) & (middle <= high))
         elif rule == 'cover':
-            sides.append((low < (cells + 1) * stride) & (cells * stride < high))
+            sides.append((low < (cells + 1) * stride) & (cells * stride < high) & (low < high))
         else:
             sides.append(((low / stride + 0.5).floor() <= cells)
                          & (cells <= (high / stride + 0.5).floor()))
@@ -66,6 +67,6 @@ def outstanding_cells(feats: Tensor) -> Tensor:
         (n,), bool; none where all norms are equal.
     """
     n, channels = feats.shape
-    lengths = torch.linalg.vector_norm(feats, dim=1) / channels**0.5
+    lengths = torch.linalg.vector_norm(at_least_float32(feats), dim=1) / channels**0.5
     # in double precision: equal norms must not stand out by rounding
     return lengths.double().softmax(0) > (1 + 1e-12) / max(n, 1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+
+from mmengine.logging import print_log
 from torch import Tensor
 
 
@@ -13,11 +16,13 @@ class InstanceMemory:
 
     Attributes:
         frame_id: The frame that is remembered; None before the first one.
+        skipped: Frames that were due and not remembered because they were not finite.
     """
 
     def __init__(self, interval: int = 10) -> None:
         self.interval = interval
         self.frame_id: int | None = None
+        self.skipped = 0
         self._rows: Tensor | None = None
 
     def __len__(self) -> int:
@@ -42,7 +47,14 @@ class InstanceMemory:
             Whether the frame is remembered.
         """
         due = self.frame_id is None or frame_id - self.frame_id >= self.interval
-        if not due or not len(feats) or not feats.isfinite().all():
+        if not due or not len(feats):
+            return False
+        if not feats.isfinite().all():
+            if not self.skipped:
+                print_log(f'frame {frame_id} is not remembered: the features of its objects are '
+                          'not finite; further ones of this video are not reported',
+                          logger='current', level=logging.WARNING)
+            self.skipped += 1
             return False
         self.frame_id, self._rows = frame_id, feats.detach().clone()
         return True
