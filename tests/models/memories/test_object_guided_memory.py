@@ -233,3 +233,23 @@ def test_instances_of_a_bad_or_empty_frame_are_not_remembered():
 def test_a_memory_may_start_in_the_middle_of_a_video():
     memory = InstanceMemory()
     assert [t for t in range(5, 40) if memory.write(t, torch.ones(1, 1))] == [5, 15, 25, 35]
+
+
+def test_a_box_without_area_covers_the_cell_of_its_centre_alone():
+    mask = box_cells(torch.tensor([[0., 9., 40., 9.], [0., 9., 40., 9.5]]), (5, 5), 8, 'cover')
+    assert mask.flatten(1).sum(1).tolist() == [1, 5]
+
+
+def test_cells_stand_out_in_half_precision_too():
+    feats = torch.full((6, 64), 2.0)
+    feats[4] = 9000.0  # its norm is beyond half precision
+    assert outstanding_cells(feats.half()).tolist() == outstanding_cells(feats).tolist()
+    assert outstanding_cells(feats.half()).nonzero()[:, 0].tolist() == [4]
+
+
+def test_objects_that_are_not_finite_are_not_remembered_and_counted():
+    memory = InstanceMemory()
+    assert not memory.write(0, torch.tensor([[float('nan')]]))
+    assert memory.skipped == 1
+    assert memory.read() == []
+    assert memory.write(1, torch.ones(2, 1))
