@@ -111,7 +111,8 @@ def run(name: str, args: argparse.Namespace) -> Measurement:
         config = at_size(config, size)
     model = init_video_detector(config, args.checkpoint, args.device)
     frames = read_frames(args.input) if args.input else made_up(args.frames + 1, size)
-    result = measure(model, itertools.islice(frames, args.frames + 1), args.device)
+    # read before, so that no decoding is timed
+    result = measure(model, list(itertools.islice(frames, args.frames + 1)), args.device)
     if not result.memory:
         raise ValueError(f'{args.input or "--frames"}: expected two frames or more, of which the '
                          'first one is not counted')

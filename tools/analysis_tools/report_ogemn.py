@@ -91,6 +91,20 @@ class Trace:
     cells: int = 0
     looks: list[Look] = field(default_factory=list)
 
+    def note(self, objects: Sequence[MemoryObject],
+             stored_in: tuple[FrameRecord, np.ndarray] | None, frame_id: int) -> None:
+        """Add the objects that are there, new ones with a picture from the frame that stored them.
+
+        Args:
+            objects: In the memory.
+            stored_in: Record and picture of the frame that was remembered last; None before any.
+            frame_id: The frame that reads them.
+        """
+        for part in objects:
+            if id(part) not in self.stored:
+                self.stored[id(part)] = Stored(part, picture_of(part, *stored_in), 0)
+            self.stored[id(part)].last = frame_id
+
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Command line."""
@@ -188,10 +202,7 @@ def trace(args: argparse.Namespace, model: VideoDetector) -> Trace:
     for frame, traced in zip(waiting, trace_frames(model, frames, length), strict=True):
         memory, record = traced.memory, traced.key
         held = memory.neck[args.level]
-        for part in held.objects:
-            if id(part) not in result.stored:
-                result.stored[id(part)] = Stored(part, picture_of(part, *previous), 0)
-            result.stored[id(part)].last = record.frame_id
+        result.note(held.objects, previous, record.frame_id)
         result.pixel.append((sum(held.sizes), held.num_irrelevant))
         has_head = isinstance(memory.head, InstanceMemory)
         result.instance.append(len(memory.head) if has_head else None)
@@ -200,6 +211,7 @@ def trace(args: argparse.Namespace, model: VideoDetector) -> Trace:
             picture = drawn(traced.found, frame, names, args.score_thr)
             result.looks.append(look(neck, args, traced, frame, picture))
         previous = record, frame
+    result.note(held.objects, previous, record.frame_id)  # what the last frame stored
     return result
 
 

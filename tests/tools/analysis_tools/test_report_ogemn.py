@@ -46,6 +46,9 @@ def test_the_report_is_one_file_that_names_every_stored_object(files, tmp_path, 
         [memory] = traced.memory.neck
         seen.update({(part.frame_id, part.label, part.box): part for part in memory.objects})
         rows.append(len(memory) + len(traced.memory.head))
+    before = len(seen)
+    seen.update({(part.frame_id, part.label, part.box): part for part in memory.objects})
+    assert len(seen) > before  # the last frame stored something, which no frame has read
     page = out.read_text()
     assert capsys.readouterr().out.endswith(f'6 frames, {len(seen)} stored objects\n')
     assert len(seen) > 1
@@ -55,6 +58,13 @@ def test_the_report_is_one_file_that_names_every_stored_object(files, tmp_path, 
     # thumbnails; for each frame two pictures, and three for each of two objects
     assert page.count('<img src="data:image/png;base64,') == len(seen) + 2 * (2 + 3 * 2)
     assert not re.search(r'(src|href)="(?!data:)', page)
+
+
+def test_a_video_of_one_frame_has_a_report(files, tmp_path):
+    (tmp_path / 'one').mkdir()
+    (tmp_path / 'one' / '0.png').write_bytes((files / 'frames' / '000.png').read_bytes())
+    assert report(files, tmp_path / 'memory.html', '--input', str(tmp_path / 'one')) == 0
+    assert '<h3>Frame 0</h3>' in (tmp_path / 'memory.html').read_text()
 
 
 @pytest.mark.parametrize(('options', 'message'), [
