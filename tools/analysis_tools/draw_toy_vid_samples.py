@@ -13,12 +13,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'dataset_converters
 
 from toy_vid.plan import VideoPlan, plan_video
 from toy_vid.render import Frame, render_frame
-from toy_vid.spec import DEGRADATIONS, TEXTURES, Difficulty, Level
+from toy_vid.spec import DEGRADATIONS, Difficulty, Level
 
 _SIZE, _TILE, _LABEL, _CAPTION = (128, 160), 112, 92, 16
 _PALETTE = 256
 _FILM = (102, 126)
 _COUNT = 6
+_TWO = ('dotted', 'striped')
 _SEEDS = (5, 15, 7, 8, 9, 10)
 
 
@@ -38,12 +39,12 @@ def pair_column(name: str, seed: int) -> np.ndarray:
                               distractors=Level(0, 1, 1)),
                    _SIZE, 1, np.random.default_rng(seed)), degradations=({name: 1.0},))
     tiles = []
-    for texture in TEXTURES:
+    for texture in _TWO:
         item = dataclasses.replace(plan.objects[0], texture=texture,
                                    path=np.array([[_SIZE[1] / 2, _SIZE[0] / 2]]))
         twin = dataclasses.replace(plan, objects=(item,))
         pictures = [render_frame(video, 0).image for video in (twin.without_degradations(), twin)]
-        tiles.extend(pictures if texture == TEXTURES[0] else pictures[::-1])
+        tiles.extend(pictures if texture == _TWO[0] else pictures[::-1])
     y, x = (side // 2 - _TILE // 2 for side in _SIZE)
     tiles = [tile[y:y + _TILE, x:x + _TILE] for tile in tiles]
     return np.vstack([caption(_TILE, name.replace('_', ' ')), *tiles])

@@ -47,8 +47,9 @@ def build_parser() -> argparse.ArgumentParser:
         text = 'share of the videos' if name in CONDITIONS else 'weight among the degradations'
         group.add_argument(f'--{name.replace("_", "-")}', metavar='WEIGHT[:LOW[:HIGH]]',
                            help=f'{text} (default: {level.weight}:{level.low}:{level.high})')
-    group.add_argument('--degraded-fraction', type=float, metavar='SHARE', default=0.5,
-                       help='share of the frames under a degradation (default: 0.5)')
+    group.add_argument('--degraded-fraction', type=float, metavar='SHARE',
+                       default=spec.difficulty.degraded_fraction,
+                       help='share of the frames under a degradation (default: %(default)s)')
     group.add_argument('--speeds', type=float, nargs=3, metavar=('SLOW', 'MEDIUM', 'FAST'),
                        default=(1.0, 1.0, 1.0), help='weights of the speeds (default: 1 1 1)')
     group.add_argument('--max-objects', type=int, default=3, metavar='N',

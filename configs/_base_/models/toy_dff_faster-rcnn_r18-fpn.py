@@ -2,6 +2,7 @@
 _base_ = ['./toy_faster-rcnn_r18-fpn.py']
 
 model = dict(
+    frozen=dict(names=['detector.backbone', 'detector.neck']),
     references=dict(type='KeyFrameInterval', interval=4, sample_range=[-3, 3]),
     temporal_neck=dict(
         type='DFFNeck',

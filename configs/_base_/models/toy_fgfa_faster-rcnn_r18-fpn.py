@@ -2,6 +2,7 @@
 _base_ = ['./toy_faster-rcnn_r18-fpn.py']
 
 model = dict(
+    frozen=dict(names=['detector.backbone', 'detector.neck']),
     references=dict(
         type='TrainTestReferences',
         training=dict(type='LocalWindow', radius=4, num_samples=2, bilateral=True),

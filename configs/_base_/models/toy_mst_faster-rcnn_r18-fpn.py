@@ -4,6 +4,7 @@ _base_ = ['./toy_mega_faster-rcnn_r18-fpn.py', '../necks/toy_mst.py']
 
 relation = dict(channels=256, num_heads=8, reference_topk=15)
 model = dict(
+    frozen=dict(names=['detector.backbone', 'detector.neck']),
     references=dict(_delete_=True, **_base_.temporal_parts.references),
     temporal_neck=_base_.temporal_parts.temporal_neck,
     detector=dict(

@@ -5,6 +5,7 @@
 _base_ = ['./toy_rfcn_r18.py']
 
 model = dict(
+    frozen=dict(names=['detector.backbone']),
     references=dict(type='PrecedingIntervals', num_samples=3, max_interval=8),
     temporal_neck=dict(
         type='OGEMNNeck',

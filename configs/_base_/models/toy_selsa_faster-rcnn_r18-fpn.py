@@ -2,6 +2,7 @@
 _base_ = ['./toy_faster-rcnn_r18-fpn.py']
 
 model = dict(
+    frozen=dict(names=['detector.backbone', 'detector.neck', 'detector.rpn_head']),
     references=dict(
         type='TrainTestReferences',
         training=dict(type='LocalWindow', radius=9, num_samples=2, bilateral=True),
@@ -23,7 +24,7 @@ model = dict(
                 type='BBoxHead',
                 in_channels=256,
                 roi_feat_size=1,
-                num_classes=10,
+                num_classes=12,
                 bbox_coder=dict(
                     type='DeltaXYWHBBoxCoder',
                     target_means=[0.0, 0.0, 0.0, 0.0],

@@ -4,6 +4,7 @@
 _base_ = ['./toy_rfcn_r18.py']
 
 model = dict(
+    frozen=dict(names=['detector.backbone', 'detector.rpn_head']),
     references=dict(type='InterleavedWindows', num_frames=7, stride=2, num_samples=5),
     detector=dict(neck=dict(last_conv=False)),
     temporal_neck=dict(

@@ -3,6 +3,7 @@
 # A config that has it beside a detector's base file joins the two:
 #     model = _base_.temporal_parts
 temporal_parts = dict(
+    frozen=dict(names=['detector.backbone', 'detector.neck']),
     references=dict(
         type='LocalWindow', radius=4, num_samples=2, sample_key=True, outside='cut'),
     temporal_neck=dict(

@@ -1,5 +1,5 @@
-# As toy_350i.py for YOLOX, which needs more iterations and Nesterov momentum.
-_base_ = './toy_350i.py'
+# As toy_1200i.py for YOLOX, which needs more iterations and Nesterov momentum.
+_base_ = './toy_1200i.py'
 max_iters = 1500
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 optim_wrapper = dict(

@@ -73,6 +73,11 @@ class MEGAAggregator(Aggregator):
         self.local_transforms = make_transforms(num_local_stages - 1, channels)
         self.result_relations = make_relations(num_result_stages, *size, location=global_location)
 
+    @property
+    def shared_layers(self) -> list[str]:
+        """The layers between local modules: with them a trained box head starts MEGA."""
+        return [f'local_transforms.{i}' for i in range(len(self.local_transforms))]
+
     def init_memory(self) -> LongRangeMemory | None:
         """An empty memory with a level for each local module, or None without memory."""
         if not self.memory_size or not self.local_relations:

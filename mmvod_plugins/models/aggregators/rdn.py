@@ -57,6 +57,11 @@ class RDNAggregator(Aggregator):
             self.advanced_transforms = make_transforms(num_advanced_stages, channels)
         self.num_advanced_stages = num_advanced_stages
 
+    @property
+    def shared_layers(self) -> list[str]:
+        """The layers between base stages: with them a trained box head starts RDN."""
+        return [f'base_transforms.{i}' for i in range(len(self.base_transforms))]
+
     def forward(self, key: ObjectFeatures, references: ObjectsByRole, memory: None) -> Aggregated:
         """Enhance the key objects, see :class:`Aggregator`."""
         window = best(references['local'], self.needs.topk)

@@ -65,7 +65,7 @@ def render_frame(plan: VideoPlan, frame_id: int) -> Frame:
     for track_id, item in enumerate(plan.objects):
         layers.append(_object_layer(plan, item, frame_id))
         owners.append(track_id)
-    for item in plan.objects:
+    for item in (*plan.objects, *plan.distractors):
         plate = _plate_layer(plan, item, frame_id)
         if plate is not None:
             layers.append(plate)

@@ -3,14 +3,14 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-VERSION = 'toyvid-v1'
+VERSION = 'toyvid-v2'
 """Name of the difficulty. Any change of the default pictures needs a new name."""
 
-SHAPES = ('cross', 'disk', 'square', 'star', 'triangle')
-TEXTURES = ('dotted', 'striped')
+SHAPES = ('disk', 'square', 'star')
+TEXTURES = ('checked', 'dotted', 'ringed', 'striped')
 
 TOY_CLASSES = tuple(f'{texture}_{shape}' for texture in TEXTURES for shape in SHAPES)
-"""The classes, alphabetical. Index ``i`` and ``i + 5`` share a shape and differ by texture only."""
+"""The classes, alphabetical. Classes ``i``, ``i + 3``, ... share a shape and differ by texture."""
 
 TOY_CATEGORIES = tuple(
     dict(id=i + 1, name=name, encode_name=f't{i + 1:08d}') for i, name in enumerate(TOY_CLASSES))
@@ -71,15 +71,15 @@ class Difficulty:
         max_objects: Most objects in a video.
     """
 
-    degraded_fraction: float = 0.5
-    motion_blur: Level = Level(1.0, 0.7, 1.2)
+    degraded_fraction: float = 0.65
+    motion_blur: Level = Level(1.0, 1.1, 1.6)
     defocus: Level = Level(1.0, 0.8, 1.2)
     partial_occlusion: Level = Level(1.0, 0.95, 1.1)
     full_occlusion: Level = Level(0.5, 0.9, 1.1)
     rare_pose: Level = Level(1.0, 0.8, 1.2)
-    small_size: Level = Level(1.0, 0.8, 1.0)
+    small_size: Level = Level(1.0, 1.0, 1.2)
     camera_motion: Level = Level(0.3, 0.5, 1.0)
-    distractors: Level = Level(0.2, 1.0, 2.0)
+    distractors: Level = Level(0.4, 1.0, 2.0)
     slow: float = 1.0
     medium: float = 1.0
     fast: float = 1.0
@@ -127,10 +127,10 @@ class ToyVidSpec:
         difficulty: What happens to the frames.
     """
 
-    train_videos: int = 40
-    val_videos: int = 10
+    train_videos: int = 240
+    val_videos: int = 24
     stills: int = 80
-    frames: int = 32
+    frames: int = 40
     size: tuple[int, int] = (128, 160)
     seed: int = 0
     quality: int = 90

@@ -17,8 +17,11 @@ _PERIOD = 0.5
 _BADGE = 0.7
 """Size of the textured middle, as a share of the shape around it, whose colour is the rim."""
 
-INKS = dict(dotted=np.array([95.0, -95.0, -95.0]), striped=np.array([-95.0, -95.0, 95.0]))
-"""BGR of a texture around its mean: blue on yellow, red on cyan. Both are grey when blurred."""
+INKS = dict(
+    checked=np.array([-95.0, 95.0, -95.0]), dotted=np.array([95.0, -95.0, -95.0]),
+    ringed=np.array([95.0, 95.0, 95.0]), striped=np.array([-95.0, -95.0, 95.0]))
+"""BGR of a texture around its mean: green on magenta, blue on yellow, white on black, red on cyan.
+All are grey when blurred."""
 
 
 def outline(shape: str) -> np.ndarray:
@@ -27,15 +30,8 @@ def outline(shape: str) -> np.ndarray:
         return _on_circle(np.ones(48))
     if shape == 'square':
         return _on_circle(np.ones(4))
-    if shape == 'triangle':
-        return _on_circle(np.ones(3))
     if shape == 'star':
         return _on_circle(np.tile([1.0, 0.45], 5))
-    if shape == 'cross':
-        long, short = 0.93, 0.36
-        arm = np.array([[long, short], [short, short], [short, long], [-short, long]])
-        return np.concatenate([arm, [[-short, short], [-long, short]], -arm,
-                               [[short, -short], [long, -short]]])
     raise ValueError(f'unknown shape {shape!r}')
 
 
@@ -59,18 +55,22 @@ def detail(texture: str, phase: tuple[float, ...]) -> np.ndarray:
     """(CANVAS, CANVAS, 3) BGR of a texture around its mean, which is 0.
 
     Args:
-        texture: ``'dotted'``, ``'striped'``, or empty for none.
+        texture: A key of ``INKS``, or empty for none.
         phase: (2,), shift in periods.
     """
     if not texture:
         return np.zeros((CANVAS, CANVAS, 3), np.float32)
     axis = np.linspace(-EXTENT, EXTENT, CANVAS) / _PERIOD
     u, v = np.meshgrid(axis + phase[0], axis + phase[1])
+    du, dv = np.mod(u, 1) - 0.5, np.mod(v, 1) - 0.5
     if texture == 'striped':
-        pattern = np.mod(u, 1) < 0.5
-    else:
-        du, dv = np.mod(u, 1) - 0.5, np.mod(v, 1) - 0.5
+        pattern = du < 0
+    elif texture == 'checked':
+        pattern = du * dv < 0
+    elif texture == 'dotted':
         pattern = du**2 + dv**2 < 0.5 / np.pi
+    else:
+        pattern = np.mod(np.hypot(u, v), 1) < 0.5
     return (np.where(pattern, 1, -1)[..., None] * INKS[texture]).astype(np.float32)
 
 

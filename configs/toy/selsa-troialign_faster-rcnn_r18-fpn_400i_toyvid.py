@@ -1,5 +1,5 @@
 _base_ = [
     '../_base_/models/toy_selsa-troialign_faster-rcnn_r18-fpn.py', '../_base_/datasets/toy_vid.py',
-    '../_base_/schedules/toy_250i.py', '../_base_/default_runtime.py'
+    '../_base_/schedules/toy_400i.py', '../_base_/default_runtime.py'
 ]
 train_dataloader = dict(batch_size=4)

@@ -1,3 +1,3 @@
-_base_ = './mst-no-instance_faster-rcnn_r18-fpn_250i_toyvid.py'
+_base_ = './mst-no-instance_faster-rcnn_r18-fpn_400i_toyvid.py'
 # Row (e): alignment and proposal level.
 model = dict(temporal_neck=dict(attention=None))

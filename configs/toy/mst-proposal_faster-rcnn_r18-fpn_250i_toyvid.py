@@ -1,3 +1,0 @@
-_base_ = './mst-no-instance_faster-rcnn_r18-fpn_250i_toyvid.py'
-# Row (c): proposal level.
-model = dict(temporal_neck=None)

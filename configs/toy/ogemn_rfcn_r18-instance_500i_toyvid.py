@@ -1,2 +1,0 @@
-_base_ = './ogemn_rfcn_r18_500i_toyvid.py'
-model = dict(temporal_neck=None)

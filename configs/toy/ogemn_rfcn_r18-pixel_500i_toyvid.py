@@ -1,5 +1,0 @@
-_base_ = [
-    '../_base_/models/toy_ogemn_rfcn_r18-pixel.py', '../_base_/datasets/toy_vid.py',
-    '../_base_/schedules/toy_ogemn_500i.py', '../_base_/default_runtime.py'
-]
-train_dataloader = dict(batch_size=6)

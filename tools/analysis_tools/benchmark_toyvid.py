@@ -1,0 +1,338 @@
+"""Train and test a list of methods on ToyVID with several seeds, and write a table and plots.
+
+    python tools/analysis_tools/benchmark_toyvid.py --data data/toy_vid --seeds 0 1 2
+    python tools/analysis_tools/benchmark_toyvid.py --rows mega rdn --seeds 0 --processes 1
+
+The rows are those of ``configs/toy/benchmark.yml``, in its order. A run starts from the checkpoint
+of the row that it names and is compared with its control, the static detector trained on. Every
+finished run is kept in ``--work-dir``; started again, the command resumes training where it was
+interrupted and runs what is missing. Rows without a run stay empty in the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+import yaml
+from mmengine.config import Config
+from toy_vid_difficulty import difficulty
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = ROOT / 'configs/toy/benchmark.yml'
+GROUPS = ('slow', 'medium', 'fast')
+COLUMNS = ('AP50', *GROUPS, 'clean', 'degraded')
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method of the benchmark.
+
+    Attributes:
+        name: Of the row.
+        config: Its file in ``configs/toy``, without suffix.
+        start: The row whose checkpoint starts training; None from scratch.
+        control: The row that it is compared with; None for the static detectors.
+        seeds: Whether the row is run with every seed, not with the first one alone.
+        options: Further ``--cfg-options`` of its test.
+        trained: The row whose checkpoint is tested; None if the row is trained itself.
+    """
+
+    name: str
+    config: str
+    start: str | None = None
+    control: str | None = None
+    seeds: bool = True
+    options: tuple[str, ...] = ()
+    trained: str | None = None
+
+    @property
+    def path(self) -> str:
+        """The config, relative to the repository."""
+        return f'configs/toy/{self.config}.py'
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a file.
+
+    Raises:
+        ValueError: If a row names one that does not stand before it.
+    """
+    rows: list[Row] = []
+    for item in yaml.safe_load(path.read_text(encoding='utf-8')):
+        row = Row(**{**item, 'options': tuple(item.get('options', ()))})
+        before = {other.name for other in rows}
+        for name in (row.start, row.trained):
+            if name is not None and name not in before:
+                raise ValueError(f'{path}: {row.name} needs {name!r}, which no row before it is')
+        rows.append(row)
+    return rows
+
+
+class Benchmark:
+    """The runs of a benchmark in a folder.
+
+    Args:
+        data: Folder of ToyVID.
+        work_dir: Where the runs are kept, one folder for a row and seed.
+        rows: All rows.
+        seeds: The first one is that of rows that are run once.
+    """
+
+    def __init__(self, data: Path, work_dir: Path, rows: Sequence[Row], seeds: Sequence[int]
+                 ) -> None:
+        self.data, self.work_dir, self.seeds = data.resolve(), work_dir.resolve(), tuple(seeds)
+        self.rows = {row.name: row for row in rows}
+        self.truth = self.data / 'annotations' / 'toy_vid_val.json'
+
+    def jobs(self, names: Sequence[str]) -> list[tuple[Row, int]]:
+        """Rows and seeds to run, with the rows that they start from, seed by seed."""
+        wanted = dict.fromkeys(name for row in names for name in self._with_starts(row))
+        rows = [row for row in self.rows.values() if row.name in wanted]
+        once = [(row, self.seeds[0]) for row in rows if not row.seeds]
+        return once + [(row, seed) for seed in self.seeds for row in rows if row.seeds]
+
+    def _with_starts(self, name: str) -> list[str]:
+        row = self.rows[name]
+        needs = [other for other in (row.start, row.trained, row.control) if other is not None]
+        return [*(part for other in needs for part in self._with_starts(other)), name]
+
+    def folder(self, row: Row, seed: int) -> Path:
+        """Folder of a run."""
+        return self.work_dir / f'{row.name}-seed{seed if row.seeds else self.seeds[0]}'
+
+    def checkpoint(self, name: str, seed: int) -> Path:
+        """The last checkpoint of a run."""
+        row = self.rows[name]
+        if row.trained is not None:
+            return self.checkpoint(row.trained, seed)
+        iterations = Config.fromfile(ROOT / row.path).train_cfg.max_iters
+        return self.folder(row, seed) / f'iter_{iterations}.pth'
+
+    def result(self, row: Row, seed: int) -> dict[str, Any] | None:
+        """What a finished run gave, None before."""
+        path = self.folder(row, seed) / 'result.json'
+        return json.loads(path.read_text()) if path.is_file() else None
+
+    def run(self, row: Row, seed: int, threads: int) -> None:
+        """Train and test, or go on with it; a finished run is left alone.
+
+        Raises:
+            RuntimeError: If a command fails, with its log.
+        """
+        if self.result(row, seed) is not None:
+            return
+        folder, checkpoint = self.folder(row, seed), self.checkpoint(row.name, seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        begin, train = time.monotonic(), None
+        if row.trained is None:
+            start = () if row.start is None else (
+                f'load_from={self.checkpoint(row.start, seed)}', )
+            resume = ('--resume', ) if (folder / 'last_checkpoint').exists() else ()
+            train = ('tools/train.py', row.path, '--work-dir', str(folder), *resume,
+                     '--cfg-options', f'randomness.seed={seed}', *start,
+                     'default_hooks.checkpoint.interval=100',
+                     'default_hooks.checkpoint.max_keep_ckpts=1', 'train_cfg.val_interval=1000000',
+                     *self._data_options())
+            if not checkpoint.is_file():
+                self._call(train, folder / 'train.log', threads)
+        minutes = (time.monotonic() - begin) / 60
+        test = ('tools/test.py', row.path, str(checkpoint), '--work-dir', str(folder / 'test'),
+                '--cfg-options', f'test_evaluator.outfile_prefix={folder}/predictions',
+                *self._data_options(), *row.options)
+        self._call(test, folder / 'test.log', threads)
+        metrics = json.loads(max((folder / 'test').glob('*/*.json')).read_text())
+        frames = difficulty(json.loads(self.truth.read_text()),
+                            json.loads((folder / 'predictions.bbox.json').read_text()))
+        result = dict(
+            AP50=100 * metrics['vid/coco_AP50'],
+            **{group: 100 * metrics[f'vid/coco_AP50_{group}'] for group in GROUPS},
+            **{name: value for name, (_, _, value, _) in frames.items() if name != 'all'},
+            known={name: value for name, (_, _, _, value) in frames.items()},
+            minutes=minutes, command=shlex.join(['python', *(train or test)]))
+        (folder / 'result.json').write_text(json.dumps(result, indent=1))
+
+    def _data_options(self) -> list[str]:
+        roots = [f'{part}_dataloader.dataset.data_root={self.data}/'
+                 for part in ('train', 'val', 'test')]
+        return [*roots, *(f'{part}_evaluator.ann_file={self.truth}' for part in ('val', 'test'))]
+
+    @staticmethod
+    def _call(command: Sequence[str], log: Path, threads: int) -> None:
+        with log.open('a', encoding='utf-8') as file:
+            done = subprocess.run(
+                [sys.executable, *command], cwd=ROOT, check=False, stdout=file,
+                stderr=subprocess.STDOUT, env=os.environ | dict(OMP_NUM_THREADS=str(threads)))
+        if done.returncode:
+            raise RuntimeError(f'{command[0]} {command[1]} failed with {done.returncode}, see '
+                               f'{log}')
+
+
+def run_all(benchmark: Benchmark, names: Sequence[str], processes: int) -> list[str]:
+    """Run rows, several at once; a row waits for the one that it starts from.
+
+    Returns:
+        The failures.
+    """
+    jobs, failed = benchmark.jobs(names), []
+    threads = max((os.cpu_count() or 1) // processes, 1)
+    with ThreadPoolExecutor(processes) as pool, tqdm(total=len(jobs), unit='run') as bar:
+        running = {}
+
+        def begin(row: Row, seed: int) -> None:
+            needs = [benchmark.folder(benchmark.rows[name], seed)
+                     for name in (row.start, row.trained) if name is not None]
+            wait([running[folder] for folder in needs])
+            if all(running[folder].exception() is None for folder in needs):
+                benchmark.run(row, seed, threads)
+            bar.update()
+
+        # Rows stand after those that they start from, so a waiting job never blocks its start.
+        for row, seed in jobs:
+            running[benchmark.folder(row, seed)] = pool.submit(begin, row, seed)
+        for (row, seed), future in zip(jobs, running.values(), strict=True):
+            if future.exception() is not None:
+                failed.append(f'{row.name}, seed {seed}: {future.exception()}')
+    return failed
+
+
+def summarise(benchmark: Benchmark) -> list[dict[str, Any]]:
+    """A line for every row: mean and spread over its seeds, and the gain over its control.
+
+    The gain is the mean of the differences between runs of the same seed, the spread a sample
+    standard deviation. Values that no run gave are None.
+    """
+    lines = []
+    for row in benchmark.rows.values():
+        seeds = benchmark.seeds if row.seeds else benchmark.seeds[:1]
+        results = {seed: found for seed in seeds
+                   if (found := benchmark.result(row, seed)) is not None}
+        line: dict[str, Any] = dict(method=row.name, config=row.config, control=row.control,
+                                    runs=len(results))
+        for column in COLUMNS:
+            line[column] = _mean([found[column] for found in results.values()])
+        line['spread'] = _spread([found['AP50'] for found in results.values()])
+        gains = []
+        if row.control is not None:
+            control = benchmark.rows[row.control]
+            gains = [found['AP50'] - other['AP50'] for seed, found in results.items()
+                     if (other := benchmark.result(control, seed)) is not None]
+        line |= dict(gain=_mean(gains), gain_spread=_spread(gains),
+                     minutes=_mean([found['minutes'] for found in results.values()]))
+        lines.append(line)
+    return lines
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return mean(values) if values else None
+
+
+def _spread(values: Sequence[float]) -> float | None:
+    return stdev(values) if len(values) > 1 else None
+
+
+def markdown(lines: Sequence[dict[str, Any]]) -> str:
+    """The table of the documentation."""
+    head = ('method', 'runs', *COLUMNS, 'over its control')
+    rows = [f'| {" | ".join(head)} |', '|' + '---|' * len(head)]
+    for line in lines:
+        shown = _with_spread(line['AP50'], line['spread'])
+        gain = _with_spread(line['gain'], line['gain_spread'], '+.1f')
+        rest = ' | '.join(_with_spread(line[name], None) for name in COLUMNS[1:])
+        rows.append(f'| {line["method"]} | {line["runs"]} | {shown} | {rest} | {gain} |')
+    return '\n'.join([*rows, ''])
+
+
+def _with_spread(value: float | None, spread: float | None, form: str = '.1f') -> str:
+    if value is None:
+        return ''
+    return f'{value:{form}}' + ('' if spread is None else f' ± {spread:.1f}')
+
+
+def draw_gains(benchmark: Benchmark, path: Path) -> None:
+    """Draw the gain over the control under every degradation, one group of bars for each."""
+    from matplotlib.figure import Figure
+    gains: dict[str, dict[str, float]] = {}
+    for row in benchmark.rows.values():
+        if row.control is None:
+            continue
+        pairs = [(found, other) for seed in benchmark.seeds
+                 if (found := benchmark.result(row, seed)) is not None
+                 and (other := benchmark.result(benchmark.rows[row.control], seed)) is not None]
+        if pairs:
+            kinds = [kind for kind in pairs[0][0]['known'] if kind not in ('all', 'degraded')]
+            gains[row.name] = {kind: mean(found[kind] - other[kind] for found, other in pairs)
+                               for kind in kinds}
+    if not gains:
+        return
+    kinds = list(next(iter(gains.values())))
+    axes = Figure(figsize=(11, 4), layout='constrained').subplots()
+    for i, (name, values) in enumerate(gains.items()):
+        axes.bar([j + 0.8 * (i + 0.5) / len(gains) - 0.4 for j in range(len(kinds))],
+                 list(values.values()), 0.8 / len(gains), label=name)
+    axes.set_xticks(range(len(kinds)), [kind.replace('_', ' ') for kind in kinds])
+    axes.set_ylabel('AP50 over the control')
+    axes.axhline(0, color='black', linewidth=0.8)
+    axes.legend(ncols=2, fontsize='small')
+    axes.figure.savefig(path)
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--data', type=Path, default=ROOT / 'data/toy_vid')
+    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/toyvid')
+    parser.add_argument('--rows', nargs='+', metavar='NAME', help='default: all, in their order')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    parser.add_argument('--processes', type=int, help='runs at once; default: one for each core, '
+                        'one on a GPU')
+    parser.add_argument('--out', type=Path, help='folder for toyvid.csv, toyvid.md and toyvid.svg')
+    parser.add_argument('--no-runs', action='store_true', help='only write what earlier runs gave')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line entry; returns the exit code."""
+    args, failed = parse_args(argv), []
+    rows = read_rows(ROWS)
+    unknown = set(args.rows or ()) - {row.name for row in rows}
+    if unknown:
+        raise SystemExit(f'no rows {sorted(unknown)}; there are {[row.name for row in rows]}')
+    benchmark = Benchmark(args.data, args.work_dir, rows, args.seeds)
+    if not benchmark.truth.is_file():
+        raise SystemExit(f'{benchmark.truth} is missing: render ToyVID with python '
+                         f'tools/dataset_converters/make_toy_vid.py {args.data}')
+    processes = args.processes or (1 if torch.cuda.is_available() else os.cpu_count() or 1)
+    if not args.no_runs:
+        failed = run_all(benchmark, args.rows or [row.name for row in rows], processes)
+    lines = summarise(benchmark)
+    print(markdown(lines))
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        with (args.out / 'toyvid.csv').open('w', newline='', encoding='utf-8') as file:
+            writer = csv.DictWriter(file, list(lines[0]))
+            writer.writeheader()
+            writer.writerows({key: round(value, 2) if isinstance(value, float) else value
+                              for key, value in line.items()} for line in lines)
+        (args.out / 'toyvid.md').write_text(markdown(lines), encoding='utf-8')
+        draw_gains(benchmark, args.out / 'toyvid.svg')
+    print('\n'.join(failed), file=sys.stderr)
+    return int(bool(failed))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
