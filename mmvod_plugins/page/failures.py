@@ -1,4 +1,4 @@
-"""Failures of a detector over time: missed runs, flicker, strong false detections, broken tracks."""
+"""Failures over time: missed runs, flicker, strong false detections, broken tracks."""
 
 from __future__ import annotations
 

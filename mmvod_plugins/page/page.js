@@ -4,7 +4,7 @@
 (function () {
   const RUN_COLOURS = ['#58a6ff', '#ffa657', '#bc8cff'];
   const VERDICT_COLOURS = ['#3fb950', '#f0883e', '#e26be8', '#ff4d4d', '#8b949e'];
-  const FOUND = '#ffffff', MISSED = '#ffd33d', LANE = 40, NAMES = 150;
+  const FOUND = '#ffffff', MISSED = '#ffd33d', NAMES = 150;
   const UNITS = {missed: 'frames', flicker: 'changes', gap: 'frames', short: 'frames'};
   const $ = id => document.getElementById(id);
   let index, data, lanes = [], drawn = -1, timer = null, chosen = null;
@@ -149,13 +149,14 @@
       tags.push([at, `${index.classes[run.labels[row]]}${track} ${run.scores[row].toFixed(2)}`, colour, false]);
     }
     pen.setLineDash([]);
-    if (state.names) for (const tag of tags) drawTag(pen, canvas, unit, ...tag);
     if (chosen && chosen.run === r && t === chosen.frame) {
       const [x1, y1, x2, y2] = chosen.box.map(side => side * scale), pad = 6 * unit;
       pen.strokeStyle = '#ffffff';
       pen.lineWidth = 1.5 * unit;
       pen.strokeRect(x1 - pad, y1 - pad, x2 - x1 + 2 * pad, y2 - y1 + 2 * pad);
     }
+    const taken = [];
+    if (state.names) for (const tag of tags.reverse()) drawTag(pen, canvas, unit, taken, ...tag);
     const parts = Object.entries(tallies).map(([verdict, n]) => `${n} ${index.verdicts[verdict]}`);
     if (truth) parts.push(`${missed} missed`);
     else parts.push(`${shownRows(run, t).length} boxes`);
@@ -168,11 +169,18 @@
     return `hsl(${(run.labels[row] * 222.5 + 140) % 360} 85% 62%)`;
   }
 
-  function drawTag(pen, canvas, unit, [x1, y1, , y2], text, colour, below) {
+  // Tags of strong boxes come first; one that has no room moves away from them.
+  function drawTag(pen, canvas, unit, taken, [x1, y1, , y2], text, colour, below) {
     pen.font = `${11 * unit}px system-ui, sans-serif`;
     const width = pen.measureText(text).width + 6 * unit, height = 15 * unit;
-    const x = Math.min(Math.max(x1, 0), canvas.width - width);
-    const y = Math.min(Math.max(below ? y2 : y1 - height, 0), canvas.height - height);
+    const x = Math.max(Math.min(x1, canvas.width - width), 0);
+    let y = Math.max(Math.min(below ? y2 : y1 - height, canvas.height - height), 0);
+    const inTheWay = () => taken.find(other => other.x < x + width && x < other.x + other.width
+      && other.y < y + height && y < other.y + height);
+    const down = below || y < 2 * height;
+    for (let other; (other = inTheWay());) y = down ? other.y + height : other.y - height;
+    if (y < 0 || y > canvas.height - height) return;
+    taken.push({x, y, width});
     pen.fillStyle = colour;
     pen.fillRect(x, y, width, height);
     pen.fillStyle = '#000';
@@ -271,7 +279,8 @@
     const shown = shownLanes(), length = index.videos[state.video].frames;
     const width = $('timeline-box').clientWidth, strip = 4;
     const visible = data.runs.map((_, r) => r).filter(r => state.runs[r]);
-    const height = LANE + strip * visible.length;
+    const height = Math.min(Math.max(($('timeline-box').clientHeight - 2) / shown.length, 44), 110);
+    const room = height - strip * visible.length;
     const followed = data.truth && data.truth.followed, linked = data.runs.some(run => run.tracks);
     $('timeline-title').textContent = `${followed ? 'True objects' : linked ? 'Tracks' : 'Classes'}: score over `
       + `frames; strips: ${visible.map(r => index.runs[r].title).join(', ')}; red where `
@@ -284,7 +293,7 @@
     const cell = (width - NAMES - 8) / length, x = t => NAMES + cell * t;
     pen.font = '12px system-ui, sans-serif';
     shown.forEach((lane, i) => {
-      const top = i * height, base = top + LANE - 4, y = score => base - Math.min(score, 1) * (LANE - 10);
+      const top = i * height, base = top + room - 4, y = score => base - Math.min(score, 1) * (room - 10);
       pen.fillStyle = i % 2 ? '#1d2129' : '#222833';
       pen.fillRect(0, top, width, height);
       pen.fillStyle = '#e3e6eb';
@@ -300,6 +309,7 @@
       visible.forEach((r, n) => {
         const scores = lane.runs[r];
         pen.strokeStyle = pen.fillStyle = RUN_COLOURS[r];
+        pen.fillRect(NAMES - 10, base + 3 + strip * n, 7, strip - 1);
         pen.lineWidth = 1.8;
         pen.beginPath();
         scores.forEach((score, t) => {
@@ -333,7 +343,7 @@
   function listed() {
     const value = {run: f => index.runs[f.run].title, video: f => index.videos[f.video].name, kind: f => f.kind,
       class: f => index.classes[f.label], motion: f => f.motion === null ? '' : index.motionGroups[f.motion],
-      value: f => f.value}[state.sort];
+      frame: f => f.frame, value: f => -f.rank}[state.sort];
     const order = (a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0) * (state.down ? -1 : 1);
     return index.failures.filter(f => (!filters.kind || f.kind === filters.kind) && state.runs[f.run]
       && (filters.run === '' || f.run === +filters.run) && (filters.motion === '' || f.motion === +filters.motion)
@@ -346,7 +356,7 @@
   }
 
   function drawFailures() {
-    const found = listed(), columns = ['kind', 'value', 'run', 'class', 'motion', 'video'];
+    const found = listed(), columns = ['kind', 'value', 'run', 'class', 'motion', 'video', 'frame'];
     const total = Object.values(index.totals).reduce((a, b) => a + b, 0);
     $('failure-count').textContent = `${found.length} listed of ${total}, score from ${index.threshold}`;
     document.querySelector('#failure-list thead').replaceChildren(make('tr', {}, ...columns.map(name =>
@@ -357,14 +367,14 @@
       }}))));
     document.querySelector('#failure-list tbody').replaceChildren(...found.slice(0, 1000).map(f => {
       const cells = [f.kind, valueText(f), index.runs[f.run].title, index.classes[f.label],
-        f.motion === null ? '' : index.motionGroups[f.motion], `${index.videos[f.video].name} ${f.frame}`];
+        f.motion === null ? '' : index.motionGroups[f.motion], index.videos[f.video].name, String(f.frame)];
       const row = make('tr', {onclick: () => jump(f), className: f === chosen ? 'chosen' : ''},
-        ...cells.map(text => make('td', {textContent: text, title: text})));
+        ...cells.map(text => make('td', {textContent: text.length > 16 ? `…${text.slice(-14)}` : text, title: text})));
       row.children[2].style.color = RUN_COLOURS[f.run];
       return row;
     }));
     if (!found.length) document.querySelector('#failure-list tbody').append(make('tr', {},
-      make('td', {className: 'none', colSpan: 6, textContent: total ? 'none with these filters' : 'none found'})));
+      make('td', {className: 'none', colSpan: 7, textContent: total ? 'none with these filters' : 'none found'})));
   }
 
   function choose(failure) {
@@ -451,12 +461,12 @@
   function stop() {
     clearInterval(timer);
     timer = null;
-    $('play').textContent = '▶';
+    $('play').textContent = 'play';
   }
 
   function play() {
     if (timer) return stop();
-    $('play').textContent = '⏸';
+    $('play').textContent = 'stop';
     if (state.frame === index.videos[state.video].frames - 1) step(-Infinity);
     timer = setInterval(() => {
       if (state.frame === index.videos[state.video].frames - 1) return stop();
@@ -549,6 +559,10 @@
 
   function start(content) {
     index = content;
+    for (const kind of Object.keys(index.totals)) {  // the worst of each kind come first
+      const same = index.failures.filter(f => f.kind === kind).sort((a, b) => b.value - a.value);
+      same.forEach((f, rank) => { f.rank = rank; });
+    }
     state.runs = index.runs.map(() => true);
     const asked = new URLSearchParams(location.hash.slice(1));
     const score = parseFloat(asked.get('score'));

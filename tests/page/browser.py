@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +17,14 @@ from typing import Any
 NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
 #: Keys that are not a character, with their codes.
 CODES = dict(ArrowLeft=37, ArrowRight=39, Home=36, End=35, PageUp=33, PageDown=34)
+#: Starts a program that reads from descriptor 3 and writes to 4, whatever these are before.
+START = '''
+import fcntl, os, sys
+read, write = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3])
+os.dup2(read, 3)
+os.dup2(write, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+'''
 
 
 def find_chromium() -> str | None:
@@ -41,9 +50,8 @@ class Browser:
         flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--remote-debugging-pipe',
                  '--no-first-run', '--disable-background-networking', '--disable-dev-shm-usage',
                  f'--user-data-dir={self._profile}', f'--window-size={size[0]},{size[1]}']
-        # The browser reads from descriptor 3 and writes to 4.
         self._process = subprocess.Popen(
-            ['/bin/sh', '-c', f'exec "$0" "$@" 3<&{there_read} 4>&{there_write}', program, *flags,
+            [sys.executable, '-c', START, str(there_read), str(there_write), program, *flags,
              'about:blank'], pass_fds=(there_read, there_write), stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
         os.close(there_read)
