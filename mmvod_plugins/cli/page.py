@@ -30,7 +30,7 @@ from mmvod_plugins.page import (
     write_page,
 )
 from mmvod_plugins.page.frames import copy_frames, extract_frames
-from mmvod_plugins.page.reference_file import ReferenceTable, check_videos
+from mmvod_plugins.page.reference_file import ReferenceTable, of_videos
 from mmvod_plugins.references import build_references
 from mmvod_plugins.results import read_results
 from mmvod_plugins.utils.text import safe_stem
@@ -119,7 +119,7 @@ def _write(args: argparse.Namespace) -> Path:
         raise ValueError(f'--references: {unknown[0]!r} is no run, these are {list(named)}')
     check_page(args.out)
     material = _annotated(args, named) if args.source is None else _own(args, named)
-    runs = [Run(title, found, _references(references.get(title), material.truth))
+    runs = [Run(title, found, _references(references.get(title), material))
             for title, found in material.predictions.items()]
     content = PageContent(
         runs, material.truth, material.videos, PROTOCOLS[args.protocol], threshold=args.score_thr,
@@ -222,16 +222,16 @@ def _common_classes(predictions: Mapping[str, Predictions]) -> tuple[str, ...]:
     return classes.pop()
 
 
-def _references(path: str | None, truth: GroundTruth) -> ReferenceTable:
+def _references(path: str | None, material: _Material) -> ReferenceTable:
     """References that a file has, or that the policy of a config names; none without a path."""
     if path is None:
         return {}
     if not path.endswith('.py'):
-        table = load_references(path)
-        check_videos(path, table, truth.videos)
-        return table
+        ids = {str(video.video_id): video.video_id for video in material.videos}
+        names = {video.name: video.video_id for video in material.videos}
+        return of_videos(load_references(path), names | ids, path)
     policy = build_references(Config.fromfile(path).model.get('references'))
-    return policy_references(policy, Counter(truth.video_ids))
+    return policy_references(policy, Counter(material.truth.video_ids))
 
 
 class _Stems:

@@ -222,9 +222,9 @@
       title.style.borderColor = RUN_COLOURS[r];
       strips.push(make('div', {className: 'strip'}, title, ...all.map(item => {
         const text = `${item.frame}${item.role ? ` ${item.role}` : ''}${item.times > 1 ? ` ×${item.times}` : ''}`;
-        const parts = [make('img', {src: frameFile(state.video, item.frame), alt: ''}),
-          make('small', {textContent: item.weight === null ? text : `${text} ${item.weight.toFixed(2)}`})];
-        if (item.weight !== null) parts.push(make('meter', {min: 0, max: most || 1, value: item.weight}));
+        const parts = [make('img', {src: frameFile(state.video, item.frame), alt: ''}), make('small', {textContent: text})];
+        if (item.weight !== null) parts.push(make('small', {textContent: item.weight.toFixed(3)}),
+          make('meter', {min: 0, max: most || 1, value: item.weight}));
         return make('button', {title: `frame ${text}`, onclick: () => goTo(state.video, item.frame)}, ...parts);
       })));
     });
@@ -356,7 +356,7 @@
   }
 
   function drawFailures() {
-    const found = listed(), columns = ['kind', 'value', 'run', 'class', 'motion', 'video', 'frame'];
+    const found = listed(), columns = ['kind', 'value', 'run', 'class', 'frame', 'motion', 'video'];
     const total = Object.values(index.totals).reduce((a, b) => a + b, 0);
     $('failure-count').textContent = `${found.length} listed of ${total}, score from ${index.threshold}`;
     document.querySelector('#failure-list thead').replaceChildren(make('tr', {}, ...columns.map(name =>
@@ -366,10 +366,10 @@
         drawFailures();
       }}))));
     document.querySelector('#failure-list tbody').replaceChildren(...found.slice(0, 1000).map(f => {
-      const cells = [f.kind, valueText(f), index.runs[f.run].title, index.classes[f.label],
-        f.motion === null ? '' : index.motionGroups[f.motion], index.videos[f.video].name, String(f.frame)];
+      const cells = [f.kind, valueText(f), index.runs[f.run].title, index.classes[f.label], String(f.frame),
+        f.motion === null ? '' : index.motionGroups[f.motion], index.videos[f.video].name];
       const row = make('tr', {onclick: () => jump(f), className: f === chosen ? 'chosen' : ''},
-        ...cells.map(text => make('td', {textContent: text.length > 16 ? `…${text.slice(-14)}` : text, title: text})));
+        ...cells.map(text => make('td', {textContent: text.length > 18 ? `…${text.slice(-9)}` : text, title: text})));
       row.children[2].style.color = RUN_COLOURS[f.run];
       return row;
     }));

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +82,19 @@ def _reference(item: dict[str, Any]) -> Reference:
         weight)
 
 
-def check_videos(path: object, table: ReferenceTable, known: Iterable[Hashable]) -> None:
-    """Raise if a table is about other videos.
+def of_videos(table: ReferenceTable, ids: Mapping[str, Hashable], path: object) -> ReferenceTable:
+    """References of known videos, by their ids.
+
+    Args:
+        table: With ids, also as text, or names of videos.
+        ids: Id of every video by its id as text, and by its name.
+        path: File of the table, for the message.
 
     Raises:
         ValueError: If none of its videos is known.
     """
-    known = list(known)
-    if table and not set(table) & set(known):
+    found = {ids[str(video)]: keys for video, keys in table.items() if str(video) in ids}
+    if table and not found:
         raise ValueError(f'{path} has references of the videos {list(table)[:3]}, the page shows '
-                         f'{known[:3]}: they are of other videos')
+                         f'{list(ids)[:3]}: they are of other videos')
+    return found

@@ -128,7 +128,7 @@ def test_a_failure_leads_to_its_frame(browser):
                         'cell => cell.textContent)')
     assert cells[0] in ('missed', 'flicker')
     assert cells[2] == 'half'
-    shown(browser, browser.run('+document.getElementById("videos").value'), int(cells[6]))
+    shown(browser, browser.run('+document.getElementById("videos").value'), int(cells[4]))
     browser.run('document.querySelector("#failure-list tbody tr:last-child").click()')
     browser.wait('document.querySelector("#failure-list tbody tr:last-child.chosen") !== null')
 
@@ -137,7 +137,7 @@ def test_references_are_shown_with_weights_and_lead_there(browser):
     browser.press('ArrowRight')
     shown(browser, 0, 1)
     found = browser.run('[...document.querySelectorAll(".strip button")].map(b => b.textContent)')
-    assert found == ['0 local 0.75', '4 global 0.25']
+    assert found == ['0 local0.750', '4 global0.250']
     browser.run('document.querySelectorAll(".strip button")[1].click()')
     shown(browser, 0, 4)
 
