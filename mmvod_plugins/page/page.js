@@ -530,6 +530,11 @@
       const cell = ($('timeline-box').clientWidth - NAMES - 8) / index.videos[state.video].frames;
       if (event.offsetX >= NAMES) goTo(state.video, Math.floor((event.offsetX - NAMES) / cell));
     };
+    document.querySelectorAll('details').forEach(menu => menu.addEventListener('toggle', () => {
+      menu.lastElementChild.style.left = '0';  // inside of the window
+      const beyond = menu.lastElementChild.getBoundingClientRect().right - window.innerWidth + 8;
+      menu.lastElementChild.style.left = `${-Math.max(beyond, 0)}px`;
+    }));
     window.onresize = () => { if (data) { layOut(); draw(); } };
     document.addEventListener('click', event => document.querySelectorAll('details[open]').forEach(menu => {
       if (!menu.contains(event.target)) menu.open = false;
