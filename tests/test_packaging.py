@@ -35,6 +35,8 @@ def test_the_wheel_holds_configs_and_tools(wheel):
     names = set(wheel.namelist())
     for path in [*(ROOT / 'configs').rglob('*.py'), *(ROOT / 'tools').rglob('*.sh')]:
         assert f'mmvod_plugins/.mim/{path.relative_to(ROOT)}' in names
+    for name in ('page.html', 'page.js', 'page.css'):
+        assert f'mmvod_plugins/page/{name}' in names
     assert not [name for name in names if name.startswith(('tests', 'tools', 'configs'))]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from mmvod_plugins.engine.where import installed_folder
 from mmvod_plugins.version import __version__
 
-from .predict import add_arguments, predict
+from . import page, predict
 
 #: Tools that a command starts, below the folder ``tools``.
 TOOLS = dict(
@@ -29,14 +29,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog='mmvod', description='Video object detection with mmdet.')
     parser.add_argument('--version', action='version', version=f'mmvod_plugins {__version__}')
     commands = parser.add_subparsers(dest='command', required=True)
-    add_arguments(commands.add_parser(
+    predict.add_arguments(commands.add_parser(
         'predict', help='detect in videos, folders, cameras or addresses',
         description='Detect in videos, folders of frames, cameras or network addresses.'))
+    page.add_arguments(commands.add_parser(
+        'page', help='a page that shows predictions, beside the truth if there is one',
+        description='Write a static page that shows predictions; it opens from the disk.'))
     for name, (_, text) in TOOLS.items():
         commands.add_parser(name, help=text)
     args = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    return predict(args)
+    return page.page(args) if args.command == 'page' else predict.predict(args)
 
 
 def _run_tool(name: str, argv: list[str]) -> int:

@@ -121,7 +121,7 @@ def to_detections(videos: Iterable[VideoDetections], truth: GroundTruth) -> Dete
     parts = [Detections(np.zeros(0, np.int32), np.zeros((0, 4), np.float32),
                         np.zeros(0, np.float32), np.zeros(0, np.int16))]
     for video in videos:
-        frames = _frame_numbers(video, truth)
+        frames = frame_numbers(video, truth)
         twice = np.flatnonzero(seen[frames] | (np.bincount(
             frames, minlength=truth.num_frames)[frames] > 1))
         if twice.size:
@@ -143,7 +143,7 @@ def _narrow(labels: np.ndarray, num_classes: int) -> np.ndarray:
     return labels.astype(np.int16) if fits else labels
 
 
-def _frame_numbers(video: VideoDetections, truth: GroundTruth) -> np.ndarray:
+def frame_numbers(video: VideoDetections, truth: GroundTruth) -> np.ndarray:
     """Frame numbers of a video's frames in the ground truth, (T,), int32."""
     if video.image_ids is None:
         known = truth.frame_of_position
