@@ -146,7 +146,7 @@ class Benchmark:
             train = ('tools/train.py', row.path, '--work-dir', str(folder), *resume,
                      '--cfg-options', f'randomness.seed={seed}', *start,
                      'default_hooks.checkpoint.interval=100',
-                     'default_hooks.checkpoint.max_keep_ckpts=1', 'train_cfg.val_interval=1000000',
+                     'default_hooks.checkpoint.max_keep_ckpts=1', 'train_cfg.val_begin=1000000',
                      *self._data_options())
             if not checkpoint.is_file():
                 self._call(train, folder / 'train.log', threads)
