@@ -13,19 +13,15 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mmvod_plugins.utils.names import IMAGE_SUFFIXES, natural_key
+from mmvod_plugins.utils.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
+from mmvod_plugins.video_files import FrameReader
 from mmvod_plugins.visualization.reading import (
-    count_frames,
-    frames_per_second,
+    check_count,
     images_of,
-    read_frames,
     read_images,
     stated_frames,
-    warn_if_cut,
 )
 
-VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.flv',
-                  '.ts', '.m2ts', '.ogv', '.3gp', '.gif')
 ADDRESS = re.compile(r'(https?|rtsps?|rtmps?|udp|tcp|srt)://')
 _TURNED = range(5, 9)  # values of EXIF's orientation that exchange width and height
 
@@ -167,18 +163,18 @@ def _listed(paths: list[Path]) -> Iterator[VideoSource]:
 
 
 def _file(path: Path) -> VideoSource:
-    def end(count: int) -> None:
-        if not count:
-            count_frames(path)  # says that there is no frame, and what to do
-        warn_if_cut(path, count)
-
-    first = read_frames(path)
+    reader = FrameReader(path)
+    first = iter(reader)
     if next(first, None) is None:
-        count_frames(path)
+        check_count(path, 0)
     first.close()
-    return VideoSource(path.name, lambda: read_frames(path), frames_per_second(path),
-                       stated_frames(path) or None, lambda: count_frames(path), paths=(path, ),
-                       end=end)
+
+    def length() -> int:
+        check_count(path, len(reader))
+        return len(reader)
+
+    return VideoSource(path.name, lambda: iter(reader), reader.fps, stated_frames(path) or None,
+                       length, paths=(path, ), end=lambda count: check_count(path, count))
 
 
 def _images(paths: list[Path], named: Path) -> VideoSource:
