@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from mmvod_plugins.engine.where import installed_folder
 from mmvod_plugins.version import __version__
 
-from .predict import add_arguments, predict
+from . import predict, predict_videos
 
 #: Tools that a command starts, below the folder ``tools``.
 TOOLS = dict(
@@ -29,14 +29,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog='mmvod', description='Video object detection with mmdet.')
     parser.add_argument('--version', action='version', version=f'mmvod_plugins {__version__}')
     commands = parser.add_subparsers(dest='command', required=True)
-    add_arguments(commands.add_parser(
+    predict.add_arguments(commands.add_parser(
         'predict', help='detect in videos, folders, cameras or addresses',
         description='Detect in videos, folders of frames, cameras or network addresses.'))
+    predict_videos.add_arguments(commands.add_parser(
+        'predict-videos', help='detect in many videos with any number of processes',
+        description='Detect in many videos; start as many processes as you like.'))
     for name, (_, text) in TOOLS.items():
         commands.add_parser(name, help=text)
     args = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    return predict(args)
+    run = {'predict': predict.predict, 'predict-videos': predict_videos.predict_videos}
+    return run[args.command](args)
 
 
 def _run_tool(name: str, argv: list[str]) -> int:
