@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -26,8 +27,8 @@ class FrameReader:
         path: The file.
         backend: ``'opencv'``, ``'pyav'`` or ``'torchcodec'``; None: what the environment variable
             ``MMVOD_VIDEO_BACKEND`` names, else OpenCV.
-        scratch: Bytes of the temporary file at most. Frames of a longer video are decoded again,
-            with a warning.
+        scratch: Bytes of the temporary file at most, and half of what is free. Frames of a longer
+            video are decoded again, with a warning.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -129,6 +130,8 @@ class _Scratch:
 
     def append(self, frame: np.ndarray) -> None:
         """Keep a frame if there is room for it."""
+        if self._file is None:  # half of what is free: the folder may be in memory
+            self.limit = min(self.limit, shutil.disk_usage(tempfile.gettempdir()).free // 2)
         if self._end + frame.nbytes > self.limit:
             return
         try:

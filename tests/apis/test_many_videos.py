@@ -185,9 +185,15 @@ def test_the_command_of_the_page(clips, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec('ray') is None, reason='ray is not installed')
 def test_the_ray_recipe_of_the_page(clips, monkeypatch):
-    pytest.importorskip('pyarrow')
+    parquet = pytest.importorskip('pyarrow.parquet')
     monkeypatch.chdir(clips)
     model_file(clips, ONLINE)
     [text] = blocks('at_scale.md', 'python ray')
     exec(compile(text, 'at_scale.md', 'exec'), {'__name__': 'recipe'})
-    assert list((clips / 'boxes').glob('*.parquet'))
+    rows = parquet.read_table(clips / 'boxes').to_pylist()
+    failed = [row for row in rows if row['error']]
+    assert [row['path'] for row in failed] == [str(clips / 'clips/bad.mp4')]
+    found = VideoDetInferencer('config.py', 'model.pth', show_progress=False)(
+        'clips/b.mp4')['results']
+    boxes = [row['x_min'] for row in rows if row['path'].endswith('b.mp4')]
+    np.testing.assert_allclose(sorted(boxes), sorted(found.videos[0].boxes[:, 0]), atol=1e-4)
