@@ -54,23 +54,14 @@ def pyav_frames(path: Path) -> Decoded:
 
 def torchcodec_frames(path: Path) -> Decoded:
     """Decode with torchcodec, which needs FFmpeg on the system."""
-    try:
-        decoder = torchcodec_decoder(path)
-    except (ValueError, RuntimeError):
-        return
-    for frame in decoder:
-        yield _converted(frame)
-
-
-def torchcodec_decoder(path: Path) -> Iterator:
-    """Torchcodec's decoder of a file, by its own exact index of the frames."""
     module = _imported('torchcodec.decoders', 'torchcodec')
-    frames = module.VideoDecoder(str(path), dimension_order='NHWC', seek_mode='exact')
-    return (frames.get_frame_at(i) for i in range(len(frames)))
-
-
-def _converted(frame) -> tuple[float, np.ndarray]:  # noqa: ANN001 torchcodec's Frame
-    return frame.pts_seconds, np.ascontiguousarray(frame.data.numpy()[..., ::-1])
+    try:
+        decoder = module.VideoDecoder(str(path), dimension_order='NHWC', seek_mode='exact')
+    except (ValueError, RuntimeError):  # no video
+        return
+    for number in range(len(decoder)):
+        frame = decoder.get_frame_at(number)
+        yield frame.pts_seconds, np.ascontiguousarray(frame.data.numpy()[..., ::-1])
 
 
 BACKENDS: dict[str, Callable[[Path], Decoded]] = dict(
