@@ -1,7 +1,7 @@
 """Decoders of video files. All of them give the frames in order; no position in a file is trusted.
 
 A frame is its time in seconds, NaN if unknown, and (H, W, 3) uint8, BGR, turned upright. Colours
-of two decoders differ by rounding.
+of two decoders may differ by rounding.
 """
 
 from __future__ import annotations

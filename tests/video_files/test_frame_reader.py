@@ -110,8 +110,13 @@ def test_what_is_not_possible_is_said(clip, tmp_path):
         FrameReader(tmp_path / 'none.mp4')
     with pytest.raises(ValueError, match=r'ffmpeg.*opencv, pyav, torchcodec'):
         FrameReader(clip, 'ffmpeg')
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_what_is_no_video_has_no_frames(tmp_path, backend):
+    usable(backend)
     (tmp_path / 'text.mp4').write_text('no video')
-    assert len(FrameReader(tmp_path / 'text.mp4')) == 0
+    assert len(FrameReader(tmp_path / 'text.mp4', backend)) == 0
 
 
 def test_a_backend_that_is_not_installed_is_named(clip, monkeypatch):
@@ -169,9 +174,10 @@ def test_h264_where_pyav_is_there(tmp_path, size):
     np.testing.assert_allclose(found, (10, 120, 240), atol=4)
 
 
-def test_turned_videos_are_upright_with_every_decoder(tmp_path):
+@pytest.mark.parametrize('backend', ['pyav', 'torchcodec'])
+def test_turned_videos_are_upright_with_every_decoder(tmp_path, backend):
     """A phone's video: the matrix in its header says that it is turned by a quarter."""
-    usable('pyav')
+    usable(backend)
     write_video(tmp_path / 'a.mp4', numbered(3))
     content = bytearray((tmp_path / 'a.mp4').read_bytes())
     matrix = content.index(b'tkhd') + 4 + 40  # version 0: 40 bytes before the matrix
@@ -179,9 +185,10 @@ def test_turned_videos_are_upright_with_every_decoder(tmp_path):
     content[matrix:matrix + 36] = np.array([0, one, 0, -one % 2**32, 0, 0, 0, 0, 1 << 30],
                                            '>u4').tobytes()
     (tmp_path / 'turned.mp4').write_bytes(content)
-    [opencv, pyav] = (FrameReader(tmp_path / 'turned.mp4', name)[1] for name in ('opencv', 'pyav'))
-    assert opencv.shape == pyav.shape == (64, 48, 3)
-    np.testing.assert_allclose(opencv.mean((1, 2)), pyav.mean((1, 2)), atol=4)
+    [opencv, other] = (FrameReader(tmp_path / 'turned.mp4', name)[1]
+                       for name in ('opencv', backend))
+    assert opencv.shape == other.shape == (64, 48, 3)
+    np.testing.assert_allclose(opencv.mean((1, 2)), other.mean((1, 2)), atol=4)
 
 
 def test_without_pyav_it_is_mp4v(tmp_path, monkeypatch):
