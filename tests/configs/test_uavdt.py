@@ -30,7 +30,7 @@ def tree(tmp_path_factory):
 
 def test_the_methods_of_the_paper_are_there():
     assert {name.split('_')[0] for name in CONFIGS} >= {
-        'faster-rcnn', 'fgfa', 'rdn-base', 'rdn', 'mega'}
+        'faster-rcnn', 'fgfa', 'rdn-base', 'rdn', 'mega', 'mst'}
 
 
 def on_tree(name, tree, work_dir):
@@ -55,7 +55,7 @@ def on_tree(name, tree, work_dir):
 
 
 @pytest.mark.parametrize('name', [
-    pytest.param(name, marks=[] if name.split('_')[0] in ('fgfa', 'rdn') or 'vehicle' in name
+    pytest.param(name, marks=[] if name.split('_')[0] in ('mst', 'rdn') or 'vehicle' in name
                  else [pytest.mark.slow]) for name in sorted(CONFIGS)])
 def test_a_config_trains_and_tests(name, tree, tmp_path, monkeypatch):
     regions, assign = [], MaxIoUAssigner.assign
