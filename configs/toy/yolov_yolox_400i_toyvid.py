@@ -1,0 +1,5 @@
+_base_ = [
+    '../_base_/models/toy_yolov.py', '../_base_/datasets/toy_vid.py',
+    '../_base_/schedules/toy_400i.py', '../_base_/default_runtime.py'
+]
+train_dataloader = dict(batch_size=4)
