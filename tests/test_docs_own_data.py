@@ -19,7 +19,7 @@ from tests.test_docs import ROOT, blocks
 
 PAGE = 'own_data.md'
 LABELS = ('cat', 'dog')
-SMALL = 'toy/mega_faster-rcnn_r18-fpn_250i_toyvid.py'
+SMALL = 'toy/mega_faster-rcnn_r18-fpn_400i_toyvid.py'
 
 
 def run(command):

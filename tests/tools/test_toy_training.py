@@ -51,9 +51,9 @@ def toy_vid(tmp_path_factory):
 
 def toy_config(name, folder):
     """A shipped config's model, narrow, on the rendered videos for fifty iterations."""
-    config = Config.fromfile(ROOT / 'configs/toy/faster-rcnn_r18-fpn_350i_toyvid.py')
+    config = Config.fromfile(ROOT / 'configs/toy/faster-rcnn_r18-fpn_1200i_toyvid.py')
     shipped = Config.fromfile(ROOT / f'configs/{name}.py')
-    model = shrink(copy.deepcopy(shipped.model), num_classes=10)
+    model = shrink(copy.deepcopy(shipped.model), num_classes=12)
     config.model = model
     config.train_dataloader.batch_size = 4
     root = f'{folder}/toy_vid/'

@@ -20,7 +20,7 @@ from tests.apis.test_inferencer import interrupting
 
 ROOT = Path(__file__).resolve().parents[2]
 VIDEO = ROOT.parent / 'shared' / 'data' / 'pedestrian_street_night.mp4'
-CONFIG = ROOT / 'configs' / 'toy' / 'mega_faster-rcnn_r18-fpn_250i_toyvid.py'
+CONFIG = ROOT / 'configs' / 'toy' / 'mega_faster-rcnn_r18-fpn_400i_toyvid.py'
 
 
 def frames_of(path):

@@ -124,8 +124,12 @@ class Benchmark:
             return self.weights[name]
         if row.trained is not None:
             return self.checkpoint(row.trained, seed)
-        iterations = Config.fromfile(ROOT / row.path).train_cfg.max_iters
-        return self.folder(row, seed) / f'iter_{iterations}.pth'
+        return self.folder(row, seed) / f'iter_{self.iterations(row)}.pth'
+
+    @staticmethod
+    def iterations(row: Row) -> int:
+        """Length of a training, that of the config."""
+        return Config.fromfile(ROOT / row.path).train_cfg.max_iters
 
     def result(self, row: Row, seed: int) -> dict[str, Any] | None:
         """What a finished run gave, None before."""
@@ -203,7 +207,7 @@ def run_all(benchmark: Benchmark, names: Sequence[str], processes: int) -> list[
             wait([running[folder] for folder in needs])
             if all(running[folder].exception() is None for folder in needs):
                 benchmark.run(row, seed, threads)
-            bar.update()
+                bar.update()
 
         # Rows stand after those that they start from, so a waiting job never blocks its start.
         for row, seed in jobs:

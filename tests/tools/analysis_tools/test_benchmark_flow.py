@@ -23,4 +23,4 @@ def test_both_methods(capsys):
 
 def test_another_method_is_refused():
     with pytest.raises(SystemExit, match='give a config of FGFA or DFF'):
-        main([str(TOY / 'mega_faster-rcnn_r18-fpn_250i_toyvid.py'), *SMALL])
+        main([str(TOY / 'mega_faster-rcnn_r18-fpn_400i_toyvid.py'), *SMALL])

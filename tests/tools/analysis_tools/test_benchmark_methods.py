@@ -8,7 +8,7 @@ CONFIGS = Path(__file__).resolve().parents[3] / 'configs/toy'
 
 
 def test_a_row_for_every_config(capsys):
-    names = ['faster-rcnn_r18-fpn_350i_toyvid', 'mega_faster-rcnn_r18-fpn_250i_toyvid']
+    names = ['faster-rcnn_r18-fpn_1200i_toyvid', 'mega_faster-rcnn_r18-fpn_400i_toyvid']
     assert main([*(str(CONFIGS / f'{name}.py') for name in names), '--size', '64', '48',
                  '--frames', '2', '--device', 'cpu']) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[-2:]]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmark_stmm import main
 
-CONFIG = Path(__file__).resolve().parents[3] / 'configs/toy/stmn_rfcn_r18_500i_toyvid.py'
+CONFIG = Path(__file__).resolve().parents[3] / 'configs/toy/stmn_rfcn_r18_400i_toyvid.py'
 
 
 def test_benchmark(capsys):

@@ -1,0 +1,135 @@
+"""The ToyVID benchmark: its rows, what is run and resumed, its table; a run on tiny data."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from benchmark_toyvid import (
+    ROOT,
+    ROWS,
+    Benchmark,
+    Row,
+    main,
+    markdown,
+    read_rows,
+    run_all,
+    summarise,
+)
+
+PARTS = ('slow', 'medium', 'fast', 'clean', 'degraded')
+
+
+@pytest.fixture
+def benchmark(tmp_path):
+    rows = [Row('static', 'faster-rcnn_r18-fpn_1200i_toyvid', seeds=False),
+            Row('control', 'faster-rcnn_r18-fpn-control_1200i_toyvid', start='static'),
+            Row('mega', 'mega_faster-rcnn_r18-fpn_400i_toyvid', start='static', control='control')]
+    return Benchmark(tmp_path / 'data', tmp_path / 'runs', rows, [0, 1])
+
+
+def write(benchmark, name, seed, ap):
+    """Make a run look finished."""
+    folder = benchmark.folder(benchmark.rows[name], seed)
+    folder.mkdir(parents=True)
+    values = dict.fromkeys(PARTS, ap) | dict(AP50=ap, known=dict(all=0, clean=0, degraded=0))
+    (folder / 'result.json').write_text(json.dumps(values | dict(minutes=1.0)))
+
+
+def test_every_row_has_its_config_and_a_control_of_its_start():
+    rows = {row.name: row for row in read_rows(ROWS)}
+    for row in rows.values():
+        assert (ROOT / row.path).is_file()
+        if row.control is not None:
+            trained = rows[row.trained] if row.trained else row
+            assert rows[row.control].start == trained.start
+        else:
+            assert row.trained is None
+
+
+def test_every_toy_config_of_a_method_is_a_row():
+    # a variant of MST's row (g), which is not in the paper
+    rest = {path.stem for path in (ROOT / 'configs/toy').glob('*.py')} - {
+        row.config for row in read_rows(ROWS)}
+    assert rest == {'mst-similarity_faster-rcnn_r18-fpn_400i_toyvid'}
+
+
+def test_a_row_that_starts_from_a_later_one_is_refused(tmp_path):
+    path = tmp_path / 'rows.yml'
+    path.write_text('- {name: a, config: x, start: b}\n- {name: b, config: y}\n')
+    with pytest.raises(ValueError, match="a needs 'b'"):
+        read_rows(path)
+
+
+def test_rows_bring_their_starts_and_controls_seed_by_seed(benchmark):
+    jobs = [(row.name, seed) for row, seed in benchmark.jobs(['mega'])]
+    assert jobs == [('static', 0), ('control', 0), ('mega', 0), ('control', 1), ('mega', 1)]
+
+
+def test_a_gain_is_a_difference_between_runs_of_one_seed(benchmark):
+    for name, seed, ap in (('static', 0, 60), ('control', 0, 70), ('mega', 0, 80),
+                           ('mega', 1, 90)):
+        write(benchmark, name, seed, ap)
+    lines = {line['method']: line for line in summarise(benchmark)}
+    assert lines['mega']['AP50'] == 85
+    assert lines['mega']['runs'] == 2
+    assert lines['mega']['gain'] == 10  # the control has no run with seed 1
+    assert lines['mega']['gain_spread'] is None
+    assert lines['static']['gain'] is None
+    table = markdown(summarise(benchmark)).splitlines()
+    assert table[2].startswith('| static | 1 | 60.0 | 60.0 |')
+    assert '85.0 ± 7.1' in table[4]
+    assert table[4].endswith('| +10.0 |')
+
+
+def test_a_row_without_runs_is_empty(benchmark):
+    assert markdown(summarise(benchmark)).splitlines()[2] == f'| static | 0 |{"  |" * 7}'
+
+
+def test_finished_runs_stay_and_a_failure_ends_only_what_starts_from_it(benchmark, monkeypatch):
+    write(benchmark, 'static', 0, 60)
+    write(benchmark, 'control', 0, 70)
+    called = []
+
+    def fail(command, *_):
+        called.append(Path(command[1]).name)
+        raise RuntimeError('no memory')
+
+    monkeypatch.setattr(benchmark, '_call', fail)
+    failed = run_all(benchmark, ['mega'], processes=1)
+    assert called == ['mega_faster-rcnn_r18-fpn_400i_toyvid.py',
+                      'faster-rcnn_r18-fpn-control_1200i_toyvid.py',
+                      'mega_faster-rcnn_r18-fpn_400i_toyvid.py']
+    assert failed == ['mega, seed 0: no memory', 'control, seed 1: no memory',
+                      'mega, seed 1: no memory']
+
+
+def test_unknown_rows_and_missing_data_are_named(tmp_path):
+    with pytest.raises(SystemExit, match=r"no rows \['megaa'\]"):
+        main(['--rows', 'megaa'])
+    with pytest.raises(SystemExit, match=r'make_toy_vid\.py'):
+        main(['--data', str(tmp_path)])
+
+
+@pytest.mark.slow
+def test_mega_and_its_control_run_from_kept_weights(tmp_path, monkeypatch):
+    data = tmp_path / 'data'
+    subprocess.run([sys.executable, ROOT / 'tools/dataset_converters/make_toy_vid.py', data,
+                    '--train-videos=4', '--val-videos=1', '--stills=0', '--frames=10'], check=True)
+    names = ('single-frame', 'control', 'mega', 'mega-no-references')
+    benchmark = Benchmark(data, tmp_path / 'runs', read_rows(ROWS), [0],
+                          {'single-frame': ROOT / 'tools/demo/single-frame_toyvid.pth'})
+    call = benchmark._call
+
+    def shortened(command, log, threads):
+        short = ['train_cfg.max_iters=2'] if command[0].endswith('train.py') else []
+        call([*command, *short], log, threads)
+
+    monkeypatch.setattr(benchmark, 'iterations', lambda _: 2)
+    monkeypatch.setattr(benchmark, '_call', shortened)
+    assert run_all(benchmark, names, processes=2) == []
+    results = {name: benchmark.result(benchmark.rows[name], 0) for name in names}
+    assert results['single-frame']['AP50'] > 30
+    assert all(0 <= found['AP50'] <= 100 for found in results.values())
+    assert all((tmp_path / f'runs/{name}-seed0/predictions.bbox.json').is_file() for name in names)
