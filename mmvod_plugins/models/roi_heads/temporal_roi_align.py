@@ -110,9 +110,8 @@ class TemporalRoIAlign(BaseModule):
         # <E, E> of the key frame with itself, and <b, E>, which every reference has
         own = embedded.square().sum(4).unsqueeze(3)
         bias = (embedded * self.embed.bias.view(self.num_heads, -1)).sum(4).unsqueeze(3)
-        # For each offset of the kernel one product of (heads, C) with the references that lie there.
-        # The embedding moves to the references, and the small product back: they are 4 K times
-        # larger than it.
+        # For each offset of the kernel one product of (heads, C) with the references that lie
+        # there. The embedding moves to them, and the small product back: they are K times larger.
         kernel = self.embed.weight.unflatten(0, (self.num_heads, -1))  # (heads, C / heads, C, 3, 3)
         around = functional.pad(embedded, (0, 0, 0, 0, 1, 1, 1, 1))
         products = functional.pad(bias.expand(*similar.shape[:4], self.num_heads),
