@@ -11,7 +11,6 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-
 #: Candidates from which on a CPU suppresses the boxes of each class on their own.
 SPLIT = 2000
 
