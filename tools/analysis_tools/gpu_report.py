@@ -12,6 +12,7 @@ with and without a compiled backbone; seconds of a training step of every method
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -67,22 +68,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.tests:
         failed += run([sys.executable, '-m', 'pytest', '-q', '-m', 'gpu', 'tests'],
                       args.out / 'tests.txt')
-    for precision in args.precisions:
-        for compiled in ([], ['--compile']):
-            for depth in (50, 101):
-                names = [name.format(depth) for name in args.configs if depth == 50 or '{}' in name]
-                if not names:
-                    continue
-                # a process for each config holds its model: pairs with the detector that is first
-                for name in names[1:] or names:
-                    out = args.out / '_'.join([name, precision, *compiled]).replace('--', '')
-                    failed += run(
-                        [sys.executable, str(HERE / 'benchmark_video.py'), names[0], name, *size,
-                         '--precision', precision, '--counts', *compiled, '--rounds',
-                         str(args.rounds), '--json', f'{out}.json'], Path(f'{out}.txt'))
+    for precision, compiled in itertools.product(args.precisions, ([], ['--compile'])):
+        for depth in (50, 101):
+            names = [name.format(depth) for name in args.configs if depth == 50 or '{}' in name]
+            # a process for each config holds its model: pairs with the detector that is first
+            for name in names[1:] or names:
+                out = args.out / '_'.join([Path(name).stem, precision, *compiled])
+                failed += run(
+                    [sys.executable, str(HERE / 'benchmark_video.py'), names[0], name, *size,
+                     '--precision', precision, '--counts', *compiled, '--rounds',
+                     str(args.rounds), '--json', f'{out}.json'], Path(f'{out}.txt'))
     for name in dict.fromkeys(name.format(50) for name in args.configs):
         for extra in ([], ['--amp'], ['--nccl']):
-            out = args.out / '_'.join(['train', name, *extra]).replace('--', '')
+            out = args.out / '_'.join(['train', Path(name).stem, *extra])
             failed += run([sys.executable, __file__, str(args.out), '--train', name, *extra, *size,
                            '--rounds', str(args.rounds)], Path(f'{out}.txt'))
     print('\n'.join(['failed:', *failed]) if failed else 'all parts ran')

@@ -23,6 +23,7 @@ from mmvod_plugins.engine.where import find_config
 from mmvod_plugins.models import VideoDetector
 from mmvod_plugins.models.adapters.two_stage import TwoStageAdapter
 from mmvod_plugins.models.layers import RelationModule
+from mmvod_plugins.models.memories.kept_projections import KeptProjections
 from mmvod_plugins.structures import FramePlace, FrameRecord
 
 #: Frames of the video that is made up; no window of a frame in its middle reaches an end.
@@ -190,8 +191,9 @@ class SteadyVideo:
 
     @property
     def remembers(self) -> bool:
-        """Whether a part of the model has a memory, which must fill."""
-        return self.memory.neck is not None or self.memory.head is not None
+        """Whether a part of the model has a memory that fills frame by frame."""
+        return any(not isinstance(part, KeptProjections | None)
+                   for part in (self.memory.neck, self.memory.head))
 
     @property
     def period(self) -> int:
