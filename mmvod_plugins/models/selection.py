@@ -12,7 +12,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 #: Candidates from which on a CPU suppresses the boxes of each class on their own.
-SPLIT = 2000
+SPLIT = 4000
 
 
 @dataclass(frozen=True)
