@@ -63,4 +63,5 @@ class SemanticAttention(BaseModule):
 
     def _heads(self, feats: Tensor) -> Tensor:
         """Split (N, C) into (1, heads, N, C / heads)."""
-        return feats.view(len(feats), self.num_heads, -1).transpose(0, 1)[None]
+        width = feats.shape[1] // self.num_heads
+        return feats.view(len(feats), self.num_heads, width).transpose(0, 1)[None]
