@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Hashable, Sequence
+import logging
+import warnings
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +15,16 @@ import torch
 from mmdet.datasets import BaseVideoDataset
 from mmdet.registry import DATASETS
 from mmengine.fileio import join_path
+from mmengine.logging import print_log
 
+from .annotation_cache import AnnotationCache, CachedVideos, load_plain
 from .coco_vid_file import CocoVIDFile, image_size
 from .proposal_file import ProposalFile
 
 #: Defaults of ``filter_cfg``: conditions on training key frames.
 DEFAULT_FILTER = dict(filter_empty_gt=True, min_size=32)
+#: Seconds are worth a line of progress from this size of a file on, in bytes.
+LARGE = 2**26
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,8 @@ class CocoVIDDataset(BaseVideoDataset):
         proposal_file: Precomputed proposals (:class:`ProposalFile`), absolute or below
             ``data_root``. The pipeline needs :class:`LoadFrameProposals`. In testing every frame
             needs an entry, in training every key frame and every reference that is drawn.
+        cache_above: Size in bytes of an annotation file, on a disk, from which on its compact form
+            is kept beside it (:class:`AnnotationCache`), once for each use; None: never.
         backend_args: Storage backend of both files, see ``mmengine.fileio``.
         **kwargs: As in mmengine's ``BaseDataset``. ``metainfo=dict(classes=...)``: labels follow
             this order; without it the json's order. ``filter_cfg``: see ``DEFAULT_FILTER``.
@@ -66,6 +75,7 @@ class CocoVIDDataset(BaseVideoDataset):
                  *args: Any,  # noqa: ANN401 passed on to BaseDataset
                  key_frames: str = 'marked',
                  proposal_file: str | None = None,
+                 cache_above: int | None = LARGE,
                  backend_args: dict[str, Any] | None = None,
                  **kwargs: Any) -> None:  # noqa: ANN401
         if key_frames not in ('marked', 'all'):
@@ -78,6 +88,8 @@ class CocoVIDDataset(BaseVideoDataset):
         self.proposal_file = proposal_file
         self._proposals: ProposalFile | None = None
         self._summaries: list[VideoSummary] = []
+        self.cache_above = cache_above
+        self._mapped = False
         self._last_video: tuple[int, dict] | None = None
         super().__init__(*args, backend_args=backend_args, **kwargs)
 
@@ -85,16 +97,12 @@ class CocoVIDDataset(BaseVideoDataset):
         """Read the annotation file."""
         if self._fully_initialized:
             return
-        self.data_list = self.load_data_list()
-        if self._indices is not None:
-            self.data_list = self._get_unserialized_subset(self._indices)
-        self._summaries = [
-            VideoSummary(video['video_id'], video['video_length'],
-                         np.asarray(video.pop('key_frame_ids'), dtype=np.int32))
-            for video in self.data_list
-        ]
-        if self.serialize_data:
-            self.data_bytes, self.data_address = self._serialize_data()
+        cache = self._cache()
+        cached = None if cache is None else cache.read()
+        if cached is None:
+            self._read_annotations(cache)
+        else:
+            self._take(cached)
         self._fully_initialized = True
         if not self.test_mode and not any(s.key_frame_ids.size for s in self._summaries):
             raise ValueError(
@@ -103,8 +111,77 @@ class CocoVIDDataset(BaseVideoDataset):
                 'true (if the file has it), a valid box of the requested classes, and is large '
                 "enough. Use key_frames='all' for a file without marked frames")
 
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """A video, as mmengine's; of a cache without running code."""
+        if not self._mapped:
+            return super().get_data_info(idx)
+        idx += len(self._summaries) if idx < 0 else 0
+        start = int(self.data_address[idx - 1]) if idx else 0
+        return {**load_plain(self.data_bytes[start:int(self.data_address[idx])]),
+                'sample_idx': idx}
+
+    def _cache(self) -> AnnotationCache | None:
+        """Where the compact form of the file is, or None if there is to be none."""
+        source = Path(self.ann_file)
+        plain = self.serialize_data and self._indices is None and self.proposal_file is None
+        if self.cache_above is None or not plain or not source.is_file() \
+                or source.stat().st_size < self.cache_above:
+            return None
+        return AnnotationCache(source, [
+            self._metainfo.get('classes'), dict(self.data_prefix), self._filter(),
+            self.key_frames, self.test_mode])
+
+    def _read_annotations(self, cache: AnnotationCache | None) -> None:
+        """Read the file, and keep its compact form."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            self.data_list = self.load_data_list()
+        texts = [str(warning.message) for warning in caught]
+        for text in texts:
+            warnings.warn(text, stacklevel=4)
+        if self._indices is not None:
+            self.data_list = self._get_unserialized_subset(self._indices)
+        self._summaries = [
+            VideoSummary(video['video_id'], video['video_length'],
+                         np.asarray(video.pop('key_frame_ids'), dtype=np.int32))
+            for video in self.data_list
+        ]
+        if not self.serialize_data:
+            return
+        self.data_bytes, self.data_address = self._serialize_data()
+        if cache is None:
+            return
+        ids = [summary.key_frame_ids for summary in self._summaries]
+        facts = dict(classes=self._metainfo['classes'], cat2label=list(self.cat2label.items()),
+                     warnings=texts, video_ids=[s.video_id for s in self._summaries],
+                     lengths=[s.length for s in self._summaries])
+        try:
+            cache.write(CachedVideos(facts, self.data_bytes, self.data_address,
+                                     np.concatenate(ids), np.cumsum([len(part) for part in ids])))
+        except OSError as error:
+            print_log(f'{self.ann_file} is read anew by every process: its compact form cannot be '
+                      f'kept beside it ({error})', logger='current', level=logging.WARNING)
+
+    def _take(self, cached: CachedVideos) -> None:
+        """Serve videos from the compact form of the file."""
+        facts = cached.facts
+        self._metainfo['classes'] = tuple(facts['classes'])
+        self.cat2label = dict(facts['cat2label'])
+        self.cat_ids = list(self.cat2label)
+        self.data_bytes, self.data_address, self._mapped = cached.data, cached.ends, True
+        ids = np.split(cached.key_frame_ids.astype(np.int32), cached.key_frame_ends[:-1])
+        self._summaries = [
+            VideoSummary(*video)
+            for video in zip(facts['video_ids'], facts['lengths'], ids, strict=True)]
+        for text in facts['warnings']:
+            warnings.warn(text, stacklevel=4)
+
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read videos as ``dict(video_id, video_name, video_length, images, key_frame_ids)``."""
+        path = Path(self.ann_file)
+        large = path.is_file() and path.stat().st_size >= LARGE
+        if large:
+            print_log(f'reading {path} ({path.stat().st_size / 2**20:.0f} MB)', logger='current')
         source = CocoVIDFile(self.ann_file, self.backend_args)
         classes = self._metainfo.get('classes')
         if not classes:
@@ -119,7 +196,9 @@ class CocoVIDDataset(BaseVideoDataset):
             path = join_path(self.data_root or '', self.proposal_file)
             self._proposals = ProposalFile(path, self.backend_args)
         marked = self.key_frames == 'marked' and source.has_train_marks()
-        videos = [self._parse_video(source, video, marked) for video in source.videos()]
+        found = source.videos()
+        videos = [self._parse_video(source, video, marked)
+                  for video in (_with_progress(found, str(path)) if large else found)]
         source.warn_of_dropped_boxes()
         return videos
 
@@ -271,6 +350,14 @@ class CocoVIDDataset(BaseVideoDataset):
         part._summaries = subset(self._summaries, indices)
         part._last_video = None
         return part
+
+
+def _with_progress(videos: list[dict], path: str) -> Iterator[dict]:
+    """The videos of a file, with a log line after every tenth part of them."""
+    for number, video in enumerate(videos, 1):
+        yield video
+        if 10 * number // len(videos) > 10 * (number - 1) // len(videos):
+            print_log(f'{path}: {number} of {len(videos)} videos', logger='current')
 
 
 def subset(items: list, indices: int | Sequence[int]) -> list:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmdet.structures import DetDataSample, TrackDataSample
+from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
-from mmvod_plugins.structures import FramePlace, VideoDetections
+from mmvod_plugins.structures import FramePlace, VideoDetections, track_sample
 
 from .predictions import ROW_TYPES
 
@@ -99,9 +99,7 @@ def to_track_samples(video: VideoDetections, video_length: int) -> list[dict[str
             if (value := getattr(video, name)) is not None})
         if video.relations is not None and t < len(video.relations):
             sample.relations = torch.from_numpy(video.relations[t])
-        track = TrackDataSample()
-        track.video_data_samples = [sample]
-        samples.append(track.to_dict())
+        samples.append(track_sample([sample]).to_dict())
     return samples
 
 

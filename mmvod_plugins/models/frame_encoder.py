@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from mmvod_plugins.references import ReferencePolicy
 from mmvod_plugins.structures import FramePlan, FrameRecord, Maps, ObjectStorage, place_of
+from mmvod_plugins.utils.constants import constant
 
 from .adapters import DetectorAdapter
 from .necks import TemporalNeck
@@ -146,7 +147,7 @@ class FrameEncoder:
         sample.set_metainfo({'batch_input_shape': (height, width), **changed})
         if changed and 'proposals' in sample:  # given ones are in pixels of the unscaled input
             boxes = sample.proposals.bboxes
-            factors = boxes.new_tensor([after[1] / before[1], after[0] / before[0]] * 2)
+            factors = constant((after[1] / before[1], after[0] / before[0]) * 2, boxes)
             sample.proposals = sample.proposals.new()
             sample.proposals.bboxes = boxes * factors
         return frame, sample

@@ -15,6 +15,7 @@ from mmvod_plugins.structures import (
     References,
     in_temporal_order,
 )
+from mmvod_plugins.utils.constants import constant
 
 from . import checks
 from .adapters import DetectorAdapter
@@ -237,7 +238,7 @@ class KeyFrameDetector:
         if record.plan.scale != key.plan.scale:
             factors = [mine / theirs for mine, theirs in zip(
                 key.sample.scale_factor, record.sample.scale_factor, strict=True)]
-            objects = replace(objects, boxes=objects.boxes * objects.boxes.new_tensor(factors * 2))
+            objects = replace(objects, boxes=objects.boxes * constant(factors * 2, objects.boxes))
         return replace(record, objects=objects)
 
     def _configured_detections(self, step: FrameStep) -> InstanceData:

@@ -9,6 +9,10 @@ import torch
 from mmdet.models.layers import multiclass_nms
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
+from torch import Tensor
+
+#: Candidates from which on a CPU suppresses the boxes of each class on their own.
+SPLIT = 4000
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,8 @@ def select_detections(raw: InstanceData, test_cfg: ConfigDict,
     if options.nms:
         # cells: indices into the table of proposals and classes
         boxes, labels, cells = multiclass_nms(
-            raw.bboxes, raw.scores, settings.score_thr, settings.nms, settings.max_per_img,
-            return_inds=True)
+            raw.bboxes, raw.scores, settings.score_thr, class_by_class(settings.nms, raw.scores),
+            settings.max_per_img, return_inds=True)
         result = InstanceData(bboxes=boxes[:, :4], scores=boxes[:, 4], labels=labels)
         rows = torch.div(cells, num_classes, rounding_mode='floor')
     else:
@@ -88,3 +92,14 @@ def select_detections(raw: InstanceData, test_cfg: ConfigDict,
     if options.class_scores or options.relations:
         result.proposal_ids = rows
     return result
+
+
+def class_by_class(nms: ConfigDict, scores: Tensor) -> ConfigDict:
+    """Settings of the suppression with which a CPU takes many candidates class by class.
+
+    mmcv moves the boxes of classes apart and compares each with all others, up to 10,000 boxes. On
+    a GPU that is one kernel; on a CPU the pairs of different classes are most of the work.
+    """
+    if scores.is_cuda or nms.get('type', 'nms') != 'nms' or 'split_thr' in nms:
+        return nms
+    return ConfigDict(nms, split_thr=SPLIT)

@@ -16,7 +16,7 @@ from torch import Tensor
 from mmvod_plugins.checkpoints import METADATA, adapt_state_dict
 from mmvod_plugins.references import build_references
 from mmvod_plugins.streaming import StreamPool, VideoStream
-from mmvod_plugins.structures import FrameRecord, ObjectStorage, References
+from mmvod_plugins.structures import FrameRecord, ObjectStorage, References, track_sample
 
 from . import checks
 from .adapters import adapt, build_detector
@@ -167,9 +167,7 @@ class VideoDetector(BaseModel):
             place = record.place
             stream = self.streams.stream_for(place.video_id, place.video_length, place.frame_id)
             for sample in self.advance(stream, record, rescale):
-                result = TrackDataSample()
-                result.video_data_samples = [sample]
-                results.append(result)
+                results.append(track_sample([sample]))
             self.streams.release(stream)
         return results or [BaseDataElement(loss={})]
 

@@ -4,6 +4,7 @@ from .frame_place import FramePlace, FramePlan
 from .frame_record import FrameRecord, Maps, References, in_temporal_order, place_of
 from .object_features import ObjectFeatures
 from .object_storage import ObjectStorage
+from .track_sample import track_sample
 from .video_detections import VideoDetections
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     'VideoDetections',
     'in_temporal_order',
     'place_of',
+    'track_sample',
 ]

@@ -352,3 +352,18 @@ def test_the_sampler_and_the_pipeline_work_together(tiny_json):
     seen = {(meta(dataset[i], 'video_id')[0], meta(dataset[i], 'frame_id')[0])
             for i in VideoKeyFrameSampler(dataset, seed=0)}
     assert len(seen) == 7
+
+
+def test_a_frame_that_stands_twice_in_a_clip_is_transformed_once():
+    clip, calls = equal_frames(3), []
+    clip.update(img_path=['a', 'b', 'a'], frame_id=[0, 1, 0], role=['key', 'local', 'local'])
+
+    def count(data):
+        calls.append(data['img_path'])
+        return data
+
+    out = ClipTransform([dict(type='PhotoMetricDistortion'), count])(clip)
+    assert calls == ['a', 'b']
+    assert out['role'] == ['key', 'local', 'local']
+    assert (out['img'][0] == out['img'][2]).all()
+    assert not np.shares_memory(out['img'][0], out['img'][2])

@@ -6,6 +6,7 @@ from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
+from mmvod_plugins.models import selection
 from mmvod_plugins.models.aggregators import RelationStage
 from mmvod_plugins.models.layers import RelationModule
 from mmvod_plugins.models.selection import OutputOptions, select_detections
@@ -168,3 +169,19 @@ def test_dense_detectors_return_everything_too():
 def test_what_a_detector_does_not_have_is_refused(config, word):
     with pytest.raises(ValueError, match=word):
         MODELS.build(dict(type='VideoDetector', **config))
+
+
+def test_many_candidates_are_suppressed_class_by_class_with_the_same_result(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    corner = 200 * torch.rand(60, 1, 2, generator=generator)
+    boxes = torch.cat([corner, corner + 60], -1) + 4 * torch.randn(60, 5, 4, generator=generator)
+    raw = InstanceData(bboxes=boxes.flatten(1),
+                       scores=torch.randn(60, 6, generator=generator).softmax(1))
+    config = ConfigDict(score_thr=0.01, nms=dict(type='nms', iou_threshold=0.5), max_per_img=300)
+    whole = selection.select_detections(raw, config, selection.OutputOptions())
+    monkeypatch.setattr(selection, 'SPLIT', 10)
+    split = selection.select_detections(raw, config, selection.OutputOptions())
+    assert 0 < len(whole) < 300
+    for name in ('bboxes', 'scores', 'labels'):
+        assert torch.equal(whole[name], split[name])
+    assert 'split_thr' not in config.nms

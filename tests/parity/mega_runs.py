@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from mmvod_plugins.models import VideoDetector
 from mmvod_plugins.models.adapters import TwoStageAdapter
+from mmvod_plugins.models.memories import LongRangeMemory
 from mmvod_plugins.references import ComposedReferences, GlobalShuffle, LocalWindow, ReferencePolicy
 
 from .golden import ROOT, load, meta, published_weights
@@ -211,7 +212,7 @@ def _record_memory(model: VideoDetector) -> list[list[int]]:
     original = model.detect
 
     def detect(key, references, memory, rescale=True):
-        queue = memory.head.read(0) if memory.head else []
+        queue = memory.head.read(0) if isinstance(memory.head, LongRangeMemory) else []
         found.append([int(objects.frame_ids[0]) for objects in queue])
         return original(key, references, memory, rescale)
 

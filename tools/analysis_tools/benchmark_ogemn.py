@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from benchmark_methods import at_size, made_up
 from mmengine.config import Config
+from video_timing import at_size, made_up
 
 from mmvod_plugins.apis import TracedFrame, init_video_detector, trace_frames
 from mmvod_plugins.engine.where import find_config

@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
-from benchmark_flow import detect_alone
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.utils import register_all_modules
@@ -61,11 +60,17 @@ def measure(model: VideoDetector, args: argparse.Namespace) -> dict[str, float]:
     [[enhanced, *_]] = model.temporal_neck.enhance_windows([window])
     feat, memory = window[0].maps[-1], enhanced.maps[-1]
     memory = memory[:, :memory.shape[1] // 2]
+    changed = replace(window[0], maps=enhanced.maps)
+
+    def detect() -> object:
+        [raw] = model.adapter.raw(changed.maps, [changed], model.output)
+        return model.adapter.select(raw, changed, model.output, rescale=True)
+
     flow = MODELS.build(FLOW).to(args.device).eval()
     half = flow.prepare(255 * image, shape)
     steps = {
         'encoding': lambda: model.adapter.maps(image),
-        'detection': lambda: detect_alone(model, replace(window[0], maps=enhanced.maps)),
+        'detection': detect,
         'memories': lambda: model.temporal_neck.enhance_windows([window]),
         'MatchTrans': lambda: MatchTrans()(feat, feat, memory),
         'FlowNetS': lambda: flow(half, half),

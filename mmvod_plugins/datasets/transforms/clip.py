@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -49,13 +50,20 @@ class ClipTransform(TransformBroadcaster):
             ValueError: If the frames took different draws, so that they do not fit together.
         """
         start, end = generator_states(), None
-        frames = []
+        frames: list[dict[str, Any]] = []
+        done: dict[tuple[object, object], dict[str, Any]] = {}
         for data in self.scatter_sequence(results):
+            # a key frame is often one of its references, too: equal draws give it equal pixels
+            place, own = (data.get('img_path'), data.get('frame_id')), of_role(data)
+            if None not in place and place in done:
+                frames.append({**copy.deepcopy(done[place]), **own})
+                continue
             restore_generators(start)
             frame = self.transforms(data)
             if frame is None:
                 return None
             frames.append(frame)
+            done[place] = frame
             state = generator_states()
             if end is not None and not equal_states(state, end):
                 raise ValueError(
@@ -70,6 +78,11 @@ class ClipTransform(TransformBroadcaster):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(transforms={self.transforms})'
+
+
+def of_role(data: dict[str, Any]) -> dict[str, Any]:
+    """What distinguishes two appearances of a frame in a clip."""
+    return {key: data[key] for key in ('role', 'key_frame_flags') if key in data}
 
 
 def why_not_shared(transform: object) -> str | None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mmvod_plugins.models.selection import OutputOptions
 from mmvod_plugins.models.temporal_part import Needs, TemporalHead
 from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References
+from mmvod_plugins.utils.constants import constant
 
 NO_RELATIONS = (
     'model.detections.relations needs a temporal head whose aggregator relates objects by location '
@@ -191,4 +192,4 @@ class DetectorAdapter(ABC):
 def rescaled(boxes: Tensor, record: FrameRecord) -> Tensor:
     """Boxes (P, 4 K) of the network input in pixels of the original image, as mmdet has them."""
     factors = [1 / s for s in record.sample.metainfo['scale_factor']]
-    return (boxes.view(-1, 4) * boxes.new_tensor(factors).repeat(2)).view(boxes.shape)
+    return (boxes.view(-1, 4) * constant(factors * 2, boxes)).view(boxes.shape)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmvod_plugins.models.selection import OutputOptions
 from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References
+from mmvod_plugins.utils.constants import constant
 
 from .base import DetectorAdapter
 
@@ -73,8 +74,8 @@ class QueryAdapter(DetectorAdapter):
         if options.score_thr is not None:
             found = found[found.scores > options.score_thr]
         if rescale:
-            factor = found.bboxes.new_tensor(record.sample.metainfo['scale_factor'])
-            found.bboxes = found.bboxes / factor.repeat((1, 2))
+            factor = constant(record.sample.metainfo['scale_factor'] * 2, found.bboxes)
+            found.bboxes = found.bboxes / factor
         return found
 
     def loss(self, maps: Maps, samples: list[DetDataSample],

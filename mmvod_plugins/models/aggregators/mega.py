@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import torch
 from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
-from torch import nn
+from torch import Tensor, nn
 
+from mmvod_plugins.models.layers import RelationModule
 from mmvod_plugins.models.memories import LongRangeMemory
+from mmvod_plugins.models.memories.kept_projections import (
+    ProjectionStep,
+    projections,
+    step_of,
+)
 from mmvod_plugins.models.temporal_part import Needs
 from mmvod_plugins.structures import ObjectFeatures
 from mmvod_plugins.utils.precision import no_grad_and_uncached
@@ -92,21 +101,25 @@ class MEGAAggregator(Aggregator):
         pool = best(references.get('global', []), self.needs.topk)
         if references.get('memory'):
             memory = self._remember(references['memory'], pool)
-        key = self._global_stage(key, pool, self.global_relations)
+        step = step_of(None if memory is None else memory.kept)
+        key = self._global_stage(key, pool, self.global_relations, step)
         levels: list[list[ObjectFeatures]] = []
         details = {}
         if self.local_relations:
-            window = self._per_frame(window, pool)
+            window = self._per_frame(window, pool, step)
             first = RelationStage(self.local_relations[0], key, with_memory(window, memory, 0))
             details['relations'] = first.weights_to
-            key, levels = self._local_stage(key, window, memory)
-        key = self._global_stage(key, pool, self.result_relations)
-        return Aggregated(key.feats, [level[0] for level in levels], details=details)
+            key, levels = self._local_stage(key, window, memory, step)
+        key = self._global_stage(key, pool, self.result_relations, step)
+        oldest = [level[0] for level in levels]
+        return Aggregated(key.feats, _Remembered(oldest, step), details=details)
 
     def write(self, memory: LongRangeMemory, aggregated: Aggregated,
               found: InstanceData | None) -> None:
         """Remember the oldest frame of the window at every level."""
-        memory.write(aggregated.to_memory)
+        memory.write(aggregated.to_memory.levels)
+        if aggregated.to_memory.step is not None:
+            memory.kept.write(aggregated.to_memory.step)
 
     @no_grad_and_uncached()
     def _remember(self, frames: list[ObjectFeatures],
@@ -115,14 +128,14 @@ class MEGAAggregator(Aggregator):
         memory = self.init_memory()
         if memory is None:
             return None
-        window = self._per_frame(best(frames, self.needs.topk), pool)
-        _, levels = self._local_stage(window[0][:0], window, None)
+        window = self._per_frame(best(frames, self.needs.topk), pool, None)
+        _, levels = self._local_stage(window[0][:0], window, None, None)
         for entry in zip(*levels, strict=True):
             memory.write(entry)
         return memory
 
     def _global_stage(self, objects: ObjectFeatures, pool: list[ObjectFeatures],
-                      relations: nn.ModuleList) -> ObjectFeatures:
+                      relations: nn.ModuleList, step: ProjectionStep | None) -> ObjectFeatures:
         """Equation 4: enhance objects with those of the global frames, which stay as they are."""
         if not pool:
             return objects
@@ -130,17 +143,19 @@ class MEGAAggregator(Aggregator):
         for stage, relation in enumerate(relations):
             if stage:
                 objects = transform(self.global_transforms[stage - 1], objects)
-            objects = relate(relation, objects, reference)
+            objects = relate(relation, objects, reference, projections(step, relation, pool))
         return objects
 
-    def _per_frame(self, frames: list[ObjectFeatures],
-                   pool: list[ObjectFeatures]) -> list[ObjectFeatures]:
+    def _per_frame(self, frames: list[ObjectFeatures], pool: list[ObjectFeatures],
+                   step: ProjectionStep | None) -> list[ObjectFeatures]:
         """The global stage on several frames at once."""
-        objects = self._global_stage(ObjectFeatures.cat(frames), pool, self.global_relations)
+        objects = self._global_stage(ObjectFeatures.cat(frames), pool, self.global_relations,
+                                     step)
         return split(objects, frames)
 
     def _local_stage(
-        self, key: ObjectFeatures, window: list[ObjectFeatures], memory: LongRangeMemory | None
+        self, key: ObjectFeatures, window: list[ObjectFeatures], memory: LongRangeMemory | None,
+        step: ProjectionStep | None
     ) -> tuple[ObjectFeatures, list[list[ObjectFeatures]]]:
         """Equation 8: refine key and local objects, level by level.
 
@@ -148,17 +163,43 @@ class MEGAAggregator(Aggregator):
             The key objects; for every level the local objects, by frame, that it referred to.
         """
         levels, distilled = [window], best(window, self.distilled_topk)
-        for level, linear in enumerate(self.local_transforms):
+
+        def refine(objects: ObjectFeatures, level: int) -> ObjectFeatures:
+            relation = self.local_relations[level]
             references = ObjectFeatures.cat(with_memory(levels[level], memory, level))
-            objects = ObjectFeatures.cat([key, *distilled])
-            objects = transform(linear, relate(self.local_relations[level], objects, references))
+            projected = _projected(relation, levels[level], memory, level, step)
+            return relate(relation, objects, references, projected)
+
+        for level, linear in enumerate(self.local_transforms):
+            objects = transform(linear, refine(ObjectFeatures.cat([key, *distilled]), level))
             key, distilled = objects[:len(key)], split(objects[len(key):], distilled)
             levels.append(distilled)
-        references = ObjectFeatures.cat(with_memory(levels[-1], memory, len(levels) - 1))
-        return relate(self.local_relations[-1], key, references), levels
+        return refine(key, len(levels) - 1), levels
 
 
 def with_memory(window: list[ObjectFeatures], memory: LongRangeMemory | None,
                 level: int) -> list[ObjectFeatures]:
     """The references of a level: objects of the window and those remembered, by frame."""
     return window if memory is None else [*window, *memory.read(level)]
+
+
+@dataclass(frozen=True)
+class _Remembered:
+    """The oldest frame of the window at every level, and the projections of the step."""
+
+    levels: list[ObjectFeatures]
+    step: ProjectionStep | None
+
+
+def _projected(relation: RelationModule, window: list[ObjectFeatures],
+               memory: LongRangeMemory | None, level: int,
+               step: ProjectionStep | None) -> tuple[Tensor, Tensor] | None:
+    """Keys and values of a level, those of the memory kept; None where nothing is kept.
+
+    The window's own change with every key frame: they look at the global frames.
+    """
+    if step is None or not len(memory):
+        return None
+    now = relation.project(ObjectFeatures.cat(window).feats)
+    kept = step.project(relation, memory.read(level))
+    return tuple(torch.cat(parts, dim=2) for parts in zip(now, kept, strict=True))

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from mmdet.registry import MODELS
+from mmengine.structures import InstanceData
 
+from mmvod_plugins.models.layers.relation import location_biases
+from mmvod_plugins.models.memories.kept_projections import (
+    KeptProjections,
+    ProjectionStep,
+    projections,
+    step_of,
+)
 from mmvod_plugins.models.temporal_part import Needs
 from mmvod_plugins.structures import ObjectFeatures
 
@@ -20,7 +28,8 @@ class RDNAggregator(Aggregator):
     refines the best ``distilled_topk`` of every frame with all supportive proposals, then the
     key objects with the refined ones. All relations are location-based.
 
-    Role: ``local``, the window with the key frame included, oldest first. Nothing is remembered.
+    Role: ``local``, the window with the key frame included, oldest first. Nothing is remembered
+    but the keys and values of the supportive proposals.
 
     Args:
         channels: Width of the embeddings.
@@ -62,24 +71,37 @@ class RDNAggregator(Aggregator):
         """The layers between base stages: with them a trained box head starts RDN."""
         return [f'base_transforms.{i}' for i in range(len(self.base_transforms))]
 
-    def forward(self, key: ObjectFeatures, references: ObjectsByRole, memory: None) -> Aggregated:
+    def init_memory(self) -> KeptProjections:
+        """No keys and values yet."""
+        return KeptProjections()
+
+    def write(self, memory: KeptProjections, aggregated: Aggregated,
+              found: InstanceData | None) -> None:
+        """Keep the keys and values of the window."""
+        if aggregated.to_memory is not None:
+            memory.write(aggregated.to_memory)
+
+    def forward(self, key: ObjectFeatures, references: ObjectsByRole,
+                memory: KeptProjections | None) -> Aggregated:
         """Enhance the key objects, see :class:`Aggregator`."""
         window = best(references['local'], self.needs.topk)
         first = RelationStage(self.base_relations[0], key, window)
-        support = ObjectFeatures.cat(window)
-        for index, relation in enumerate(self.base_relations):
+        support, step = ObjectFeatures.cat(window), step_of(memory)
+        biases = location_biases(self.base_relations, key.boxes, support.boxes)
+        for index, (relation, bias) in enumerate(zip(self.base_relations, biases, strict=True)):
             if index:
                 key = transform(self.base_transforms[index - 1], key)
-            key = relate(relation, key, support)
+            key = relate(relation, key, support, projections(step, relation, window), bias)
         if self.num_advanced_stages:
-            key = self._advanced_stage(key, window, support)
-        return Aggregated(key.feats, details={'relations': first.weights_to})
+            key = self._advanced_stage(key, window, support, step)
+        return Aggregated(key.feats, to_memory=step, details={'relations': first.weights_to})
 
     def _advanced_stage(self, key: ObjectFeatures, window: list[ObjectFeatures],
-                        support: ObjectFeatures) -> ObjectFeatures:
+                        support: ObjectFeatures, step: ProjectionStep | None) -> ObjectFeatures:
         """Refine the best supportive proposals, then the key objects with them."""
         refined = ObjectFeatures.cat(best(window, self.distilled_topk))
         *refining, last = self.advanced_relations
         for relation, linear in zip(refining, self.advanced_transforms, strict=True):
-            refined = transform(linear, relate(relation, refined, support))
+            refined = transform(linear, relate(relation, refined, support,
+                                               projections(step, relation, window)))
         return relate(last, key, refined)

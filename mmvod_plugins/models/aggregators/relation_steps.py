@@ -24,10 +24,20 @@ def make_transforms(count: int, channels: int) -> nn.ModuleList:
     return nn.ModuleList(nn.Linear(channels, channels) for _ in range(count))
 
 
-def relate(relation: RelationModule, objects: ObjectFeatures,
-           reference: ObjectFeatures) -> ObjectFeatures:
-    """Add the sum of reference features (MEGA, equation 2 without h; RDN, equation 2)."""
-    added = relation(objects.feats, reference.feats, objects.boxes, reference.boxes)
+def relate(relation: RelationModule, objects: ObjectFeatures, reference: ObjectFeatures,
+           projected: tuple[Tensor, Tensor] | None = None,
+           bias: Tensor | None = None) -> ObjectFeatures:
+    """Add the sum of reference features (MEGA, equation 2 without h; RDN, equation 2).
+
+    Args:
+        relation: The module.
+        objects: Are enhanced.
+        reference: What they look at.
+        projected: Of the reference objects, where it is known.
+        bias: Of both, where it is known.
+    """
+    added = relation(objects.feats, reference.feats, objects.boxes, reference.boxes,
+                     projected=projected, bias=bias)
     return objects.with_feats(objects.feats + added)
 
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from mmdet.registry import MODELS
-from torch import nn
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
 
 from mmvod_plugins.models.layers import SemanticAttention
+from mmvod_plugins.models.memories.kept_projections import (
+    KeptProjections,
+    projections,
+    step_of,
+)
 from mmvod_plugins.models.temporal_part import Needs
 from mmvod_plugins.structures import ObjectFeatures
 
@@ -55,14 +61,36 @@ class SELSAAggregator(Aggregator):
         self.attentions = nn.ModuleList(
             SemanticAttention(channels, num_heads) for _ in range(num_stages))
 
-    def forward(self, key: ObjectFeatures, references: ObjectsByRole, memory: None) -> Aggregated:
+    def init_memory(self) -> KeptProjections:
+        """No projections yet."""
+        return KeptProjections()
+
+    def forward(self, key: ObjectFeatures, references: ObjectsByRole,
+                memory: KeptProjections | None) -> Aggregated:
         """Enhance the key objects, see :class:`Aggregator`."""
-        frames = [frame for role in sorted(references) for frame in references[role]]
-        reference = ObjectFeatures.cat([frame.top(self.needs.topk) for frame in frames]).feats
+        frames = [frame.top(self.needs.topk)
+                  for role in sorted(references) for frame in references[role]]
+        step = step_of(memory)
+        projected = projections(step, self, frames)
         feats = key.feats
         for stage, attention in enumerate(self.attentions):
             if stage:
-                fc = self.fcs[stage - 1]
-                feats, reference = fc(feats), fc(reference)
-            feats, reference = (feats + attention(feats, reference)).relu(), reference.relu()
-        return Aggregated(feats)
+                feats = self.fcs[stage - 1](feats)
+            added = attention(feats, projected=projected[2 * stage:2 * stage + 2])
+            feats = (feats + added).relu()
+        return Aggregated(feats, to_memory=step)
+
+    def write(self, memory: KeptProjections, aggregated: Aggregated,
+              found: InstanceData | None) -> None:
+        """Keep the projections of the references."""
+        if aggregated.to_memory is not None:
+            memory.write(aggregated.to_memory)
+
+    def project(self, feats: Tensor) -> tuple[Tensor, ...]:
+        """Keys and values of reference objects (M, C) for every stage, in a row."""
+        projected: list[Tensor] = []
+        for stage, attention in enumerate(self.attentions):
+            if stage:
+                feats = self.fcs[stage - 1](feats.relu())
+            projected += attention.project(feats)
+        return tuple(projected)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mmvod_plugins.utils.constants import constant
 from mmvod_plugins.utils.precision import at_least_float32
 
 #: How positions are handed to ``grid_sample``; see :func:`flow_warp`.
@@ -79,4 +80,4 @@ def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
     if (height, width) == tuple(size):
         return flow
     flow = functional.interpolate(flow, size=size, mode='bilinear', align_corners=False)
-    return flow * flow.new_tensor([size[1] / width, size[0] / height]).view(1, 2, 1, 1)
+    return flow * constant((size[1] / width, size[0] / height), flow).view(1, 2, 1, 1)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-#: Embedded values held at once by :func:`projected_embedding`: few enough to stay in a cache.
-CHUNK = 2**16
+#: Embedded values held at once by :func:`projected_embedding`: on a CPU few enough to stay in a
+#: cache, elsewhere as many as need few kernels (2**25 with all that joins them are 270 MB).
+CHUNK, DEVICE_CHUNK = 2**16, 2**25
 #: Settings of the published programs: scale of the terms, ratio of the waves, added distance.
 SCALE, WAVE_LENGTH, EPS = 100.0, 1000.0, 1e-3
 
@@ -107,7 +108,8 @@ def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
 
     # One small buffer is used again and again: on a CPU, fresh memory costs more than the sines.
     center, ref_center = (0.5 * (part[:, :2] + part[:, 2:]) for part in (boxes, reference_boxes))
-    rows = max(1, CHUNK // (len(reference_boxes) * 4 * waves))
+    chunk = CHUNK if boxes.device.type == 'cpu' else DEVICE_CHUNK
+    rows = max(1, chunk // (len(reference_boxes) * 4 * waves))
     right = fixed.new_empty(min(rows, len(boxes)), 4 * waves + len(fixed), len(reference_boxes))
     right[:, 4 * waves:] = fixed
     sines, cosines = right[:, :2 * waves], right[:, 2 * waves:4 * waves]

@@ -7,6 +7,7 @@ from mmcv.ops import roi_align
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
+from mmvod_plugins.utils.constants import constant
 from mmvod_plugins.utils.precision import at_least_float32
 
 
@@ -28,7 +29,7 @@ def ps_roi_pool(maps: Tensor, rois: Tensor, grid_size: int, spatial_scale: float
     Returns:
         (N, C, k, k), in the type of ``maps``.
     """
-    limit = rois.new_tensor([maps.shape[-1], maps.shape[-2]])
+    limit = constant((maps.shape[-1], maps.shape[-2]), rois)
     corners = (rois[:, 1:].sign() * (rois[:, 1:].abs() + 0.5).floor()).unflatten(1, (2, 2))
     start, end = corners[:, 0] * spatial_scale, (corners[:, 1] + 1) * spatial_scale
     step = (end - start).clamp(min=0.1) / grid_size

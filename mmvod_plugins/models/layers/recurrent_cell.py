@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,20 @@ class CellInputs:
 
     def __getitem__(self, frames: slice) -> CellInputs:
         """Slice along time."""
-        return CellInputs(self.update[frames], self.reset[frames], self.candidate[frames])
+        return self.map(lambda part: part[frames])
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> CellInputs:
+        """The results of a function of each."""
+        return CellInputs(*map(function, vars(self).values()))
+
+    def joined(self) -> Tensor:
+        """One tensor (T N, 3 M, H, W)."""
+        return torch.cat([self.update, self.reset, self.candidate], dim=1)
+
+    @staticmethod
+    def split(joined: Tensor) -> CellInputs:
+        """The inverse of :meth:`joined`."""
+        return CellInputs(*joined.chunk(3, dim=1))
 
 
 class RecurrentCell(BaseModule, metaclass=ABCMeta):
@@ -73,7 +87,7 @@ class RecurrentCell(BaseModule, metaclass=ABCMeta):
             self.add_module(name, nn.Conv2d(channels, channels, 3, padding=1, bias=False))
 
     def forward(self, feats: Tensor, state: CellState | None = None,
-                num_clips: int = 1) -> list[CellState]:
+                num_clips: int = 1, inputs: CellInputs | None = None) -> list[CellState]:
         """Go through the frames of a sequence, or of several of the same length side by side.
 
         The convolutions of the features, which know nothing of the memory, run on all of them at
@@ -83,11 +97,12 @@ class RecurrentCell(BaseModule, metaclass=ABCMeta):
             feats: (T N, C, H, W), in the order of the recurrence, time first.
             state: What was remembered before the first of them; None: nothing, a memory of zeros.
             num_clips: N.
+            inputs: What :meth:`project` gave for the frames; None: it is computed.
 
         Returns:
             The state after every frame.
         """
-        inputs = self.project(feats)
+        inputs = self.project(feats) if inputs is None else inputs
         states: list[CellState] = []
         for start in range(0, len(feats), num_clips):
             rows = slice(start, start + num_clips)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from .recurrent_cell import CellState, RecurrentCell
+from .recurrent_cell import CellInputs, CellState, RecurrentCell
 
 
 class RecurrentLevel(BaseModule):
@@ -51,30 +52,47 @@ class RecurrentLevel(BaseModule):
             weights = self.from_convolution(identity, torch.zeros(out_channels))
             self.load_state_dict(weights, strict=False)
 
-    def forward(self, feats: Tensor, num_clips: int = 1) -> Tensor:
+    @property
+    def cells(self) -> list[RecurrentCell]:
+        """The cell of each direction."""
+        return [cell for cell in (self.forward_cell, self.backward_cell) if cell is not None]
+
+    def project(self, feats: Tensor) -> list[CellInputs]:
+        """The feature convolutions of frames (T N, C, H, W) for each direction."""
+        return [cell.project(feats) for cell in self.cells]
+
+    def forward(self, feats: Tensor, num_clips: int = 1,
+                inputs: Sequence[CellInputs] | None = None) -> Tensor:
         """Enhanced maps of all frames of a clip, or of several side by side.
 
         Args:
             feats: (T N, C, H, W), in order of time, time first.
             num_clips: N.
+            inputs: What :meth:`project` gave for them; None: it is computed.
 
         Returns:
             (T N, C, H, W).
         """
-        parts = [_memories(self.forward_cell(feats, num_clips=num_clips))]
+        inputs = self.project(feats) if inputs is None else inputs
+        parts = [_memories(self.forward_cell(feats, None, num_clips, inputs[0]))]
         if self.backward_cell is not None:
-            backward = self.backward_cell(_reverse(feats, num_clips), num_clips=num_clips)
+            backward = self.backward_cell(_reverse(feats, num_clips), None, num_clips,
+                                          inputs[1].map(lambda part: _reverse(part, num_clips)))
             parts.append(_memories(backward[::-1]))
         return self._combine(feats, torch.cat(parts, dim=1))
 
-    def enhance(self, feats: Tensor, row: int) -> Tensor:
+    def enhance(self, feats: Tensor, row: int,
+                inputs: Sequence[CellInputs] | None = None) -> Tensor:
         """The enhanced map (1, C, H, W) of one frame of a clip.
 
         As in :meth:`forward`, without the steps that do not lead to the frame.
         """
-        parts = [self.forward_cell(feats[:row + 1])[-1].memory]
+        before, after = slice(row + 1), slice(row, None)
+        given = inputs[0][before] if inputs else None
+        parts = [self.forward_cell(feats[before], inputs=given)[-1].memory]
         if self.backward_cell is not None:
-            parts.append(self.backward_cell(feats[row:].flip(0))[-1].memory)
+            given = inputs[1][after].map(lambda part: part.flip(0)) if inputs else None
+            parts.append(self.backward_cell(feats[after].flip(0), inputs=given)[-1].memory)
         return self._combine(feats[row:row + 1], torch.cat(parts, dim=1))
 
     def step(self, feat: Tensor, state: CellState | None) -> tuple[Tensor, CellState]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -55,7 +57,9 @@ class RelationModule(BaseModule):
         self.key_bias = nn.Parameter(torch.zeros(channels)) if key_bias else None
 
     def forward(self, feats: Tensor, reference_feats: Tensor, boxes: Tensor | None = None,
-                reference_boxes: Tensor | None = None) -> Tensor:
+                reference_boxes: Tensor | None = None, *,
+                projected: tuple[Tensor, Tensor] | None = None,
+                bias: Tensor | None = None) -> Tensor:
         """Sum of reference features that is added to the objects.
 
         Args:
@@ -63,6 +67,8 @@ class RelationModule(BaseModule):
             reference_feats: Reference objects, (M, C).
             boxes: (N, 4), used with ``location``.
             reference_boxes: (M, 4), used with ``location``.
+            projected: :meth:`project` of the reference features; None: it is computed.
+            bias: :meth:`location_bias` of the boxes; None: it is computed.
 
         Returns:
             (N, C), to be added to ``feats`` by the caller; zeros without references.
@@ -72,9 +78,9 @@ class RelationModule(BaseModule):
             # training wants a gradient from each process
             parts = [reference_feats, *self.parameters()]
             return torch.zeros_like(feats) + 0 * sum(part.sum() for part in parts)
-        projected = self._heads(self.key(reference_feats)), self._heads(self.value(reference_feats))
-        if self.location is None:
-            return self._attend(feats, projected, None)
+        projected = self.project(reference_feats) if projected is None else projected
+        if self.location is None or bias is not None:
+            return self._attend(feats, projected, bias)
         if torch.is_grad_enabled() or feats.is_cuda:
             return self._attend(feats, projected, self.location_bias(boxes, reference_boxes))
         # On a CPU the bias is never held as a whole. The fused attention works in multiples of 32.
@@ -83,6 +89,10 @@ class RelationModule(BaseModule):
             self._attend(part, projected, self.location_bias(part_boxes, reference_boxes))
             for part, part_boxes in zip(feats.split(rows), boxes.split(rows), strict=True)
         ])
+
+    def project(self, feats: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values (1, heads, M, C / heads) of reference objects (M, C)."""
+        return self._heads(self.key(feats)), self._heads(self.value(feats))
 
     def weights(self, feats: Tensor, reference_feats: Tensor, boxes: Tensor | None = None,
                 reference_boxes: Tensor | None = None) -> Tensor:
@@ -109,8 +119,12 @@ class RelationModule(BaseModule):
             embedding = sine_embedding(location_terms(boxes, reference_boxes), self.embed_dim)
             return self.bias_of(self.location(embedding).permute(2, 0, 1))
         return projected_embedding(boxes, reference_boxes, self.location.weight,
-                                   self.location.bias,
-                                   lambda rows: rows.relu_().add_(1e-6).log_())
+                                   self.location.bias, self.finish)
+
+    @staticmethod
+    def finish(projected: Tensor) -> Tensor:
+        """:meth:`bias_of`, in place."""
+        return projected.relu_().add_(1e-6).log_()
 
     @staticmethod
     def bias_of(projected: Tensor) -> Tensor:
@@ -135,3 +149,19 @@ class RelationModule(BaseModule):
         """Split (N, C) into (1, heads, N, C / heads)."""
         width = feats.shape[1] // self.num_heads
         return feats.view(len(feats), self.num_heads, width).transpose(0, 1)[None]
+
+
+def location_biases(relations: Sequence[RelationModule], boxes: Tensor,
+                    reference_boxes: Tensor) -> list[Tensor | None]:
+    """The location bias (heads, N, M) of several relations between the same boxes.
+
+    Sines and cosines are the same for all of them. With gradients, which need the embedding as a
+    whole, and for relations without location every entry is None: a relation then has its own.
+    """
+    if torch.is_grad_enabled() or any(relation.location is None for relation in relations):
+        return [None] * len(relations)
+    weights, biases = (torch.cat([getattr(relation.location, name) for relation in relations])
+                       for name in ('weight', 'bias'))
+    together = projected_embedding(at_least_float32(boxes), at_least_float32(reference_boxes),
+                                   weights, biases, RelationModule.finish)
+    return list(together.split([relation.num_heads for relation in relations]))

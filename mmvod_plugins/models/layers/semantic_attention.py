@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -34,25 +36,32 @@ class SemanticAttention(BaseModule):
         self.value = nn.Linear(channels, channels)
         self.out = nn.Linear(channels, channels)
 
-    def forward(self, feats: Tensor, reference_feats: Tensor) -> Tensor:
+    def forward(self, feats: Tensor, reference_feats: Tensor | None = None,
+                projected: Sequence[Tensor] | None = None) -> Tensor:
         """Sum of reference features that is added to the objects.
 
         Args:
             feats: Objects, (N, C).
             reference_feats: Reference objects, (M, C); their order does not matter.
+            projected: :meth:`project` of them, which is computed otherwise.
 
         Returns:
             (N, C), to be added to ``feats`` by the caller; zeros without references.
         """
-        if not len(feats) or not len(reference_feats):
+        projected = self.project(reference_feats) if projected is None else projected
+        if not len(feats) or not projected[0].shape[2]:
             # a share in every parameter: distributed training wants a gradient from each process
             return torch.zeros_like(feats) + 0 * sum(p.sum() for p in self.parameters())
         added = functional.scaled_dot_product_attention(
-            self._heads(self.query(feats)), self._heads(self.key(reference_feats)),
-            self._heads(self.value(reference_feats)))
+            self._heads(self.query(feats)), *projected)
         # (1, heads, N, C / heads) back to (N, C)
         return self.out(added[0].transpose(0, 1).flatten(1))
 
+    def project(self, feats: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values (1, heads, M, C / heads) of reference objects (M, C)."""
+        return self._heads(self.key(feats)), self._heads(self.value(feats))
+
     def _heads(self, feats: Tensor) -> Tensor:
         """Split (N, C) into (1, heads, N, C / heads)."""
-        return feats.view(len(feats), self.num_heads, -1).transpose(0, 1)[None]
+        width = feats.shape[1] // self.num_heads
+        return feats.view(len(feats), self.num_heads, width).transpose(0, 1)[None]

@@ -45,9 +45,7 @@ class STMMCell(RecurrentCell):
 
     def project(self, feats: Tensor) -> CellInputs:
         """The feature convolutions of frames (T N, C, H, W), times ``mult_after_w``."""
-        inputs = super().project(feats)
-        return CellInputs(*(self.mult_after_w * part
-                            for part in (inputs.update, inputs.reset, inputs.candidate)))
+        return super().project(feats).map(lambda part: self.mult_after_w * part)
 
     def squash_gate(self, x: Tensor) -> Tensor:
         """BN* of the rectified values."""

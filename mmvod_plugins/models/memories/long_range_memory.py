@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from mmvod_plugins.structures import ObjectFeatures
 
+from .kept_projections import KeptProjections
+
 
 class LongRangeMemory:
     """Objects of past frames, one queue for each level of the local stage.
@@ -17,10 +19,14 @@ class LongRangeMemory:
     Args:
         num_levels: Queues, one for each relation module of the local stage.
         size: Frames in a queue (the paper's T_m).
+
+    Attributes:
+        kept: Keys and values of remembered and of global frames.
     """
 
     def __init__(self, num_levels: int, size: int = 25) -> None:
         self.size = size
+        self.kept = KeptProjections()
         self._levels: list[deque[ObjectFeatures]] = [
             deque(maxlen=size) for _ in range(num_levels)
         ]

@@ -16,6 +16,7 @@ from mmvod_plugins.models.layers.flow_warp import Grid
 from mmvod_plugins.models.motion import Motion
 from mmvod_plugins.models.temporal_part import NeckStep
 from mmvod_plugins.structures import FrameRecord, References
+from mmvod_plugins.utils.constants import constant
 from mmvod_plugins.utils.precision import at_least_float32
 
 from .flow_guided_neck import FlowGuidedNeck, records_of
@@ -122,7 +123,7 @@ class FGFANeck(FlowGuidedNeck):
         motion = self.find_motion(key, warped)
         # exp(log m) = m: a frame that is named m times has m times the weight in the softmax
         counts = [*counts, unwarped] if unwarped else counts
-        log_counts = key.maps[0].new_tensor([math.log(count) for count in counts])
+        log_counts = constant(map(math.log, counts), key.maps[0])
         log_counts = log_counts.view(-1, 1, 1, 1)
         return NeckStep(tuple(
             self._aggregate(key, warped, motion, level, log_counts, with_key=unwarped > 0)

@@ -13,7 +13,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmvod_plugins.models.layers.padding import padded_as, without_padding
-from mmvod_plugins.models.layers.recurrent_cell import CellState
+from mmvod_plugins.models.layers.recurrent_cell import CellInputs, CellState
 from mmvod_plugins.models.layers.recurrent_level import RecurrentLevel
 from mmvod_plugins.models.memories import RecurrentMemory
 from mmvod_plugins.models.temporal_part import NeckStep, Needs
@@ -21,6 +21,9 @@ from mmvod_plugins.references import WINDOW_ROLE
 from mmvod_plugins.structures import FrameRecord, Maps, References, in_temporal_order
 
 from .temporal_neck import TemporalNeck
+
+#: Entry of a record's extras: the feature convolutions of a level in a direction.
+INPUTS = 'recurrent_inputs_{}_{}'
 
 
 @MODELS.register_module()
@@ -46,6 +49,9 @@ class STMMNeck(TemporalNeck):
         replaces: Name of the convolution, no longer in the detector, in whose place the memories
             stand and whose trained weights start them, such as ``'detector.neck.last_conv.conv'``;
             ``{level}`` stands for a level's index. None: the memories are added to the maps.
+        project_once: Whether the convolutions of the features, which know nothing of a window, run
+            once per frame while testing and not once per window. Frames then hold their results:
+            in both directions three times the maps, where both memories are as wide as these.
         init_cfg: Initial weights.
 
     Raises:
@@ -55,7 +61,7 @@ class STMMNeck(TemporalNeck):
 
     method = 'STMN'
 
-    def __init__(self,
+    def __init__(self,  # noqa: PLR0913 - the settings of cells and where they stand
                  in_channels: int | Sequence[int] = 1024,
                  channels: int | Sequence[int] = 512,
                  *,
@@ -64,6 +70,7 @@ class STMMNeck(TemporalNeck):
                  bidirectional: bool = True,
                  stride: int = 1,
                  replaces: str | None = None,
+                 project_once: bool = True,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         if stride < 1:
@@ -75,6 +82,7 @@ class STMMNeck(TemporalNeck):
         self.indices = tuple(levels)
         self.stride = stride
         self.replaces = replaces
+        self.project_once = project_once
         self.levels = ModuleList(
             RecurrentLevel(size, width, cell or dict(type='STMMCell'), bidirectional=bidirectional,
                         residual=replaces is None)
@@ -112,14 +120,19 @@ class STMMNeck(TemporalNeck):
                     '`replaces`, so that the memories are added to the map')
 
     def encode(self, record: FrameRecord, image: Tensor) -> dict[str, Any]:
-        """Validate the maps; this neck keeps nothing else of a frame.
+        """The convolutions of the features, for frames that stand in several windows.
 
         Raises:
             ValueError: If a level is not there, is named twice, or has other channels.
         """
-        if record.maps is not None:
-            self._check_maps(record.maps)
-        return {}
+        if record.maps is None:
+            return {}
+        self._check_maps(record.maps)
+        if self.training or not (self.project_once and self.bidirectional):
+            return {}
+        return {INPUTS.format(i, direction): inputs.joined()
+                for i, (index, level) in enumerate(zip(self.indices, self.levels, strict=True))
+                for direction, inputs in enumerate(level.project(_maps([record], index)))}
 
     def enhance(self, key: FrameRecord, references: References,
                 memory: RecurrentMemory | None) -> NeckStep:
@@ -136,8 +149,9 @@ class STMMNeck(TemporalNeck):
             return self._continue(key, memory)
         row = [record.frame_id for record in window].index(key.frame_id)
         maps = list(key.maps)
-        for index, level in zip(self.indices, self.levels, strict=True):
-            maps[index] = padded_as(level.enhance(_maps(window, index), row), maps[index])
+        for i, (index, level) in enumerate(zip(self.indices, self.levels, strict=True)):
+            enhanced = level.enhance(_maps(window, index), row, _inputs(window, i))
+            maps[index] = padded_as(enhanced, maps[index])
         return NeckStep(tuple(maps))
 
     def enhance_windows(self, windows: Sequence[Sequence[FrameRecord]]) -> list[list[NeckStep]]:
@@ -211,8 +225,8 @@ class STMMNeck(TemporalNeck):
         # time first: frames of one step of all windows lie side by side
         frames = [record for step in zip(*windows, strict=True) for record in step]
         enhanced = [list(record.maps) for record in frames]
-        for index, level in zip(self.indices, self.levels, strict=True):
-            parts = level(_maps(frames, index), number).split(1)
+        for i, (index, level) in enumerate(zip(self.indices, self.levels, strict=True)):
+            parts = level(_maps(frames, index), number, _inputs(frames, i)).split(1)
             for maps, part in zip(enhanced, parts, strict=True):
                 maps[index] = padded_as(part, maps[index])
         return [[NeckStep(tuple(maps)) for maps in enhanced[i::number]] for i in range(number)]
@@ -249,3 +263,12 @@ def _maps(window: Sequence[FrameRecord], index: int) -> Tensor:
     """
     return torch.cat([without_padding((record.maps[index], ), record.sample.metainfo)[0]
                       for record in window])
+
+
+def _inputs(window: Sequence[FrameRecord], level: int) -> list[CellInputs] | None:
+    """The feature convolutions of frames at a level, for both directions, if all have them."""
+    names = [INPUTS.format(level, direction) for direction in (0, 1)]
+    if any(name not in record.extras for record in window for name in names):
+        return None
+    return [CellInputs.split(torch.cat([record.extras[name] for record in window]))
+            for name in names]

@@ -20,6 +20,7 @@ from mmvod_plugins.models.aggregators import Aggregated
 from mmvod_plugins.models.roi_heads.base import joined_losses
 from mmvod_plugins.models.temporal_part import HeadStep
 from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References, place_of
+from mmvod_plugins.utils.constants import constant
 from mmvod_plugins.utils.precision import no_grad_and_uncached
 
 
@@ -233,5 +234,5 @@ class TemporalDINOHead(TemporalQueryHead, DINOHead):
 def _in_pixels(boxes: Tensor, img_meta: dict[str, Any]) -> Tensor:
     """Boxes (n, 4) with corners in pixels of the network input, clipped to the frame."""
     height, width = img_meta['img_shape'][:2]
-    limit = boxes.new_tensor([width, height] * 2)
+    limit = constant((width, height) * 2, boxes)
     return torch.minimum((bbox_cxcywh_to_xyxy(boxes) * limit).clamp(min=0), limit)

@@ -87,8 +87,9 @@ class TemporalRoIAlign(BaseModule):
             return feats.mean(3).permute(0, 3, 1, 2)
         # a softmax over the frames for every cell and block of channels
         weights = self.logits(roi_feats, similar).softmax(3).to(feats.dtype)
-        blocks = feats.unflatten(4, (self.num_heads, -1))
-        return (weights.unsqueeze(5) * blocks).sum(3).flatten(3).permute(0, 3, 1, 2)
+        blocks = feats.unflatten(4, (self.num_heads, -1)).transpose(3, 4)
+        mean = weights.transpose(3, 4).unsqueeze(4) @ blocks  # (N, h, w, heads, 1, C / heads)
+        return mean.flatten(3).permute(0, 3, 1, 2)
 
     def logits(self, roi_feats: Tensor, similar: Tensor) -> Tensor:
         """Scaled products of the key's embedded features with every frame's, block by block.
@@ -109,15 +110,20 @@ class TemporalRoIAlign(BaseModule):
         # <E, E> of the key frame with itself, and <b, E>, which every reference has
         own = embedded.square().sum(4).unsqueeze(3)
         bias = (embedded * self.embed.bias.view(self.num_heads, -1)).sum(4).unsqueeze(3)
-        # (heads, C / heads, C, 3, 3); for each of its nine offsets one product of (heads, C) with
-        # the references that lie there
-        kernel = self.embed.weight.unflatten(0, (self.num_heads, -1))
-        padded = functional.pad(similar, (0, 0, 0, 0, 1, 1, 1, 1))
-        products = bias
+        # For each offset of the kernel one product of (heads, C) with the references that lie
+        # there. The embedding moves to them, and the small product back: they are K times larger.
+        kernel = self.embed.weight.unflatten(0, (self.num_heads, -1))  # (heads, C / heads, C, 3, 3)
+        around = functional.pad(embedded, (0, 0, 0, 0, 1, 1, 1, 1))
+        products = functional.pad(bias.expand(*similar.shape[:4], self.num_heads),
+                                  (0, 0, 0, 0, 1, 1, 1, 1))
         for y in range(3):
             for x in range(3):
-                transposed = torch.einsum('nhwbe,bec->nhwcb', embedded, kernel[..., y, x])
-                products = products + padded[:, y:y + height, x:x + width] @ transposed
+                moved = around[:, 2 - y:2 - y + height, 2 - x:2 - x + width]
+                transposed = torch.einsum('nhwbe,bec->nhwcb', moved, kernel[..., y, x])
+                there = functional.pad(similar @ transposed,
+                                       (0, 0, 0, 0, 2 - x, x, 2 - y, y))
+                products = products + there
+        products = products[:, 1:-1, 1:-1]
         return torch.cat([own, products], dim=3) / embedded.shape[4]**0.5
 
 
@@ -139,7 +145,8 @@ def most_similar(roi_feats: Tensor, cells: Tensor, directions: Tensor, num_point
     similarities = (queries @ directions.flatten(0, 1).T).view(-1, num_maps, num_cells)
     best, indices = similarities.topk(min(num_points, num_cells), dim=2)
     # indices are within a map: shift them to rows of all maps together
-    start = num_cells * torch.arange(num_maps, device=indices.device)[:, None]
-    taken = cells.flatten(0, 1)[indices + start]
-    mean = (best.softmax(2).to(taken.dtype).unsqueeze(3) * taken).sum(2)
+    indices = indices + num_cells * torch.arange(num_maps, device=indices.device)[:, None]
+    mean = functional.embedding_bag(
+        indices.flatten(0, 1), cells.flatten(0, 1), mode='sum',
+        per_sample_weights=best.softmax(2).to(cells.dtype).flatten(0, 1))
     return mean.view(num_rois, height, width, num_maps, channels)

@@ -11,6 +11,8 @@ from mmdet.registry import TASK_UTILS
 from mmdet.structures.bbox import HorizontalBoxes, get_box_tensor
 from torch import Tensor
 
+from mmvod_plugins.utils.constants import constant
+
 
 @TASK_UTILS.register_module()
 class InclusiveBoxCoder(BaseBBoxCoder):
@@ -43,7 +45,7 @@ class InclusiveBoxCoder(BaseBBoxCoder):
         center, shape = _center_shape(get_box_tensor(bboxes).float())
         gt_center, gt_shape = _center_shape(get_box_tensor(gt_bboxes).float())
         deltas = torch.cat([(gt_center - center) / shape, torch.log(gt_shape / shape)], dim=-1)
-        return deltas * deltas.new_tensor(self.weights)
+        return deltas * constant(self.weights, deltas)
 
     def decode(self,
                bboxes: Tensor,
@@ -61,13 +63,13 @@ class InclusiveBoxCoder(BaseBBoxCoder):
         """
         center, shape = _center_shape(get_box_tensor(bboxes)[:, None])
         deltas = pred_bboxes.unflatten(1, (pred_bboxes.shape[1] // 4, 4))
-        deltas = deltas / deltas.new_tensor(self.weights)
+        deltas = deltas / constant(self.weights, deltas)
         new_center = center + deltas[..., :2] * shape
         new_shape = deltas[..., 2:].clamp(max=self.max_log_ratio).exp() * shape
         low = new_center - 0.5 * new_shape
         high = new_center + 0.5 * new_shape - 1
         if max_shape is not None:
-            limit = low.new_tensor([max_shape[1] - 1, max_shape[0] - 1])
+            limit = constant((max_shape[1] - 1, max_shape[0] - 1), low)
             low = torch.minimum(low.clamp(min=0), limit)
             high = torch.minimum(high.clamp(min=0), limit)
         boxes = torch.cat([low, high], dim=-1).view_as(pred_bboxes)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmvod_plugins.models.layers import (
     RelationModule,
@@ -10,6 +11,7 @@ from mmvod_plugins.models.layers import (
     relation,
     sine_embedding,
 )
+from mmvod_plugins.models.layers.position_embedding import projected_embedding
 
 from .. import literal
 
@@ -196,3 +198,19 @@ def test_wrong_sizes_are_refused():
         RelationModule(10, 4)
     with pytest.raises(ValueError, match='embed_dim must be a multiple of 8, got 60'):
         sine_embedding(torch.zeros(4), embed_dim=60)
+
+
+def test_a_device_gets_few_kernels_for_the_location_bias():
+    """On a CPU a small buffer is filled row by row; elsewhere a kernel has work for all rows."""
+    class Count(TorchDispatchMode):
+        calls = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.calls += 1
+            return func(*args, **(kwargs or {}))
+
+    boxes, references = (torch.zeros(n, 4, device='meta') for n in (300, 3750))
+    weight, bias = torch.zeros(16, 64, device='meta'), torch.zeros(16, device='meta')
+    with Count() as count:
+        projected_embedding(boxes, references, weight, bias)
+    assert count.calls < 150

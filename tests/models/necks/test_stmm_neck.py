@@ -254,3 +254,25 @@ def test_a_trained_detector_stays_as_it_is_until_the_neck_is_trained(kind):
                           strict=True):
         assert len(one)
         assert torch.equal(one, other)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('side_by_side', [True, False])
+def test_feature_convolutions_that_run_once_per_frame_change_nothing(side_by_side):
+    sizes = dict(levels=(0, 1)), ((5, 6), (2, 3))
+    once, every_time = neck_of(**sizes[0]), neck_of(project_once=False, **sizes[0])
+    window = records(4, sizes=sizes[1])
+    calls = []
+    once.levels[0].forward_cell.w.register_forward_hook(lambda *_: calls.append(1))
+    encoded = records(4, sizes=sizes[1])
+    for record in encoded:
+        record.extras.update(once.encode(record, None))
+    assert every_time.encode(window[0], None) == {}
+    if side_by_side:
+        [plain], [kept] = every_time.enhance_windows([window]), once.enhance_windows([encoded])
+    else:
+        plain, kept = ([neck(key, {'local': frames}, None) for key in frames]
+                       for neck, frames in ((every_time, window), (once, encoded)))
+    for one, other in zip(plain, kept, strict=True):
+        torch.testing.assert_close(one.maps, other.maps)
+    assert len(calls) == 4

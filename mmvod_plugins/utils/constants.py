@@ -1,0 +1,24 @@
+"""Small constant tensors without a copy from the host at each use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+
+def constant(values: Iterable[float], like: Tensor) -> Tensor:
+    """A tensor (n,) of numbers, of the type and on the device of another one; not to be changed.
+
+    ``new_tensor`` of a list copies it to the device at every call, and the host waits for all work
+    before it; here equal numbers are copied once.
+    """
+    return _constant(tuple(values), like.dtype, like.device)
+
+
+@lru_cache(maxsize=1024)
+def _constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # it may become part of a graph later
+        return torch.tensor(values, dtype=dtype, device=device)

@@ -1,0 +1,102 @@
+"""The benchmark of video detectors: a steady video, exclusive sections, counters, the command."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from benchmark_video import main
+from video_timing import DispatchCounter, HostReads, Stopwatch, made_up, make_video
+
+TOY = Path(__file__).resolve().parents[3] / 'configs' / 'toy'
+
+
+def toy(pattern):
+    return str(next(TOY.glob(pattern)))
+
+
+def test_sections_do_not_count_what_stands_in_them():
+    times = iter([0, 1, 3, 7, 15])
+    stopwatch = Stopwatch(lambda: next(times))
+    with stopwatch.section('outer'), stopwatch.section('inner'):
+        pass
+    assert stopwatch.seconds == {'outer': 1 + 4, 'inner': 2}
+
+
+def test_a_method_is_watched_inside_a_section_alone():
+    stopwatch = Stopwatch(lambda: 0.0)
+
+    class Part:
+        def double(self, number):
+            return 2 * number
+
+    part = Part()
+    stopwatch.watch(part, 'double', 'doubling')
+    assert part.double(3) == 6
+    assert not stopwatch.seconds
+    with stopwatch.section('all'):
+        assert part.double(4) == 8
+    assert set(stopwatch.seconds) == {'all', 'doubling'}
+
+
+@pytest.mark.parametrize(('work', 'launches', 'waits'), [
+    (lambda x: x + x, 1, {}),
+    (lambda x: x.view(2, 2).T, 0, {}),
+    (lambda x: x[x > 0], 2, {'boolean index': 1}),
+    (lambda x: x.sum().item(), 2, {'_local_scalar_dense': 1}),
+    (lambda x: x.nonzero(), 1, {'nonzero': 1}),
+    (lambda x: x.tolist(), 0, {'tolist': 1}),
+])
+def test_launches_and_waits(work, launches, waits):
+    x = torch.ones(4)
+    with DispatchCounter() as dispatched, HostReads() as reads:
+        work(x)
+    assert dispatched.launches == launches
+    assert dispatched.waits + reads.counts == waits
+
+
+@torch.no_grad()
+def test_every_key_frame_encodes_one_frame():
+    video = make_video(toy('mega_*.py'), (64, 48), 'cpu')
+    video.step()
+    passes = video.passes
+    for _ in range(3):
+        video.step()
+    assert video.passes - passes == 3
+    assert video.period == 1
+    assert video.remembers
+
+
+@torch.no_grad()
+def test_dff_repeats_itself_after_its_interval():
+    video = make_video(toy('dff_*.py'), (64, 48), 'cpu')
+    assert video.period == 4
+    video.step()
+    passes = video.passes
+    for _ in range(video.period):
+        video.step()
+    assert video.passes - passes == 1
+
+
+def test_frames_move():
+    first, second = made_up(2, (64, 48))
+    assert first.shape == (48, 64, 3)
+    assert (first != second).any()
+
+
+def test_the_command(capsys, tmp_path):
+    configs = [toy('faster-rcnn_*.py'), toy('fgfa_*.py')]
+    assert main([*configs, '--size', '64', '48', '--rounds', '2', '--device', 'cpu', '--counts',
+                 '--warmup', '1', '--json', str(tmp_path / 'out.json'), '--plot',
+                 str(tmp_path / 'out.png'), '--trace', str(tmp_path / 'traces')]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.count('round 2 of 2') == 1
+    assert 'temporal part: motion' in printed.out
+    single, fgfa = json.loads((tmp_path / 'out.json').read_text())['configs']
+    assert single['ratio']['range'] == [1, 1]
+    assert fgfa['launches'] > single['launches'] > 0
+    assert fgfa['parts'][0]['temporal part: motion'] > 0
+    # eight frames must follow before a frame is detected, at 25 per second
+    assert fgfa['latency'] >= fgfa['lookahead'] / 25
+    assert (tmp_path / 'out.png').stat().st_size > 0
+    assert len(list((tmp_path / 'traces').iterdir())) == 2
