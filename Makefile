@@ -2,12 +2,8 @@
 #   make demo PYTHON=python3.12       choose the interpreter
 #   make demo TORCH_INDEX_URL=...     choose the build of torch (CPU, or one of the CUDA versions)
 
-ifneq ($(origin PYTHON),undefined)
-SETUP_FLAGS := --this-python
-endif
-PYTHON ?= python3
 RUN := .venv/bin/python
-export TORCH_INDEX_URL
+export PYTHON TORCH_INDEX_URL
 
 .PHONY: help setup lint test test-all demo docs clean
 
@@ -15,7 +11,7 @@ help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup:  ## Create .venv with everything pinned (does nothing when it is up to date)
-	@$(PYTHON) tools/setup_env.py $(SETUP_FLAGS)
+	@tools/setup_env.sh
 
 lint: setup  ## Check style and spelling
 	$(RUN) -m ruff check .
