@@ -23,7 +23,7 @@ test: setup  ## Run the tests that need neither a GPU nor much time
 test-all: setup  ## Run every test, the slow ones included
 	$(RUN) -m pytest -n 2 --dist worksteal
 
-demo: setup  ## Render a small video set, train and test MEGA on it, draw its boxes
+demo: setup  ## Train MEGA and a control on rendered videos, compare and draw them
 	$(RUN) tools/demo/toy_demo.py
 
 docs: setup  ## Check that every link inside the documentation leads somewhere

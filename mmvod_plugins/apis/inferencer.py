@@ -251,7 +251,9 @@ class VideoDetInferencer:
         """Every frame with its detections."""
         if self.delay is None:
             samples = self._samples(source, source.frames(), batch_size)
-            yield from zip(source.frames(), samples, strict=False)
+            # samples first: they ask for the length, and a file then keeps its frames
+            yield from ((image, sample) for sample, image in
+                        zip(samples, source.frames(), strict=False))
             for _ in samples:  # the end of the source is theirs
                 pass
             return

@@ -13,19 +13,15 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mmvod_plugins.utils.names import IMAGE_SUFFIXES, natural_key
+from mmvod_plugins.utils.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key
+from mmvod_plugins.video_files import FrameReader
 from mmvod_plugins.visualization.reading import (
-    count_frames,
-    frames_per_second,
+    check_count,
     images_of,
-    read_frames,
     read_images,
     stated_frames,
-    warn_if_cut,
 )
 
-VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.flv',
-                  '.ts', '.m2ts', '.ogv', '.3gp', '.gif')
 ADDRESS = re.compile(r'(https?|rtsps?|rtmps?|udp|tcp|srt)://')
 _TURNED = range(5, 9)  # values of EXIF's orientation that exchange width and height
 
@@ -118,37 +114,73 @@ def _named(name: str) -> Iterator[VideoSource]:
     elif path.is_dir():
         yield from _folder(path)
     elif path.is_file():
-        if path.suffix.lower() == '.txt':
-            lines = path.read_text(encoding='utf-8-sig').splitlines()
-            named = [path.parent / line.strip() for line in lines
-                     if line.strip() and not line.startswith('#')]
-            if not named:
-                raise ValueError(f'{path} names no file: expected a path in each line')
-            yield from _listed(named)
-        else:
-            yield from _listed([path])
+        yield from _listed(_lines(path) if path.suffix.lower() == '.txt' else [path])
     elif glob.has_magic(name):
-        found = sorted(glob.glob(str(path), recursive=True), key=natural_key)
-        if not found:
-            raise FileNotFoundError(f'no file fits the pattern {name}')
-        yield from _listed([Path(item) for item in found])
+        yield from _listed(_fitting(path))
     elif name.isdecimal():
         yield _live(int(name), f'camera {name}')
     else:
         raise FileNotFoundError(f'{name} does not exist')
 
 
+def list_videos(names: Sequence[str]) -> list[Path]:
+    """Videos that names mean, each once, without opening them; see :func:`open_sources`.
+
+    Args:
+        names: Files, folders, patterns, ``.txt`` files of paths.
+
+    Raises:
+        FileNotFoundError: If one does not exist, or nothing fits a pattern.
+        ValueError: If there is no video in it.
+    """
+    found: list[Path] = []
+    for name in names:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            found += [path] if images_of(path) else _videos_in(path)
+        elif path.is_file():
+            found += _lines(path) if path.suffix.lower() == '.txt' else [path]
+        elif glob.has_magic(name):
+            found += _fitting(path)
+        else:
+            raise FileNotFoundError(f'{name} does not exist')
+    return list(dict.fromkeys(found))
+
+
+def _lines(path: Path) -> list[Path]:
+    """Paths in a text file."""
+    lines = path.read_text(encoding='utf-8-sig').splitlines()
+    named = [path.parent / line.strip() for line in lines
+             if line.strip() and not line.startswith('#')]
+    if not named:
+        raise ValueError(f'{path} names no file: expected a path in each line')
+    return named
+
+
+def _fitting(pattern: Path) -> list[Path]:
+    """Files and folders that fit a pattern."""
+    found = sorted(glob.glob(str(pattern), recursive=True), key=natural_key)
+    if not found:
+        raise FileNotFoundError(f'no file fits the pattern {pattern}')
+    return list(map(Path, found))
+
+
 def _folder(folder: Path) -> Iterator[VideoSource]:
     if images := images_of(folder):
         yield _images(images, folder)
-        return
+    else:
+        yield from _listed(_videos_in(folder))
+
+
+def _videos_in(folder: Path) -> list[Path]:
+    """Video files and folders of images in a folder."""
     inside = sorted(folder.iterdir(), key=lambda path: natural_key(path.name))
     videos = [path for path in inside if not path.name.startswith('.') and (
         path.suffix.lower() in VIDEO_SUFFIXES or (path.is_dir() and images_of(path)))]
     if not videos:
         raise ValueError(f'{folder} contains neither images {IMAGE_SUFFIXES} nor videos '
                          f'{VIDEO_SUFFIXES} nor folders of images')
-    yield from _listed(videos)
+    return videos
 
 
 def _listed(paths: list[Path]) -> Iterator[VideoSource]:
@@ -167,18 +199,18 @@ def _listed(paths: list[Path]) -> Iterator[VideoSource]:
 
 
 def _file(path: Path) -> VideoSource:
-    def end(count: int) -> None:
-        if not count:
-            count_frames(path)  # says that there is no frame, and what to do
-        warn_if_cut(path, count)
-
-    first = read_frames(path)
+    reader = FrameReader(path)
+    first = iter(reader)
     if next(first, None) is None:
-        count_frames(path)
+        check_count(path, 0)
     first.close()
-    return VideoSource(path.name, lambda: read_frames(path), frames_per_second(path),
-                       stated_frames(path) or None, lambda: count_frames(path), paths=(path, ),
-                       end=end)
+
+    def length() -> int:
+        check_count(path, len(reader))
+        return len(reader)
+
+    return VideoSource(path.name, lambda: iter(reader), reader.fps, stated_frames(path) or None,
+                       length, paths=(path, ), end=lambda count: check_count(path, count))
 
 
 def _images(paths: list[Path], named: Path) -> VideoSource:

@@ -48,7 +48,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu',  # noqa: ANN401
             than what mmengine writes and is not trusted.
         OSError: If it cannot be read or downloaded.
     """
-    file = _download(str(path)) if str(path).startswith(ADDRESSES) else Path(path).expanduser()
+    file = download(str(path)) if str(path).startswith(ADDRESSES) else Path(path).expanduser()
     check_file(file, whole=True)
     try:
         content = _unpickle(file, map_location, trust=trust)
@@ -125,14 +125,11 @@ def _check_sums(path: Path, *, is_zip: bool) -> None:
     named = re.search(r'-([0-9a-f]{8,})$', path.stem)
     if named is None:
         return
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest().startswith(named[1]):
+    digest = sha256(path)
+    if digest.startswith(named[1]):
         return
     message = (f'{path}: the name promises a SHA-256 of {named[1]}..., the file has '
-               f'{digest.hexdigest()[:8]}')
+               f'{digest[:8]}')
     if not is_zip:  # without checksums inside
         raise CheckpointError(f'{message}: it is damaged or another file; download it again')
     # published_keys of mmengine's CheckpointHook puts another hash into the name
@@ -231,8 +228,17 @@ def _pickle_of(path: Path) -> bytes:
         return archive.read(name)
 
 
-def _download(address: str) -> Path:
-    """File of an address; the first process downloads it."""
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def download(address: str) -> Path:
+    """File of an address in torch's hub folder; the first process downloads it."""
     folder = Path(torch.hub.get_dir(), 'checkpoints')
     target = folder / Path(urlparse(address).path).name
     if get_rank() == 0 and not target.exists():

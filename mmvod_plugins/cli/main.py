@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from mmvod_plugins.engine.where import installed_folder
 from mmvod_plugins.version import __version__
 
-from . import page, predict
+from . import download, page, predict, predict_videos
 
 #: Tools that a command starts, below the folder ``tools``.
 TOOLS = dict(
@@ -35,11 +35,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     page.add_arguments(commands.add_parser(
         'page', help='a page that shows predictions, beside the truth if there is one',
         description='Write a static page that shows predictions; it opens from the disk.'))
+    predict_videos.add_arguments(commands.add_parser(
+        'predict-videos', help='detect in many videos with any number of processes',
+        description='Detect in many videos; start as many processes as you like.'))
+    download.add_arguments(commands.add_parser(
+        'download', help='download the published weights of a model',
+        description='Download the published weights of a model, check their hash.'))
     for name, (_, text) in TOOLS.items():
         commands.add_parser(name, help=text)
     args = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    return page.page(args) if args.command == 'page' else predict.predict(args)
+    run = {'predict': predict.predict, 'predict-videos': predict_videos.predict_videos,
+           'page': page.page, 'download': download.download_weights}
+    return run[args.command](args)
 
 
 def _run_tool(name: str, argv: list[str]) -> int:

@@ -12,6 +12,7 @@ from mmvod_plugins.apis.sources import VIDEO_SUFFIXES
 from mmvod_plugins.checkpoints import CheckpointError, check_file
 from mmvod_plugins.evaluation import Predictions
 from mmvod_plugins.postprocessing.config_text import parse_post_processor
+from mmvod_plugins.visualization.encoders import MP4V_NOTE, has_h264
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,6 +101,8 @@ def predict(args: argparse.Namespace) -> int:
     for found, file in zip(results['results'].videos, drawn, strict=True):
         _say(args, f'{file or found.video_id}: {found.num_frames} frames, '
              + _count(Predictions([found], results['results'].classes), args.score_thr))
+    if any(drawn) and not has_h264():
+        _say(args, MP4V_NOTE)
     return 0
 
 

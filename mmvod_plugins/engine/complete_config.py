@@ -10,6 +10,8 @@ from mmengine.config import Config
 
 from mmvod_plugins.references import build_references
 
+from .own_data import fill_own_data
+
 #: Data loaders of a runner, by their keys in a config.
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 #: Types whose ``references`` is the model's policy.
@@ -19,7 +21,7 @@ ConfigT = TypeVar('ConfigT', bound=Config | dict)
 
 
 def complete_config(config: ConfigT) -> ConfigT:
-    """Copy a config and fill ``model.references`` into the data loaders.
+    """Copy a config and fill ``own_data`` and ``model.references`` in where they belong.
 
     Every ``SampleReferenceFrames`` and ``VideoStreamSampler`` that names no policy gets a copy of
     the model's, however deeply datasets and transforms are nested; one that names an equal policy,
@@ -33,16 +35,17 @@ def complete_config(config: ConfigT) -> ConfigT:
         ValueError: If a loader names another policy than the model; both keys are in the message.
     """
     completed = copy.copy(config)
-    model = config.get('model')
+    fill_own_data(completed)
+    model = completed.get('model')
     if not isinstance(model, dict):
         return completed
     if 'references' not in model and _type_name(model) != 'VideoDetector':
         return completed
     references = model.get('references')
     for key in LOADERS:
-        if not isinstance(config.get(key), dict):  # None, or a DataLoader that somebody built
+        if not isinstance(completed.get(key), dict):  # None, or a DataLoader that somebody built
             continue
-        completed[key] = copy.deepcopy(config[key])
+        completed[key] = copy.deepcopy(completed[key])
         for place, follower in _followers(completed[key], key):
             if follower.get('references') is None:
                 follower['references'] = copy.deepcopy(references)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import mmdet
 import yaml
@@ -22,12 +24,21 @@ class ZooModel:
     Attributes:
         names: Its name and aliases.
         config: Its config.
-        weights: Address of published weights, or None.
+        weights: Address of published weights that load as they are, or None.
+        entry: The whole entry of the metafile. Of its own keys ``Weights Page`` is an address where
+            weights can be downloaded by hand, and ``Weights License`` their terms.
     """
 
     names: tuple[str, ...]
     config: Path
     weights: str | None
+    entry: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def sha256(self) -> str | None:
+        """First digits of the hash of the weights, which end their file name; None if unknown."""
+        found = re.search(r'-([0-9a-f]{8,64})\.pth$', self.weights or '')
+        return found[1] if found else None
 
 
 def zoo_models(package: Path = PACKAGE) -> Iterator[ZooModel]:
@@ -45,7 +56,7 @@ def zoo_models(package: Path = PACKAGE) -> Iterator[ZooModel]:
         for model in content.get('Models', []) if isinstance(content, dict) else content:
             alias = model.get('Alias', [])
             names = (model['Name'], *([alias] if isinstance(alias, str) else alias))
-            yield ZooModel(names, root / model['Config'], model.get('Weights'))
+            yield ZooModel(names, root / model['Config'], model.get('Weights'), model)
 
 
 def find_model(name: str | Path) -> tuple[Path, str | None]:
@@ -58,6 +69,12 @@ def find_model(name: str | Path) -> tuple[Path, str | None]:
     Raises:
         FileNotFoundError: If there is none, with similar names.
     """
+    model = find_entry(name)
+    return (model.config, model.weights)
+
+
+def find_entry(name: str | Path) -> ZooModel:
+    """A model as :func:`find_model` finds it; one that no metafile lists has its config alone."""
     packages = (PACKAGE, MMDET)
     path = Path(name).resolve() if Path(name).is_file() else None
     known: list[str] = []
@@ -66,11 +83,11 @@ def find_model(name: str | Path) -> tuple[Path, str | None]:
             continue
         for model in zoo_models(package):
             if str(name) in model.names or model.config.resolve() == path:
-                return model.config, model.weights
+                return model
             known += model.names
     path = Path(name) if path is not None else _config(str(name), packages)
     if path is not None:
-        return path, None
+        return ZooModel((), path, None)
     similar = get_close_matches(str(name), known, 3, 0.5)
     raise FileNotFoundError(
         f'{name} is neither a file nor a config, model or alias of mmvod_plugins or mmdet'

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as Xml
+
+import numpy as np
 
 from mmvod_plugins.evaluation import Predictions
 from mmvod_plugins.structures import VideoDetections
@@ -79,8 +81,8 @@ def _length(video: VideoDetections) -> int:
 
 
 def from_cvat(text: str, classes: Sequence[str] | None = None,
-              source: str = 'CVAT') -> Predictions:
-    """Detections from the tracks of a CVAT file: boxes that are written, none interpolated.
+              source: str = 'CVAT', *, interpolate: bool = False) -> Predictions:
+    """Detections from the tracks of a CVAT file.
 
     Boxes without a score have 1. Every box has a track, and the frames are those with boxes.
 
@@ -88,18 +90,16 @@ def from_cvat(text: str, classes: Sequence[str] | None = None,
         text: The XML text.
         classes: Names of the classes; None: those of the task, or those of the tracks.
         source: Name of the file, for messages, and id of a video that the file does not name.
+        interpolate: Whether frames between two written boxes of a track have a box, too, as CVAT
+            shows them; after the last box until the end of the task. Otherwise written ones alone.
 
     Raises:
-        ValueError: If it is not such a text, or a track has a label that is not in ``classes``.
+        ValueError: If it is not such a text, a number is none, or a track has a
+            label that is not in ``classes``.
     """
-    try:
-        root = Xml.fromstring(text)  # expat: entities of other files are not loaded
-    except Xml.ParseError as error:
-        raise ValueError(f'{source} is no XML text: {error}') from error
-    if root.tag != 'annotations':
-        raise ValueError(f'{source} is not CVAT for video: expected <annotations>, found '
-                         f'<{root.tag}>')
+    root = _root(text, source)
     tracks = root.findall('track')
+    length = int(root.findtext('meta/task/size') or 0) if interpolate else 0
     if classes is None:
         named = [name.text for name in root.findall('meta//labels/label/name')]
         classes = named or list(dict.fromkeys(track.get('label') for track in tracks))
@@ -110,13 +110,54 @@ def from_cvat(text: str, classes: Sequence[str] | None = None,
         if track.get('label') not in labels:
             raise ValueError(f'{source}: track {track.get("id")} has the label '
                              f'{track.get("label")!r}, which is none of {list(labels)[:5]}')
-        for box in track.findall('box'):
+        boxes = sorted(track.findall('box'), key=lambda box: _frame(box, source))
+        for box, after in zip(boxes, [*boxes[1:], None], strict=True):
             if box.get('outside') == '1':
                 continue
             values = [box.get('frame'), *(box.get(corner) for corner in CORNERS),
                       box.findtext('attribute[@name="score"]') or 1,
                       labels[track.get('label')], track.get('id', number)]
-            for column, value in zip(table.values(), values, strict=True):
-                column.append(value)
+            for frame_id, corners in _shown(box, after, length, source) if interpolate else (
+                    (values[0], values[1:5]), ):
+                for column, value in zip(table.values(), (frame_id, *corners, *values[5:]),
+                                         strict=True):
+                    column.append(value)
     name = root.findtext('meta/task/name') or source
     return from_table(dict(table, video_id=[name] * len(table['frame_id'])), classes, source)
+
+
+def _root(text: str, source: str) -> Xml.Element:
+    """The root of a file of CVAT for video."""
+    try:
+        root = Xml.fromstring(text)  # expat: entities of other files are not loaded
+    except Xml.ParseError as error:
+        raise ValueError(f'{source} is no XML text: {error}') from error
+    if root.tag != 'annotations':
+        raise ValueError(f'{source} is not CVAT for video: expected <annotations>, found '
+                         f'<{root.tag}>')
+    if root.find('image') is not None:
+        raise ValueError(f'{source} is CVAT for images: export "CVAT for video 1.1"')
+    return root
+
+
+def _frame(box: Xml.Element, source: str) -> int:
+    """Frame of a box."""
+    number = box.get('frame') or ''
+    if not number.isdecimal():
+        raise ValueError(f'{source}: the frame of a box is {number!r}, expected a number from 0')
+    return int(number)
+
+
+def _shown(box: Xml.Element, after: Xml.Element | None, length: int,
+           source: str) -> Iterator[tuple[int, list[float]]]:
+    """Frames and corners of a box and those that CVAT interpolates up to the next one."""
+    first = _frame(box, source)
+    last = max(length, first + 1) if after is None else _frame(after, source)
+    try:
+        start, end = (np.array([float(item.get(corner)) for corner in CORNERS])
+                      for item in (box, box if after is None or after.get('outside') == '1'
+                                   else after))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'{source}: a box of frame {first} lacks one of {CORNERS}') from error
+    for frame_id in range(first, last):
+        yield frame_id, (start + (end - start) * (frame_id - first) / (last - first)).tolist()

@@ -1,4 +1,4 @@
-"""Names of image files: natural order, and matching of names that were written differently."""
+"""Names of image and video files: natural order, and matching of names written differently."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Hashable, Iterable
 
 #: Suffixes of images, in lower case.
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp')
+#: Suffixes of video files, in lower case.
+VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.flv',
+                  '.ts', '.m2ts', '.ogv', '.3gp', '.gif')
 _OTHER_SUFFIXES = ('.tif', '.tiff', '.webp')
 
 

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 
 from mmvod_plugins.utils.names import IMAGE_SUFFIXES, natural_key
+from mmvod_plugins.video_files import FrameReader, backend_name
+from mmvod_plugins.video_files.backends import header
 
 GREY = 114
 
@@ -26,7 +28,7 @@ def read_frames(path: str | Path) -> Iterator[np.ndarray]:
         OSError: If no image of a folder can be read.
     """
     path = Path(path)
-    yield from read_images(images_of(path)) if path.is_dir() else _read_file(path)
+    yield from read_images(images_of(path)) if path.is_dir() else FrameReader(path)
 
 
 def count_frames(path: str | Path) -> int:
@@ -51,16 +53,20 @@ def count_frames(path: str | Path) -> int:
             raise ValueError(f'the images of {path} have different sizes (height, width): '
                              f'{sorted(shape[:2] for shape in shapes)[:3]}')
         return len(images_of(path))
-    count = sum(1 for _ in _read_file(path))
-    if not count:
-        raise ValueError(f'{path} contains no frame that OpenCV can decode; convert it, for '
-                         'instance to H.264 in an mp4 file')
-    warn_if_cut(path, count)
+    count = sum(1 for _ in FrameReader(path))
+    check_count(path, count)
     return count
 
 
-def warn_if_cut(path: str | Path, count: int) -> None:
-    """Warn if a video file states more frames than could be decoded."""
+def check_count(path: str | Path, count: int) -> None:
+    """Raise if no frame of a video file could be decoded; warn if it states more than could.
+
+    Raises:
+        ValueError: If ``count`` is 0.
+    """
+    if not count:
+        raise ValueError(f'{path} contains no frame that {backend_name()} can decode; '
+                         'convert it, for instance to H.264 in an mp4 file')
     if count < (stated := stated_frames(path)):
         warnings.warn(f'{path}: {count} of {stated} frames can be decoded; the file may be cut '
                       'off or damaged', stacklevel=3)
@@ -68,21 +74,13 @@ def warn_if_cut(path: str | Path, count: int) -> None:
 
 def stated_frames(path: str | Path) -> int:
     """Number of frames that the container states, often wrong; 0 if it states none."""
-    stated = _property(Path(path), cv2.CAP_PROP_FRAME_COUNT)
+    stated = header(path, cv2.CAP_PROP_FRAME_COUNT)
     return int(stated) if 0 < stated < 1e12 else 0
 
 
 def frames_per_second(path: str | Path) -> float:
     """Frame rate of a file; 25 if it does not give one, and for folders."""
-    rate = 0.0 if Path(path).is_dir() else _property(Path(path), cv2.CAP_PROP_FPS)
-    return rate if 0 < rate < 1000 else 25.0
-
-
-def _property(path: Path, key: int) -> float:
-    capture = cv2.VideoCapture(str(path))
-    value = capture.get(key)
-    capture.release()
-    return value
+    return 25.0 if Path(path).is_dir() else FrameReader(path).fps
 
 
 def images_of(folder: Path) -> list[Path]:
@@ -118,14 +116,3 @@ def _first_size(paths: list[Path]) -> tuple[int, ...]:
                       f'first is {paths[0]}')
     return size
 
-
-def _read_file(path: Path) -> Iterator[np.ndarray]:
-    capture = cv2.VideoCapture(str(path))
-    try:
-        while True:
-            there, frame = capture.read()
-            if not there:
-                return
-            yield frame
-    finally:
-        capture.release()

@@ -13,11 +13,15 @@ import numpy as np
 
 from mmvod_plugins.utils.files import check_output, temporary_name
 
+from .encoders import Encoder, open_encoder
+
 SUFFIXES = ('.mp4', )
 
 
 class VideoWriter:
-    """Writer of an mp4 file (codec ``mp4v``), which the first frame opens.
+    """Writer of an mp4 file, which the first frame opens.
+
+    The codec is H.264 where PyAV is installed, which browsers play, else OpenCV's ``mp4v``.
 
     The frames go to a temporary file beside it; :meth:`close` counts the frames that can be read
     and renames it. Leaving a ``with`` block by an error other than an interruption discards it.
@@ -38,7 +42,7 @@ class VideoWriter:
         self.fps = fps
         self.num_frames = 0
         self._shape: tuple[int, ...] | None = None
-        self._writer: cv2.VideoWriter | None = None
+        self._writer: Encoder | None = None
         self._part: Path | None = None
 
     def check(self, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
@@ -85,14 +89,13 @@ class VideoWriter:
         self._writer = self._opened(part, shape)
         self._part, self._shape = part, shape
 
-    def _opened(self, part: Path, shape: tuple[int, ...]) -> cv2.VideoWriter:
-        codec = cv2.VideoWriter_fourcc(*'mp4v')
-        writer = cv2.VideoWriter(str(part), codec, self.fps, (shape[1], shape[0]))
-        if not writer.isOpened():
-            raise OSError(f'OpenCV cannot write {self.path} with the codec mp4v and {self.fps} '
-                          'frames per second: is the folder writable, is the disk full, has this '
-                          'OpenCV an mp4v encoder, is the rate usual?')
-        return writer
+    def _opened(self, part: Path, shape: tuple[int, ...]) -> Encoder:
+        try:
+            return open_encoder(part, self.fps, shape)
+        except OSError as error:
+            raise OSError(f'{self.path} cannot be written with {self.fps} frames per second '
+                          f'({error}): is the folder writable, is the disk full, is the rate '
+                          'usual?') from error
 
     def close(self) -> None:
         """Finish the file; a second call does nothing.

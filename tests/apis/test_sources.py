@@ -114,7 +114,7 @@ def test_cameras_and_addresses_are_live(monkeypatch, given, address):
     (lambda f: str(f / '*.avi'), FileNotFoundError, r'no file fits the pattern .*\*\.avi'),
     (lambda f: [f / 'images', f / 'none'], FileNotFoundError, 'none does not exist'),
     (lambda f: f / 'empty', ValueError, 'contains neither images'),
-    (lambda f: f / 'videos' / 'notes.md', ValueError, 'no frame that OpenCV can decode'),
+    (lambda f: f / 'videos' / 'notes.md', ValueError, 'no frame that opencv can decode'),
     (lambda f: f / 'blank.txt', ValueError, 'names no file'),
     (lambda f: f / 'sizes', ValueError, r'different sizes .* \[\(40, 40\), \(44, 40\)\]'),
     (lambda f: [], TypeError, 'cannot read frames from'),

@@ -19,7 +19,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,11 +91,13 @@ class Benchmark:
         work_dir: Where the runs are kept, one folder for a row and seed.
         rows: All rows.
         seeds: The first one is that of rows that are run once.
+        weights: Checkpoints of rows that are not trained.
     """
 
-    def __init__(self, data: Path, work_dir: Path, rows: Sequence[Row], seeds: Sequence[int]
-                 ) -> None:
+    def __init__(self, data: Path, work_dir: Path, rows: Sequence[Row], seeds: Sequence[int],
+                 weights: Mapping[str, Path] | None = None) -> None:
         self.data, self.work_dir, self.seeds = data.resolve(), work_dir.resolve(), tuple(seeds)
+        self.weights = dict(weights or {})
         self.rows = {row.name: row for row in rows}
         self.truth = self.data / 'annotations' / 'toy_vid_val.json'
 
@@ -118,6 +120,8 @@ class Benchmark:
     def checkpoint(self, name: str, seed: int) -> Path:
         """The last checkpoint of a run."""
         row = self.rows[name]
+        if name in self.weights:
+            return self.weights[name]
         if row.trained is not None:
             return self.checkpoint(row.trained, seed)
         iterations = Config.fromfile(ROOT / row.path).train_cfg.max_iters
@@ -139,14 +143,14 @@ class Benchmark:
         folder, checkpoint = self.folder(row, seed), self.checkpoint(row.name, seed)
         folder.mkdir(parents=True, exist_ok=True)
         begin, train = time.monotonic(), None
-        if row.trained is None:
+        if row.trained is None and row.name not in self.weights:
             start = () if row.start is None else (
                 f'load_from={self.checkpoint(row.start, seed)}', )
             resume = ('--resume', ) if (folder / 'last_checkpoint').exists() else ()
             train = ('tools/train.py', row.path, '--work-dir', str(folder), *resume,
                      '--cfg-options', f'randomness.seed={seed}', *start,
                      'default_hooks.checkpoint.interval=100',
-                     'default_hooks.checkpoint.max_keep_ckpts=1', 'train_cfg.val_interval=1000000',
+                     'default_hooks.checkpoint.max_keep_ckpts=1', 'train_cfg.val_begin=1000000',
                      *self._data_options())
             if not checkpoint.is_file():
                 self._call(train, folder / 'train.log', threads)

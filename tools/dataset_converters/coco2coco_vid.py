@@ -21,7 +21,7 @@ from coco_vid_rules import check_coco_vid
 from problems import report
 
 from mmvod_plugins.datasets.coco_values import ValueReader, read_json
-from mmvod_plugins.utils.names import natural_key, path_parts
+from mmvod_plugins.utils.names import VIDEO_SUFFIXES, natural_key, path_parts
 
 Entry = dict[str, Any]
 
@@ -87,6 +87,33 @@ def to_videos(content: dict[str, Any], path: str,
         *_gaps(frames, videos), *remarks]
 
 
+def name_frames_of_files(content: dict[str, Any], root: Path, first: int) -> None:
+    """Name images as frames of video files, in place.
+
+    Args:
+        content: With videos.
+        root: Folder of the video files, which have the names of the videos.
+        first: Number of the first frame in the names.
+
+    Raises:
+        ValueError: If there is no such file, or a name has no number from ``first`` on.
+    """
+    files = {}
+    for video in content['videos']:
+        found = [root / f'{video["name"]}{suffix}' for suffix in VIDEO_SUFFIXES]
+        path = next((path for path in found if path.is_file()), None)
+        if path is None:
+            raise ValueError(f'{root} has no video file {video["name"]} with one of '
+                             f'{VIDEO_SUFFIXES}')
+        files[video['id']] = path.relative_to(root).as_posix()
+    for image in content['images']:
+        number = re.search(r'(\d+)$', '/'.join(path_parts(image['file_name'])))
+        if number is None or int(number[1]) < first:
+            raise ValueError(f'{image["file_name"]!r} has no frame number of {first} or more at '
+                             'its end')
+        image['file_name'] = f'{files[image["video_id"]]}#{int(number[1]) - first}'
+
+
 def _gaps(frames: list[Entry], videos: list[Entry]) -> list[str]:
     """Remark on frames whose numbers jump."""
     jumps: Counter[int] = Counter()
@@ -135,6 +162,13 @@ def main(argv: list[str] | None = None) -> int:
     group.add_argument('--videos-from-names', action='store_const', dest='video_of',
                        const=name_before_number,
                        help='the file name before the frame number names the video')
+    parser.add_argument('--video-root', type=Path, metavar='DIR', help='the images were never '
+                        'extracted: street_000012.jpg becomes street.mp4#12, a frame of the file '
+                        'below this folder')
+    parser.add_argument('--first-number', type=int, default=0, metavar='N',
+                        help='with --video-root: number of the first frame in the names')
+    parser.add_argument('--check', action='store_true', help='write nothing; print every problem '
+                        'and warning of what would be written')
     args = parser.parse_args(argv)
     if args.out.resolve() == args.annotations.resolve():
         parser.error('give the output another name than the input')
@@ -143,7 +177,13 @@ def main(argv: list[str] | None = None) -> int:
         if not isinstance(source, dict):
             raise ValueError(f'{args.annotations} is no COCO json')
         content, remarks = to_videos(source, str(args.annotations), args.video_of)
-        problems = [item for item in check_coco_vid(content) if item.is_error]
+        if args.video_root is not None:
+            name_frames_of_files(content, args.video_root, args.first_number)
+        found = check_coco_vid(content, args.video_root)
+        problems = [item for item in found if item.is_error]
+        if args.check:
+            print(*report(found), *map('warning: {}'.format, remarks), sep='\n')
+            return int(bool(problems))
         if problems:
             raise ValueError('\n'.join([f'{args.annotations} is faulty, nothing was written',
                                         *report(problems)]))

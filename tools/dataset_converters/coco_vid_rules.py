@@ -14,6 +14,7 @@ from problems import Problem
 
 from mmvod_plugins.evaluation.functional import GroundTruth
 from mmvod_plugins.utils.names import natural_key
+from mmvod_plugins.video_files import read_frame, split_frame_name
 
 Entry = dict[str, Any]
 _ORIENTATION = 0x0112
@@ -316,12 +317,28 @@ def _check_files(file: _File, img_root: Path) -> Iterator[Problem]:
         name = image.get('file_name')
         if not isinstance(name, str) or not name:
             continue
-        path = img_root / name
-        if path.is_file():
+        path, place = img_root / name, split_frame_name(str(img_root / name))
+        if place is not None and not path.is_file() and Path(place[0]).is_file():
+            yield from _check_frame(*place, image)
+        elif path.is_file():
             yield from _check_file(path, image)
         else:
             yield Problem('file missing', f'image {image["id"]}', f'there is no {path}',
                           'correct file_name or the image folder')
+
+
+def _check_frame(file: str, number: int, image: Entry) -> Iterator[Problem]:
+    """Compare a frame of a video file with its entry."""
+    try:
+        size = read_frame(file, number).shape[:2]
+    except (OSError, LookupError) as error:
+        yield Problem('file unreadable', f'image {image["id"]}', str(error),
+                      'correct the number after # or restore the file')
+        return
+    if size != (image.get('height'), image.get('width')):
+        yield Problem('file size', f'image {image["id"]}', f'{file} has frames of {size} (height, '
+                      f'width), annotated are {image.get("height")}, {image.get("width")}',
+                      'correct height, width and boxes')
 
 
 def _check_file(path: Path, image: Entry) -> Iterator[Problem]:

@@ -25,7 +25,7 @@ class Comparison:
 
     Args:
         data: Folder of ToyVID.
-        predictions: Folder with ``predictions.bbox.json`` for every detector.
+        predictions: File of COCO results of every detector.
     """
 
     def __init__(self, data: Path, predictions: dict[str, Path]) -> None:
@@ -37,8 +37,7 @@ class Comparison:
             self.videos[image['video_id']].append(image)
         self.truth = _by_image(content['annotations'])
         self.found = {
-            name: _by_image(json.loads((folder / 'predictions.bbox.json').read_text()))
-            for name, folder in predictions.items()
+            name: _by_image(json.loads(path.read_text())) for name, path in predictions.items()
         }
 
     def row(self, image: dict) -> list[np.ndarray]:
@@ -51,16 +50,11 @@ class Comparison:
             parts.append(_titled(self._draw(frame, strong), name))
         return parts
 
-    def gain(self, image: dict) -> float:
-        """How many more boxes the last detector has right in a frame than the others on average."""
-        *others, last = (self._right(found, image['id']) for found in self.found.values())
-        return last - sum(others) / len(others)
-
-    def _right(self, found: dict[int, Found], image_id: int) -> float:
-        """True boxes found less half of the strong boxes that are wrong."""
-        strong = [box for box in found[image_id] if box[2] >= SCORE]
-        hits = _hits(self.truth[image_id], strong)
-        return hits - 0.5 * (len(strong) - hits)
+    def typical(self, count: int) -> list[dict]:
+        """The middle degraded frame of each of the first videos, whatever was detected in it."""
+        degraded = ([image for image in frames if image['degradations']]
+                    for frames in self.videos.values())
+        return [frames[len(frames) // 2] for frames in degraded if frames][:count]
 
     def _draw(self, frame: np.ndarray, boxes: Found, **options: tuple) -> np.ndarray:
         corners = [[ZOOM * value for value in box] for box, _, _ in boxes]
@@ -70,20 +64,21 @@ class Comparison:
 
 
 def draw_results(data: Path, predictions: dict[str, Path], out: Path) -> list[Path]:
-    """Write a contact sheet of the frames with the largest gain, and an mp4 of their videos.
+    """Write a contact sheet of typical frames, and an mp4 of their videos.
+
+    The frames follow a fixed rule (:meth:`Comparison.typical`), not what the detectors found.
 
     Returns:
         The mp4 and the contact sheet.
     """
     comparison = Comparison(data, predictions)
-    best = [max(frames, key=comparison.gain) for frames in comparison.videos.values()]
-    best = sorted(best, key=comparison.gain, reverse=True)[:6]
-    rows = [comparison.row(image) for image in best]
+    typical = comparison.typical(6)
+    rows = [comparison.row(image) for image in typical]
     sheet = out / 'contact_sheet.png'
     cv2.imwrite(str(sheet), contact_sheet([part for row in rows for part in row], len(rows[0])))
 
     def film() -> Iterator[np.ndarray]:
-        for chosen in best:
+        for chosen in typical:
             for image in comparison.videos[chosen['video_id']]:
                 yield np.hstack(comparison.row(image))
 
@@ -100,20 +95,6 @@ def _by_image(rows: list[dict]) -> dict[int, Found]:
         found[row['image_id']].append(
             ([x, y, x + w, y + h], row['category_id'] - 1, row.get('score', 1.0)))
     return found
-
-
-def _hits(truth: Found, found: Found) -> int:
-    """True boxes that a box of the same class overlaps by half."""
-    return sum(
-        any(label == other and _iou(box, corners) >= 0.5 for corners, other, _ in found)
-        for box, label, _ in truth)
-
-
-def _iou(a: list[float], b: list[float]) -> float:
-    w = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
-    h = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-    area = sum((c[2] - c[0]) * (c[3] - c[1]) for c in (a, b))
-    return w * h / max(area - w * h, 1e-9)
 
 
 def _titled(image: np.ndarray, title: str) -> np.ndarray:

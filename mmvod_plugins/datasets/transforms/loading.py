@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from typing import Any
 
@@ -12,6 +13,8 @@ from mmcv.transforms import LoadImageFromFile
 from mmdet.registry import TRANSFORMS
 from mmengine import fileio
 
+from mmvod_plugins.video_files import read_frame, split_frame_name
+
 READ_ERRORS = (OSError, ValueError, TypeError, RuntimeError, cv2.error)
 GREY = 114
 
@@ -19,6 +22,9 @@ GREY = 114
 @TRANSFORMS.register_module()
 class LoadVideoFrame(LoadImageFromFile):
     """Load a frame; an unreadable file raises, skips the sample or gives a grey frame.
+
+    ``clip.mp4#17`` is frame 17, counted from 0, of a local video file. Frames that are loaded in
+    another order than that of the video are decoded once (:class:`FrameReader`).
 
     A decoded size other than the annotated one means that boxes do not fit: the frame is skipped
     with ``'skip'`` and raises otherwise. ``unreadable`` in the metainfo marks grey frames.
@@ -83,6 +89,8 @@ class LoadVideoFrame(LoadImageFromFile):
 
     def _read(self, path: str) -> tuple[np.ndarray | None, str | None]:
         """Read and decode an image: the image, or None and a description of the problem."""
+        if (place := split_frame_name(path)) is not None and not os.path.exists(path):
+            return self._read_of_video(path, *place)
         try:
             content = fileio.get(path, backend_args=self.backend_args)
         except READ_ERRORS as error:
@@ -96,6 +104,16 @@ class LoadVideoFrame(LoadImageFromFile):
         if img is None:
             return None, f'{path} cannot be decoded: it is not an image or is corrupt'
         return img, None
+
+    def _read_of_video(self, path: str, file: str,
+                       number: int) -> tuple[np.ndarray | None, str | None]:
+        """A frame of a video file, as :meth:`_read`."""
+        try:
+            img = read_frame(file, number)
+        except (*READ_ERRORS, LookupError) as error:
+            return None, f'{path} cannot be read ({type(error).__name__}: {error})'
+        return (img if self.color_type == 'color' else
+                mmcv.bgr2gray(img, keepdim=True)), None
 
     def __repr__(self) -> str:
         return f'{super().__repr__()[:-1]}, unreadable={self.unreadable!r})'

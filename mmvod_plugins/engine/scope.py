@@ -1,0 +1,21 @@
+"""The scope ``mmvod_plugins``, in which mmengine builds what comes from ``mmvod_plugins::...``."""
+
+from importlib import import_module
+
+import mmdet.registry
+from mmengine.registry import Registry
+
+SCOPE = 'mmvod_plugins'
+
+
+def register_scope() -> None:
+    """Let ``_base_`` and ``mmengine.hub`` find our configs, and mmengine our scope.
+
+    mmengine marks every part of a config that comes from another package with its scope
+    (``_scope_``). Ours has no components of its own: all are registered in mmdet's registries, to
+    which these are children.
+    """
+    import_module('mmengine.config.utils').MODULE2PACKAGE.setdefault(SCOPE, SCOPE)
+    for registry in vars(mmdet.registry).values():
+        if isinstance(registry, Registry) and SCOPE not in registry.children:
+            Registry(registry.name, parent=registry, scope=SCOPE, locations=[SCOPE])
