@@ -22,14 +22,16 @@ release = re.search(r"__version__ = '(.+)'",
                     (ROOT / 'mmvod_plugins' / 'version.py').read_text())[1]
 
 extensions = ['myst_parser', 'sphinx.ext.napoleon', 'autoapi.extension']
-include_patterns = ['docs/**', '*.md', 'configs/**/README.md', 'tests/data/golden/README.md']
+include_patterns = ['docs/**', '*.md', 'configs/**/README.md', 'tests/data/golden/README.md',
+                    'tools/demo/README.md']
 exclude_patterns = ['docs/_redirect', 'docs/requirements.txt', '.*/**']
 root_doc = 'docs/index'
 #: The page at the root leads to the first page of the documentation.
 html_extra_path = ['_redirect']
 html_theme = 'sphinx_book_theme'
 html_title = f'mmvod_plugins {release}'
-html_theme_options = dict(show_navbar_depth=1, show_toc_level=2)
+html_theme_options = dict(show_navbar_depth=1, show_toc_level=2, navigation_depth=2,
+                          collapse_navigation=True)
 napoleon_use_ivar = True
 myst_heading_anchors = 4
 myst_enable_extensions = ['colon_fence']

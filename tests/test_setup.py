@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ('requirements.txt', 'setup.cfg', 'setup.py', 'tools/setup_env.sh')
+FILES = ('requirements.txt', 'docs/requirements.txt', 'setup.cfg', 'setup.py', 'tools/setup_env.sh')
 #: Stands for Python: prints its version, creates environments, and fails where FAIL fits.
 FAKE = '''#!/bin/sh
 case "$*" in
@@ -24,7 +24,8 @@ echo "$*" >>calls
 @pytest.fixture
 def setup(tmp_path):
     """A copy of what the set-up reads; runs it and returns the exit code, text and calls."""
-    (tmp_path / 'repo dir' / 'tools').mkdir(parents=True)
+    for folder in ('tools', 'docs'):
+        (tmp_path / 'repo dir' / folder).mkdir(parents=True)
     (tmp_path / 'bin').mkdir()
     for name in FILES:
         shutil.copy2(ROOT / name, tmp_path / 'repo dir' / name)
@@ -117,7 +118,7 @@ def test_an_environment_made_by_hand_is_completed(setup):
     (dict(FAKE_VERSION='3.9'), 'Python 3.9 cannot be used, it must be 3.10 to 3.12'),
     (dict(FAKE_VERSION='3.13'), 'make setup PYTHON='),
     (dict(PYTHON='python-that-is-missing'), 'cannot be started'),
-    (dict(FAIL='mmcv._ext'), 'When something fails'),
+    (dict(FAIL='mmcv._ext'), 'docs/troubleshooting.md'),
 ], ids=['old', 'new', 'missing', 'no-operators'])
 def test_a_machine_that_will_not_do_is_named_with_the_remedy(setup, environment, words):
     code, text, _ = setup(**environment)
@@ -132,7 +133,7 @@ def test_an_mmcv_that_does_not_fit_torch_is_built_again_without_the_cache(setup)
 
 
 def test_the_pins_are_exact_and_hold_what_is_installed_first():
-    lines = [line for line in (ROOT / 'requirements.txt').read_text().splitlines()
-             if line.strip() and not line.startswith('#')]
+    lines = [line for name in FILES[:2] for line in (ROOT / name).read_text().splitlines()
+             if line.strip() and not line.startswith(('#', '-r'))]
     names = {re.fullmatch(r'([\w.-]+)==[\w.]+', line)[1] for line in lines}
     assert {'torch', 'onedl-mmcv', 'setuptools', 'wheel', 'ninja'} <= names

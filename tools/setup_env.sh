@@ -19,7 +19,7 @@ fi
 python=${PYTHON:-python3} done_file=.venv/mmvod_done unfinished=.venv/mmvod_unfinished
 this=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') ||
     stop "$python cannot be started: name an interpreter, as in make setup PYTHON=python3.11"
-key=$(cat requirements.txt setup.cfg setup.py tools/setup_env.sh | cksum)
+key=$(cat requirements.txt docs/requirements.txt setup.cfg setup.py tools/setup_env.sh | cksum)
 version='' index='' old_key='' root=''
 [ ! -e $done_file ] || { read -r version; read -r index; read -r old_key; read -r root; } <$done_file
 # What is not named stays as it is.
@@ -53,7 +53,7 @@ pip_install -r requirements.txt
 pip_install --no-deps --no-build-isolation -e .
 # A wheel that pip kept from an earlier build may belong to another torch.
 mmcv_works || pip_install --force-reinstall --no-cache-dir "${mmcv[@]}"
-mmcv_works || stop "mmcv's compiled operators cannot be used: see docs/get_started.md, When something fails"
+mmcv_works || stop "mmcv's compiled operators cannot be used: see docs/troubleshooting.md"
 printf '%s\n' "${version:-$this}" "$index" "$key" "$PWD" >$unfinished
 mv $unfinished $done_file
 say 'complete; the next run skips it'
