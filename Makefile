@@ -2,12 +2,8 @@
 #   make demo PYTHON=python3.12       choose the interpreter
 #   make demo TORCH_INDEX_URL=...     choose the build of torch (CPU, or one of the CUDA versions)
 
-ifneq ($(origin PYTHON),undefined)
-SETUP_FLAGS := --this-python
-endif
-PYTHON ?= python3
 RUN := .venv/bin/python
-export TORCH_INDEX_URL
+export PYTHON TORCH_INDEX_URL
 
 .PHONY: help setup lint test test-all demo docs clean
 
@@ -15,7 +11,7 @@ help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup:  ## Create .venv with everything pinned (does nothing when it is up to date)
-	@$(PYTHON) tools/setup_env.py $(SETUP_FLAGS)
+	@tools/setup_env.sh
 
 lint: setup  ## Check style and spelling
 	$(RUN) -m ruff check .
@@ -30,8 +26,8 @@ test-all: setup  ## Run every test, the slow ones included
 demo: setup  ## Train MEGA and a control on rendered videos, compare and draw them
 	$(RUN) tools/demo/toy_demo.py
 
-docs: setup  ## Check that every link inside the documentation leads somewhere
-	$(RUN) tools/misc/check_links.py
+docs: setup  ## Build the documentation site in build/docs; a broken link is an error
+	$(RUN) -m sphinx -q -W --keep-going -j 2 -c docs . build/docs
 
 clean:  ## Remove .venv and everything that was generated
 	rm -rf .venv build dist demo_output work_dirs .pytest_cache .ruff_cache .dist_test

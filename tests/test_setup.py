@@ -1,187 +1,139 @@
-"""The decisions of ``tools/setup_env.py``; the commands themselves need minutes."""
+"""``tools/setup_env.sh`` with an interpreter that writes down what it is asked to do."""
 
-import json
+import os
+import re
+import shutil
 import subprocess
-import sys
-import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tools import setup_env
-from tools.setup_env import Action, Environment, Found, Machine, SetupError, Stamp, Toolchain
-
 ROOT = Path(__file__).resolve().parents[1]
-MACHINE = Machine(python=(3, 11), missing_modules=(), free_gb=50.0)
-TOOLCHAIN = Toolchain(compiler='g++', has_headers=True)
-STAMP = Stamp(key='k', python='3.11', root='/repo', torch_index='')
-COMPLETE = Found(usable=True, unfinished=False, stamp=STAMP)
-
-
-@pytest.mark.parametrize('python', [(3, 10), (3, 11), (3, 12)])
-def test_supported_pythons_are_accepted(python):
-    assert replace(MACHINE, python=python).problem() is None
-
-
-@pytest.mark.parametrize(('machine', 'words'), [
-    (replace(MACHINE, python=(3, 9)), 'Python 3.9 cannot be used, it must be 3.10 to 3.12'),
-    (replace(MACHINE, python=(3, 13)), 'make setup PYTHON='),
-    (replace(MACHINE, missing_modules=('ensurepip', )), 'apt install python3.11-venv'),
-    (replace(MACHINE, free_gb=1.25), '1.2 GB are free where the repository lies and 4 GB'),
-], ids=['old', 'new', 'no-venv', 'disk'])
-def test_a_machine_that_will_not_do_is_named_with_the_remedy(machine, words):
-    assert words in machine.problem()
-    assert machine.problem().endswith('.')
-    assert '\n' not in machine.problem()
-
-
-@pytest.mark.parametrize(('toolchain', 'words'), [
-    (TOOLCHAIN, None),
-    (replace(TOOLCHAIN, compiler=None), 'apt install g++'),
-    (replace(TOOLCHAIN, has_headers=False), 'apt install python3-dev'),
-    (replace(TOOLCHAIN, needs_nvcc=True), 'nvcc was not found'),
-    (replace(TOOLCHAIN, needs_nvcc=True, nvcc='nvcc'), None),
-], ids=['complete', 'no-compiler', 'no-headers', 'no-nvcc', 'nvcc'])
-def test_what_compiling_needs(toolchain, words):
-    problem = toolchain.problem()
-    assert problem is None if words is None else words in problem
-
-
-@pytest.mark.parametrize(('found', 'wanted', 'this_python', 'action'), [
-    (COMPLETE, STAMP, False, Action.NOTHING),
-    (COMPLETE, STAMP, True, Action.NOTHING),
-    (COMPLETE, replace(STAMP, key='new'), False, Action.COMPLETE),
-    (COMPLETE, replace(STAMP, python='3.12'), False, Action.NOTHING),
-    (COMPLETE, replace(STAMP, python='3.12'), True, Action.REBUILD),
-    (COMPLETE, replace(STAMP, root='/moved'), False, Action.REBUILD),
-    (COMPLETE, replace(STAMP, torch_index='cpu'), False, Action.REBUILD),
-    (replace(COMPLETE, stamp=replace(STAMP, torch_index='cpu')), STAMP, False, Action.NOTHING),
-    (replace(COMPLETE, unfinished=True), STAMP, False, Action.REBUILD),
-    (replace(COMPLETE, usable=False), STAMP, False, Action.REBUILD),
-    (replace(COMPLETE, stamp=replace(STAMP, key='')), STAMP, False, Action.COMPLETE),
-    (Found(usable=True, unfinished=False, stamp=None), STAMP, False, Action.COMPLETE),
-    (Found(usable=False, unfinished=False, stamp=None), STAMP, False, Action.REFUSE),
-], ids=['second-run', 'second-run-named', 'new-pins', 'other-python-found', 'other-python-named',
-        'moved', 'other-torch', 'torch-kept', 'interrupted', 'broken', 'step-failed',
-        'made-by-hand', 'foreign'])
-def test_what_happens_to_an_environment(found, wanted, this_python, action):
-    assert setup_env.decide(found, wanted, this_python=this_python) is action
-
-
-def test_the_pins_are_exact_and_hold_what_the_script_installs_first():
-    text = (ROOT / 'requirements.txt').read_text()
-    pinned = setup_env.pins(text)
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith('#')]
-    assert sorted(pinned.values()) == sorted(lines)
-    assert {'torch', 'onedl-mmcv', 'setuptools', 'wheel', 'ninja'} <= pinned.keys()
-
-
-@pytest.mark.parametrize(('log', 'words'), [
-    ('OSError: [Errno 28] No space left on device', 'the disk is full'),
-    ('ERROR: No matching distribution found for torch==2.13.0', 'TORCH_INDEX_URL'),
-    ('ImportError: libGL.so.1: cannot open shared object file', 'apt install libgl1'),
-    ('error: something else', 'see the lines above'),
-], ids=['disk', 'no-source', 'opencv', 'other'])
-def test_a_failed_step_is_explained(log, words):
-    assert words in setup_env.explain(log)
+FILES = ('requirements.txt', 'docs/requirements.txt', 'setup.cfg', 'setup.py', 'tools/setup_env.sh')
+#: Stands for Python: prints its version, creates environments, and fails where FAIL fits.
+FAKE = '''#!/bin/sh
+case "$*" in
+    "-c import sys"*) echo "${FAKE_VERSION:-3.11}"; exit ;;
+    "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+esac
+echo "$*" >>calls
+[ -z "$FAIL" ] || case "$*" in *"$FAIL"*) exit 1 ;; esac
+'''
 
 
 @pytest.fixture
-def environment(tmp_path):
-    environment = Environment(tmp_path)
-    environment.folder.mkdir()
-    return environment
+def setup(tmp_path):
+    """A copy of what the set-up reads; runs it and returns the exit code, text and calls."""
+    for folder in ('tools', 'docs'):
+        (tmp_path / 'repo dir' / folder).mkdir(parents=True)
+    (tmp_path / 'bin').mkdir()
+    for name in FILES:
+        shutil.copy2(ROOT / name, tmp_path / 'repo dir' / name)
+    for name in ('python3', 'python3.12'):
+        (tmp_path / 'bin' / name).write_text(FAKE)
+        (tmp_path / 'bin' / name).chmod(0o755)
+
+    def run(folder='repo dir', **environment):
+        calls = tmp_path / folder / 'calls'
+        calls.unlink(missing_ok=True)
+        done = subprocess.run(
+            [tmp_path / folder / 'tools' / 'setup_env.sh'], check=False, capture_output=True,
+            text=True, timeout=60,
+            env=dict(PATH=f'{tmp_path}/bin:{os.environ["PATH"]}', **environment))
+        return (done.returncode, done.stdout + done.stderr,
+                calls.read_text().splitlines() if calls.exists() else [])
+
+    run.root = tmp_path
+    return run
 
 
-def test_a_missing_environment_is_not_found(tmp_path):
-    assert Environment(tmp_path).found() is None
+def steps(calls):
+    """The first pinned or named thing of each installation."""
+    found = (re.search(r'install.* ([\w.-]+(?===)|-r|-e)', call) for call in calls)
+    return [step[1] for step in found if step]
 
 
-def test_a_stamp_is_read_back(environment):
-    environment.write(STAMP)
-    assert environment.found() == Found(usable=False, unfinished=False, stamp=STAMP)
+def test_a_new_environment_is_installed_in_the_order_in_which_it_can_be_built(setup):
+    code, text, calls = setup()
+    assert code == 0, text
+    assert calls[0] == '-m venv .venv'
+    assert steps(calls) == ['ninja', 'torch', 'onedl-mmcv', '-r', '-e']
+    assert any('--no-build-isolation onedl-mmcv==' in call for call in calls)
 
 
-@pytest.mark.parametrize('text', ['', '{"key": "k"}', '{"other": 1}'])
-def test_a_stamp_that_cannot_be_read_is_none(environment, text):
-    (environment.folder / 'mmvod_setup.json').write_text(text)
-    assert environment.found().stamp is None
+def test_the_second_run_does_nothing(setup):
+    setup()
+    assert setup() == (0, '', [])
+    assert setup(PYTHON='python3') == (0, '', [])
 
 
-def test_a_step_that_ends_leaves_no_mark(environment):
-    environment.run('step', 'at once', [sys.executable, '-c', 'print("written")'])
-    assert not environment.found().unfinished
-    assert 'written' in environment.log.read_text()
+def test_new_pins_are_installed_into_the_same_environment(setup):
+    setup()
+    with (setup.root / 'repo dir' / 'requirements.txt').open('a') as file:
+        file.write('another==1.0\n')
+    _, _, calls = setup()
+    assert '-m venv .venv' not in calls
+    assert '-r' in steps(calls)
+    assert setup()[2] == []
 
 
-def test_a_failing_step_shows_its_last_lines_and_leaves_no_mark(environment, capsys):
-    with pytest.raises(SetupError, match='the disk is full'):
-        environment.run('step', 'at once',
-                        [sys.executable, '-c', 'raise SystemExit("No space left on device")'])
-    assert 'No space left on device' in capsys.readouterr().out
-    assert not environment.found().unfinished
+@pytest.mark.parametrize('step', ['-m venv', 'torch==', 'onedl-mmcv==', '-r requirements', '-e .'])
+def test_an_environment_whose_set_up_ended_early_is_made_anew(setup, step):
+    assert setup(FAIL=step)[0] != 0
+    code, _, calls = setup()
+    assert code == 0
+    assert calls[0] == '-m venv .venv'
 
 
-def test_a_killed_step_leaves_its_mark(environment, monkeypatch):
-    def killed(process, _):
-        process.kill()
-        process.wait()
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(setup_env, '_wait', killed)
-    with pytest.raises(KeyboardInterrupt):
-        environment.run('step', 'long', [sys.executable, '-c', 'import time; time.sleep(60)'])
-    assert environment.found().unfinished
+def test_the_index_of_torch_is_used_for_torch_alone_and_kept(setup):
+    _, _, calls = setup(TORCH_INDEX_URL='https://example.org/cpu')
+    assert [call for call in calls if '--index-url' in call] == [
+        call for call in calls if 'install torch==' in call]
+    assert setup()[2] == []
+    assert setup(TORCH_INDEX_URL='https://example.org/gpu')[2][0] == '-m venv .venv'
 
 
-def test_ending_a_step_ends_what_it_started(environment, monkeypatch):
-    """As pip starts compilers: they must not go on when the set-up is interrupted."""
-    started = environment.root / 'started'
-    code = ('import pathlib, subprocess, sys; '
-            'child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]); '
-            f'pathlib.Path({str(started)!r}).write_text(str(child.pid)); child.wait()')
-
-    def interrupt(_):
-        deadline = time.monotonic() + 30
-        while not (started.exists() and started.read_text()) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(setup_env, 'HEARTBEAT_SEC', 0.01)
-    monkeypatch.setattr(setup_env, 'say', lambda text: 'working' in text and interrupt(text))
-    with pytest.raises(KeyboardInterrupt):
-        environment.run('step', 'long', [sys.executable, '-c', code])
-    child = Path('/proc', started.read_text(), 'stat')
-    deadline = time.monotonic() + 10
-    while child.exists() and ') Z ' not in child.read_text() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not child.exists() or ') Z ' in child.read_text()
+def test_another_python_rebuilds_only_when_it_is_named(setup):
+    setup()
+    assert setup(FAKE_VERSION='3.12')[2] == []
+    assert setup(FAKE_VERSION='3.12', PYTHON='python3.12')[2][0] == '-m venv .venv'
 
 
-def test_an_mmcv_without_operators_is_refused_with_the_command(environment, monkeypatch):
-    monkeypatch.setattr(environment, 'succeeds',
-                        lambda code: (False, "ModuleNotFoundError: No module named 'mmcv._ext'"))
-    with pytest.raises(SetupError, match=r'mmcv\._ext.*--no-build-isolation') as refused:
-        setup_env.check(environment, 'onedl-mmcv==2.3.6')
-    assert '\n' not in str(refused.value)
+def test_a_moved_repository_gets_a_new_environment(setup):
+    setup()
+    (setup.root / 'repo dir').rename(setup.root / 'moved')
+    assert setup('moved')[2][0] == '-m venv .venv'
 
 
-def test_a_complete_environment_is_left_alone(tmp_path):
-    """The second run, through the command itself, on a repository whose stamp fits."""
-    (tmp_path / 'tools').mkdir()
-    for name in setup_env.KEY_FILES:
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    environment = Environment(tmp_path)
-    environment.python.parent.mkdir(parents=True)
-    environment.python.symlink_to(sys.executable)
-    environment.write(setup_env.wanted_stamp(tmp_path, ''))
-    done = subprocess.run([sys.executable, 'tools/setup_env.py'], cwd=tmp_path, check=False,
-                          capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
+def test_an_environment_made_by_hand_is_completed(setup):
+    folder = setup.root / 'repo dir' / '.venv' / 'bin'
+    folder.mkdir(parents=True)
+    shutil.copy2(setup.root / 'bin' / 'python3', folder / 'python')
+    _, _, calls = setup()
+    assert '-m venv .venv' not in calls
+    assert '-e' in steps(calls)
 
 
-def test_the_stamp_is_plain_json(environment):
-    environment.write(STAMP)
-    written = json.loads((environment.folder / 'mmvod_setup.json').read_text())
-    assert written == {'key': 'k', 'python': '3.11', 'root': '/repo', 'torch_index': ''}
+@pytest.mark.parametrize(('environment', 'words'), [
+    (dict(FAKE_VERSION='3.9'), 'Python 3.9 cannot be used, it must be 3.10 to 3.12'),
+    (dict(FAKE_VERSION='3.13'), 'make setup PYTHON='),
+    (dict(PYTHON='python-that-is-missing'), 'cannot be started'),
+    (dict(FAIL='mmcv._ext'), 'docs/troubleshooting.md'),
+], ids=['old', 'new', 'missing', 'no-operators'])
+def test_a_machine_that_will_not_do_is_named_with_the_remedy(setup, environment, words):
+    code, text, _ = setup(**environment)
+    assert code != 0
+    assert words in text
+
+
+def test_an_mmcv_that_does_not_fit_torch_is_built_again_without_the_cache(setup):
+    _, _, calls = setup(FAIL='mmcv._ext')
+    assert any('--force-reinstall --no-cache-dir' in call and 'onedl-mmcv==' in call
+               for call in calls)
+
+
+def test_the_pins_are_exact_and_hold_what_is_installed_first():
+    lines = [line for name in FILES[:2] for line in (ROOT / name).read_text().splitlines()
+             if line.strip() and not line.startswith(('#', '-r'))]
+    names = {re.fullmatch(r'([\w.-]+)==[\w.]+', line)[1] for line in lines}
+    assert {'torch', 'onedl-mmcv', 'setuptools', 'wheel', 'ninja'} <= names

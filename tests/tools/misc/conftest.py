@@ -1,7 +1,0 @@
-"""Makes the tools importable, as they import each other when they run as scripts."""
-
-import sys
-from pathlib import Path
-
-TOOLS = Path(__file__).resolve().parents[3] / 'tools'
-sys.path.insert(0, str(TOOLS / 'misc'))
