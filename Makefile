@@ -23,7 +23,8 @@ test: setup  ## Run the tests that need neither a GPU nor much time
 test-all: setup  ## Run every test, the slow ones included
 	$(RUN) -m pytest -n 2 --dist worksteal
 
-demo: setup  ## Train MEGA and a control on rendered videos, compare and draw them
+demo: setup  ## Train MEGA and a control on rendered videos, link detections in a real one, draw them
+	$(RUN) tools/demo/people_demo.py --out demo_output/people
 	$(RUN) tools/demo/toy_demo.py
 
 docs: setup  ## Build the documentation site in build/docs; a broken link is an error
