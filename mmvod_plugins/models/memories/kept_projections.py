@@ -32,6 +32,10 @@ class KeptProjections:
     def __init__(self) -> None:
         self._kept: dict[_Place, tuple[Tensor, tuple[Tensor, ...]]] = {}
 
+    def __bool__(self) -> bool:
+        """False: nothing is remembered that could change a result, unlike in a memory."""
+        return False
+
     def step(self) -> ProjectionStep:
         """Read for one key frame."""
         return ProjectionStep(dict(self._kept))
