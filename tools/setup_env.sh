@@ -42,7 +42,7 @@ if [ ! -e .venv ]; then
     "$python" -m venv .venv
 fi
 .venv/bin/python -m pip --version || stop '.venv has no working pip: remove it'
-touch $unfinished
+[ ! -e $done_file ] || touch $unfinished  # an environment made by hand is completed, never removed
 pip_install --upgrade pip $(pinned 'setuptools|wheel|ninja')
 pip_install "$(pinned torch)" ${index:+--index-url "$index"}
 # mmcv compiles its operators against this torch, which an isolated build would not see.

@@ -1,6 +1,7 @@
-_base_ = './mst_faster-rcnn_r50-conv4-dc5_4xb1-120k_imagenetvid.py'
-# Table 3 (g): 83.3 mAP; against R-50 no reduction of channels.
-backbone = dict(depth=101, init_cfg=dict(checkpoint='open-mmlab://detectron2/resnet101_caffe'))
-roi_head = dict(
-    bbox_roi_extractor=dict(out_channels=None, **backbone), embedding=dict(in_channels=2048))
-model = dict(detector=dict(backbone=backbone, roi_head=roi_head))
+_base_ = [
+    '../_base_/models/mst_faster-rcnn_r101-conv4-dc5.py',
+    '../_base_/datasets/imagenet_vid_fgfa_style.py',
+    '../_base_/schedules/mega_120k.py',
+    '../_base_/default_runtime.py',
+]
+# Table 3 (g): 83.3 mAP.

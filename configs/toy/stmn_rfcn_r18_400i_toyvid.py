@@ -2,4 +2,4 @@ _base_ = [
     '../_base_/models/toy_stmn_rfcn_r18.py', '../_base_/datasets/toy_vid.py',
     '../_base_/schedules/toy_400i.py', '../_base_/default_runtime.py'
 ]
-train_dataloader = dict(batch_size=3)
+train_dataloader = dict(batch_size=4)

@@ -6,7 +6,7 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -82,6 +82,22 @@ class ManyVideos:
         return [json.loads(self.failure(job).read_text(encoding='utf-8')) for job in self.jobs
                 if self.failure(job).exists()]
 
+    def claim_for(self, model: Mapping[str, object]) -> None:
+        """Note what makes the results, so that they are never mixed with those of another model.
+
+        Args:
+            model: The settings.
+
+        Raises:
+            ValueError: If the folder has results of other settings.
+        """
+        file, text = self.out / 'model.json', json.dumps(model)
+        if not file.exists():
+            write_text(file, text)
+        elif (other := file.read_text(encoding='utf-8')) != text:
+            raise ValueError(f'{self.out} has results of {other}, not of {text}: name another '
+                             'folder with --out')
+
     def retry(self) -> None:
         """Forget the failures."""
         for job in self.jobs:
@@ -97,7 +113,7 @@ class ManyVideos:
             After every job: it, the number of its frames, and the error or an empty text.
 
         Raises:
-            OSError: If a result cannot be written; the job is left to others.
+            OSError: If a result cannot be written, or the GPU failed; the job is left to others.
         """
         for job in self.open_jobs():
             claim = Claim(self.out / 'claims', job.name, self.patience)
@@ -108,7 +124,12 @@ class ManyVideos:
                     continue  # done by another process since
                 try:
                     found = detect(job.path)
+                    if len(found.videos) != 1:
+                        raise ValueError(f'it has {len(found.videos)} videos: name each of them')
                 except BAD_VIDEO as error:
+                    if 'CUDA' in str(error):  # the fault of the device, not of the video
+                        raise OSError(f'{job.path}: {error}: the video is left to others'
+                                      ) from error
                     text = f'{type(error).__name__}: {error}'
                     write_text(self.failure(job), json.dumps(
                         dict(video=str(job.path), error=text), ensure_ascii=False))

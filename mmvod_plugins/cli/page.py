@@ -238,7 +238,7 @@ class _Stems:
     """Names of files for videos; no two differ in case alone, and none leads elsewhere."""
 
     def __init__(self) -> None:
-        self._taken: set[str] = set()
+        self._taken: set[str] = {'index'}  # data/index.js is the page's own
 
     def __call__(self, name: str) -> str:
         stem, count = safe_stem(name), 1

@@ -14,7 +14,8 @@ from mmvod_plugins.apis.sources import list_videos
 from mmvod_plugins.checkpoints import CheckpointError
 from mmvod_plugins.postprocessing.config_text import parse_post_processor
 from mmvod_plugins.results import check_results
-from mmvod_plugins.utils.files import write_text
+from mmvod_plugins.results.files import FORMATS, SUFFIXES
+from mmvod_plugins.utils.files import check_output, write_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +50,11 @@ def predict_videos(args: argparse.Namespace) -> int:
     try:
         if args.merge is not None:
             check_results(args.merge)
+            one = {item.suffix for item in FORMATS.values() if item.one_video}
+            check_output(args.merge, suffixes=[suffix for suffix in SUFFIXES if suffix not in one])
         videos = ManyVideos(list_videos(args.source), args.out, args.patience)
+        videos.claim_for(dict(model=args.model, weights=args.weights, tracker=args.tracker,
+                              post_processors=args.post_processors))
         if args.retry_failed:
             videos.retry()
         if videos.open_jobs():

@@ -41,7 +41,7 @@ class CachedVideos:
 class AnnotationCache:
     """The compact form of an annotation file for one kind of use.
 
-    It is made anew when the file has another size or time of change. It holds plain values alone:
+    It is made anew when the file has another size or time of change, as a copy has. It holds plain values alone:
     one that somebody else has made cannot run code.
 
     Args:
@@ -53,6 +53,7 @@ class AnnotationCache:
         self.source = Path(source)
         digest = hashlib.sha256(repr([VERSION, *settings]).encode()).hexdigest()[:12]
         self.path = self.source.with_name(f'.{self.source.name}.{digest}.cache.npy')
+        self._before = self._state()  # of what will be read: the file may change meanwhile
 
     def read(self) -> CachedVideos | None:
         """What was kept; None where nothing was, the file has changed, or it is damaged."""
@@ -60,7 +61,7 @@ class AnnotationCache:
             content = np.load(self.path, mmap_mode='r', allow_pickle=False)
             size = int(content[:8].view(np.int64)[0])
             facts = json.loads(content[8:8 + size].tobytes())
-            if facts['source'] != self._state():
+            if facts['source'] != self._before:
                 return None
             rest, arrays = content[8 + size:], []
             for count in facts['counts']:
@@ -79,7 +80,7 @@ class AnnotationCache:
             OSError: If the folder cannot be written to.
         """
         arrays = [videos.ends, videos.key_frame_ids, videos.key_frame_ends]
-        facts = {**videos.facts, 'source': self._state(), 'size': len(videos.data),
+        facts = {**videos.facts, 'source': self._before, 'size': len(videos.data),
                  'counts': [len(part) for part in arrays]}
         head = json.dumps(facts).encode()
         parts = [np.int64([len(head)]), np.frombuffer(head, np.uint8),
@@ -89,7 +90,7 @@ class AnnotationCache:
 
     def _state(self) -> list[int]:
         stat = self.source.stat()
-        return [stat.st_size, stat.st_mtime_ns]
+        return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
 class _PlainUnpickler(pickle.Unpickler):

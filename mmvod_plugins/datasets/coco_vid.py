@@ -128,6 +128,7 @@ class CocoVIDDataset(BaseVideoDataset):
                 or source.stat().st_size < self.cache_above:
             return None
         return AnnotationCache(source, [
+            f'{type(self).__module__}.{type(self).__qualname__}',
             self._metainfo.get('classes'), dict(self.data_prefix), self._filter(),
             self.key_frames, self.test_mode])
 

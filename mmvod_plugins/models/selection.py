@@ -98,8 +98,10 @@ def class_by_class(nms: ConfigDict, scores: Tensor) -> ConfigDict:
     """Settings of the suppression with which a CPU takes many candidates class by class.
 
     mmcv moves the boxes of classes apart and compares each with all others, up to 10,000 boxes. On
-    a GPU that is one kernel; on a CPU the pairs of different classes are most of the work.
+    a GPU that is one kernel; on a CPU the pairs of different classes are most of the work. Class by
+    class mmcv does not know ``class_agnostic``.
     """
-    if scores.is_cuda or nms.get('type', 'nms') != 'nms' or 'split_thr' in nms:
+    if scores.is_cuda or nms.get('type', 'nms') != 'nms' or nms.get('class_agnostic') \
+            or 'split_thr' in nms:
         return nms
     return ConfigDict(nms, split_thr=SPLIT)

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from mmvod_plugins.apis.sources import VideoSource
-from mmvod_plugins.utils.files import replacing
+from mmvod_plugins.utils.files import replacing, write_text
+from mmvod_plugins.video_files import read_frame, split_frame_name
 
 QUALITY = 90
 
@@ -24,26 +25,42 @@ def frame_path(folder: Path, t: int) -> Path:
 def copy_frames(images: list[Path], folder: Path) -> tuple[int, int]:
     """Copy the JPEG images of a video, convert others; skips those that are there.
 
+    Args:
+        images: Files, or frames of a video file (``clip.mp4#17``).
+        folder: Where they go.
+
     Returns:
         (height, width) of the first one.
 
     Raises:
         FileNotFoundError: If an image does not exist.
         OSError: If it cannot be read.
+        ValueError: If the images are in the folder.
     """
+    if any(image.parent.resolve() == folder.resolve() for image in images):
+        raise ValueError(f'{folder} has the frames themselves, which the page would overwrite: '
+                         'name another folder with --out')
+    sources, names = folder / 'sources.txt', '\n'.join(str(image.resolve()) for image in images)
+    same = sources.is_file() and sources.read_text(encoding='utf-8') == names
+    sources.unlink(missing_ok=True)
     for t, image in enumerate(images):
         target = frame_path(folder, t)
-        if not image.is_file():
+        place = None if image.is_file() else split_frame_name(str(image))
+        origin = Path(place[0]) if place else image
+        if not origin.is_file():
             raise FileNotFoundError(f'the frame {image} does not exist: check the folder of the '
                                     'images')
-        if _is_of(target, image):
+        if same and _is_of(target, origin):
             continue
-        if image.suffix.lower() in ('.jpg', '.jpeg'):
+        if place:
+            _write(target, read_frame(*place))
+        elif image.suffix.lower() in ('.jpg', '.jpeg'):
             with replacing(target) as part:
                 shutil.copyfile(image, part)
         else:
             _write(target, _read(image))
-        _mark(target, image)
+        _mark(target, origin)
+    write_text(sources, names)
     return _read(frame_path(folder, 0)).shape[:2]
 
 

@@ -8,7 +8,7 @@
   const UNITS = {missed: 'frames', flicker: 'changes', gap: 'frames', short: 'frames'};
   const $ = id => document.getElementById(id);
   let index, data, lanes = [], drawn = -1, timer = null, chosen = null;
-  const videos = new Map(), waiting = new Map(), images = new Map();
+  const videos = new Map(), waiting = new Map(), loading = new Map(), images = new Map();
   const state = {video: 0, frame: 0, score: 0.3, hidden: new Set(), off: new Set(), runs: [],
     names: true, sort: 'value', down: true};
 
@@ -27,13 +27,16 @@
 
   function load(v) {
     if (videos.has(v)) return Promise.resolve(videos.get(v));
-    return new Promise((done, fail) => {
+    if (loading.has(v)) return loading.get(v);
+    const content = new Promise((done, fail) => {
       const file = `data/${encodeURIComponent(index.videos[v].stem)}.js`;
       const script = make('script', {src: file});
       script.onerror = () => fail(new Error(`${file} cannot be loaded: was the page copied whole?`));
       waiting.set(v, done);
       document.head.append(script);
-    });
+    }).finally(() => loading.delete(v));
+    loading.set(v, content);
+    return content;
   }
 
   function addVideo(v, content) {
@@ -79,6 +82,7 @@
   async function goTo(v, t) {
     if (v !== state.video || !data) {
       state.video = v;
+      data = null;
       state.frame = Math.max(t, 0);
       let content;
       try { content = await load(v); } catch (error) { return say(error.message); }

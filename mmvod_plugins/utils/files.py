@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -77,7 +78,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 def temporary_name(path: Path) -> Path:
     """Hidden name beside a file with its suffix, for this process; never too long."""
     digest = zlib.crc32(os.fsencode(path.name))
-    return path.with_name(f'.{digest:08x}.{os.getpid()}.part{path.suffix}')
+    # The number of a process is no name for it: another machine may have one with that number.
+    return path.with_name(f'.{digest:08x}.{os.getpid()}.{secrets.token_hex(4)}.part{path.suffix}')
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

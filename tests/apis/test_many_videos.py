@@ -162,6 +162,39 @@ def test_results_of_two_models_are_not_merged(clips):
         videos.merge(clips / 'all.npz')
 
 
+def test_a_broken_gpu_is_no_fault_of_a_video(clips):
+    def broken(_):
+        raise RuntimeError('CUDA error: device-side assert triggered')
+
+    videos = ManyVideos(listed(clips), clips / 'out')
+    with pytest.raises(OSError, match='left to others'):
+        list(videos.work(broken))
+    assert not videos.failures()
+    assert len(videos.open_jobs()) == 4
+
+
+def test_a_source_of_two_videos_is_a_failure_that_is_said(clips):
+    videos = ManyVideos(listed(clips)[:1], clips / 'out')
+    twice = Predictions(detections(clips).videos * 2, ('a', ))
+    [(_, frames, error)] = videos.work(lambda _: twice)
+    assert (frames, error) == (0, 'ValueError: it has 2 videos: name each of them')
+
+
+def test_a_folder_keeps_to_one_model(clips):
+    videos = ManyVideos(listed(clips), clips / 'out')
+    videos.claim_for(dict(model='a.py'))
+    videos.claim_for(dict(model='a.py'))
+    with pytest.raises(ValueError, match=r'has results of .*a\.py.*, not of .*b\.py'):
+        videos.claim_for(dict(model='b.py'))
+
+
+def test_a_merge_that_cannot_be_written_is_refused_at_once(clips):
+    model_file(clips, ONLINE)
+    with pytest.raises(SystemExit, match='must end with'):
+        command(clips, '--merge', f'{clips}/all.txt')
+    assert not (clips / 'out/results').exists()
+
+
 @pytest.mark.parametrize(('variables', 'device'), [
     ({}, None), (dict(LOCAL_RANK='3'), 'cuda:1'), (dict(SLURM_LOCALID='1'), 'cuda:1')])
 def test_the_launcher_gives_the_gpu(monkeypatch, variables, device):

@@ -20,6 +20,7 @@ from mmvod_plugins.evaluation.functional import (
 from mmvod_plugins.evaluation.functional.scene import Scene
 from mmvod_plugins.page import VERDICTS, judge, load_references, save_references
 from mmvod_plugins.page.failures import broken_tracks, false_detections, missed_objects
+from mmvod_plugins.page.frames import copy_frames
 from mmvod_plugins.results import read_results, write_results
 from mmvod_plugins.structures import VideoDetections
 from mmvod_plugins.visualization import write_video
@@ -191,6 +192,40 @@ def test_frames_are_written_once(tiny, tmp_path):
     before = [os.stat(f).st_ino for f in frames]
     assert annotated(tiny, tmp_path) == 0
     assert [os.stat(f).st_ino for f in frames] == before
+
+
+def grey(folder, values):
+    folder.mkdir(parents=True, exist_ok=True)
+    for t, value in enumerate(values, 1):
+        cv2.imwrite(str(folder / f'{t:06d}.jpg'), np.full((8, 8, 3), value, np.uint8))
+        os.utime(folder / f'{t:06d}.jpg', (1000, 1000))
+    return sorted(folder.iterdir())
+
+
+def shown(folder):
+    return [round(cv2.imread(str(path)).mean()) for path in sorted(folder.glob('*.jpg'))]
+
+
+def test_frames_are_never_written_over_themselves(tmp_path):
+    images = grey(tmp_path / 'frames/clip', (40, 80, 120))
+    with pytest.raises(ValueError, match='name another folder'):
+        copy_frames(images, tmp_path / 'frames/clip')
+    assert shown(tmp_path / 'frames/clip') == [40, 80, 120]
+
+
+def test_other_frames_of_the_same_age_are_copied_anew(tmp_path):
+    images = grey(tmp_path / 'in', (40, 80, 120, 160))
+    copy_frames(images[:2], tmp_path / 'out')
+    copy_frames(images[2:], tmp_path / 'out')
+    assert shown(tmp_path / 'out') == [120, 160]
+
+
+def test_frames_in_a_video_file_are_shown(tmp_path):
+    write_video(tmp_path / 'clip.mp4', [np.full((32, 32, 3), value, np.uint8)
+                                        for value in (40, 160)])
+    assert copy_frames([tmp_path / 'clip.mp4#1', tmp_path / 'clip.mp4#0'],
+                       tmp_path / 'out') == (32, 32)
+    np.testing.assert_allclose(shown(tmp_path / 'out'), [160, 40], atol=4)
 
 
 @pytest.fixture

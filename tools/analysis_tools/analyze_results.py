@@ -20,6 +20,7 @@ from mmvod_plugins.cli.tool import config_parser, read_config, run_tool
 from mmvod_plugins.evaluation.functional import evaluate_per_video
 from mmvod_plugins.evaluation.functional.scene import Scene
 from mmvod_plugins.utils.text import safe_stem
+from mmvod_plugins.video_files import read_frame, split_frame_name
 from mmvod_plugins.visualization import draw_detections
 
 GREEN = (0, 200, 0)
@@ -76,7 +77,8 @@ def analyse(args: argparse.Namespace) -> None:
 def picture(data: JudgedData, scene: Scene, f: int, threshold: float) -> np.ndarray:
     """A frame with its true boxes and its detections."""
     path = data.files[data.truth.image_ids[f]]
-    image = cv2.imread(str(path))
+    place = None if path.is_file() else split_frame_name(str(path))
+    image = read_frame(*place) if place else cv2.imread(str(path))
     if image is None:
         raise OSError(f'the frame {path} cannot be read')
     truth, found = data.truth, scene.detections

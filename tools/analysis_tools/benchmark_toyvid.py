@@ -6,7 +6,8 @@
 The rows are those of ``configs/toy/benchmark.yml``, in its order. A run starts from the checkpoint
 of the row that it names and is compared with its control, the static detector trained on. Every
 finished run is kept in ``--work-dir``; started again, the command resumes training where it was
-interrupted and runs what is missing. Rows without a run stay empty in the table.
+interrupted and runs what is missing. Rows without a run stay empty in the table. ``--times`` adds
+what ``benchmark_video.py configs/toy/*.py --size 160 128 --json FILE`` measured.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Row:
         config: Its file in ``configs/toy``, without suffix.
         start: The row whose checkpoint starts training; None from scratch.
         control: The row that it is compared with; None for the static detectors.
-        seeds: Whether the row is run with every seed, not with the first one alone.
+        seeds: Whether the row is run with every seed, not with seed 0 alone.
         options: Further ``--cfg-options`` of its test.
         trained: The row whose checkpoint is tested; None if the row is trained itself.
     """
@@ -90,7 +91,7 @@ class Benchmark:
         data: Folder of ToyVID.
         work_dir: Where the runs are kept, one folder for a row and seed.
         rows: All rows.
-        seeds: The first one is that of rows that are run once.
+        seeds: Of the rows that are run with every seed.
         weights: Checkpoints of rows that are not trained.
     """
 
@@ -105,7 +106,7 @@ class Benchmark:
         """Rows and seeds to run, with the rows that they start from, seed by seed."""
         wanted = dict.fromkeys(name for row in names for name in self._with_starts(row))
         rows = [row for row in self.rows.values() if row.name in wanted]
-        once = [(row, self.seeds[0]) for row in rows if not row.seeds]
+        once = [(row, 0) for row in rows if not row.seeds]
         return once + [(row, seed) for seed in self.seeds for row in rows if row.seeds]
 
     def _with_starts(self, name: str) -> list[str]:
@@ -115,7 +116,7 @@ class Benchmark:
 
     def folder(self, row: Row, seed: int) -> Path:
         """Folder of a run."""
-        return self.work_dir / f'{row.name}-seed{seed if row.seeds else self.seeds[0]}'
+        return self.work_dir / f'{row.name}-seed{seed if row.seeds else 0}'
 
     def checkpoint(self, name: str, seed: int) -> Path:
         """The last checkpoint of a run."""
@@ -132,9 +133,19 @@ class Benchmark:
         return Config.fromfile(ROOT / row.path).train_cfg.max_iters
 
     def result(self, row: Row, seed: int) -> dict[str, Any] | None:
-        """What a finished run gave, None before."""
+        """What a finished run gave, None before.
+
+        Raises:
+            ValueError: If it was run on other data.
+        """
         path = self.folder(row, seed) / 'result.json'
-        return json.loads(path.read_text()) if path.is_file() else None
+        if not path.is_file():
+            return None
+        found = json.loads(path.read_text())
+        if found['data'] != str(self.data):
+            raise ValueError(f'{path} is of {found["data"]}, not of {self.data}: name another '
+                             '--work-dir')
+        return found
 
     def run(self, row: Row, seed: int, threads: int) -> None:
         """Train and test, or go on with it; a finished run is left alone.
@@ -146,7 +157,7 @@ class Benchmark:
             return
         folder, checkpoint = self.folder(row, seed), self.checkpoint(row.name, seed)
         folder.mkdir(parents=True, exist_ok=True)
-        begin, train = time.monotonic(), None
+        begin, train, minutes = time.monotonic(), None, None
         if row.trained is None and row.name not in self.weights:
             start = () if row.start is None else (
                 f'load_from={self.checkpoint(row.start, seed)}', )
@@ -158,7 +169,7 @@ class Benchmark:
                      *self._data_options())
             if not checkpoint.is_file():
                 self._call(train, folder / 'train.log', threads)
-        minutes = (time.monotonic() - begin) / 60
+                minutes = None if resume else (time.monotonic() - begin) / 60
         test = ('tools/test.py', row.path, str(checkpoint), '--work-dir', str(folder / 'test'),
                 '--cfg-options', f'test_evaluator.outfile_prefix={folder}/predictions',
                 *self._data_options(), *row.options)
@@ -171,7 +182,7 @@ class Benchmark:
             **{group: 100 * metrics[f'vid/coco_AP50_{group}'] for group in GROUPS},
             **{name: value for name, (_, _, value, _) in frames.items() if name != 'all'},
             known={name: value for name, (_, _, _, value) in frames.items()},
-            minutes=minutes, command=shlex.join(['python', *(train or test)]))
+            minutes=minutes, data=str(self.data), command=shlex.join(['python', *(train or test)]))
         (folder / 'result.json').write_text(json.dumps(result, indent=1))
 
     def _data_options(self) -> list[str]:
@@ -205,28 +216,39 @@ def run_all(benchmark: Benchmark, names: Sequence[str], processes: int) -> list[
             needs = [benchmark.folder(benchmark.rows[name], seed)
                      for name in (row.start, row.trained) if name is not None]
             wait([running[folder] for folder in needs])
-            if all(running[folder].exception() is None for folder in needs):
-                benchmark.run(row, seed, threads)
-                bar.update()
+            if any(running[folder].exception() is not None for folder in needs):
+                raise RuntimeError('not run: what it starts from failed')
+            benchmark.run(row, seed, threads)
+            bar.update()
 
         # Rows stand after those that they start from, so a waiting job never blocks its start.
         for row, seed in jobs:
             running[benchmark.folder(row, seed)] = pool.submit(begin, row, seed)
-        for (row, seed), future in zip(jobs, running.values(), strict=True):
-            if future.exception() is not None:
-                failed.append(f'{row.name}, seed {seed}: {future.exception()}')
+        try:
+            for (row, seed), future in zip(jobs, running.values(), strict=True):
+                if future.exception() is not None:
+                    failed.append(f'{row.name}, seed {seed}: {future.exception()}')
+        except BaseException:  # an interruption: start no further run
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return failed
 
 
-def summarise(benchmark: Benchmark) -> list[dict[str, Any]]:
+def summarise(benchmark: Benchmark, times: Path | None = None) -> list[dict[str, Any]]:
     """A line for every row: mean and spread over its seeds, and the gain over its control.
 
     The gain is the mean of the differences between runs of the same seed, the spread a sample
     standard deviation. Values that no run gave are None.
+
+    Args:
+        benchmark: The runs.
+        times: JSON of ``benchmark_video.py``, for milliseconds per frame, parameters and memory.
     """
     lines = []
+    measured = {} if times is None else {
+        item['config']: item for item in json.loads(times.read_text())['configs']}
     for row in benchmark.rows.values():
-        seeds = benchmark.seeds if row.seeds else benchmark.seeds[:1]
+        seeds = benchmark.seeds if row.seeds else (0, )
         results = {seed: found for seed in seeds
                    if (found := benchmark.result(row, seed)) is not None}
         line: dict[str, Any] = dict(method=row.name, config=row.config, control=row.control,
@@ -240,7 +262,12 @@ def summarise(benchmark: Benchmark) -> list[dict[str, Any]]:
             gains = [found['AP50'] - other['AP50'] for seed, found in results.items()
                      if (other := benchmark.result(control, seed)) is not None]
         line |= dict(gain=_mean(gains), gain_spread=_spread(gains),
-                     minutes=_mean([found['minutes'] for found in results.values()]))
+                     minutes=_mean([found['minutes'] for found in results.values()
+                                    if found['minutes'] is not None]))
+        speed = measured.get(row.config)
+        line |= dict(ms=speed and 1e3 * speed['median'],
+                     million_parameters=speed and speed['parameters'] / 1e6,
+                     host_MB=speed and speed['host_bytes'] / 1e6)
         lines.append(line)
     return lines
 
@@ -255,13 +282,15 @@ def _spread(values: Sequence[float]) -> float | None:
 
 def markdown(lines: Sequence[dict[str, Any]]) -> str:
     """The table of the documentation."""
-    head = ('method', 'runs', *COLUMNS, 'over its control')
+    head = ('method', 'runs', *COLUMNS, 'over its control', 'ms per frame', 'MB', 'M parameters')
     rows = [f'| {" | ".join(head)} |', '|' + '---|' * len(head)]
     for line in lines:
         shown = _with_spread(line['AP50'], line['spread'])
         gain = _with_spread(line['gain'], line['gain_spread'], '+.1f')
         rest = ' | '.join(_with_spread(line[name], None) for name in COLUMNS[1:])
-        rows.append(f'| {line["method"]} | {line["runs"]} | {shown} | {rest} | {gain} |')
+        speed = ' | '.join(_with_spread(line[name], None)
+                           for name in ('ms', 'host_MB', 'million_parameters'))
+        rows.append(f'| {line["method"]} | {line["runs"]} | {shown} | {rest} | {gain} | {speed} |')
     return '\n'.join([*rows, ''])
 
 
@@ -269,6 +298,22 @@ def _with_spread(value: float | None, spread: float | None, form: str = '.1f') -
     if value is None:
         return ''
     return f'{value:{form}}' + ('' if spread is None else f' ± {spread:.1f}')
+
+
+def draw_speeds(lines: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw AP50 against the time per frame; rows without one of them are left out."""
+    from matplotlib.figure import Figure
+    known = [line for line in lines if line['ms'] is not None and line['AP50'] is not None]
+    if not known:
+        return
+    axes = Figure(figsize=(8, 5), layout='constrained').subplots()
+    for line in known:
+        axes.errorbar(line['ms'], line['AP50'], yerr=line['spread'], marker='o', capsize=3)
+        axes.annotate(line['method'], (line['ms'], line['AP50']), xytext=(6, 4),
+                      textcoords='offset points', fontsize='small')
+    axes.set_xlabel('ms per frame')
+    axes.set_ylabel('AP50')
+    axes.figure.savefig(path)
 
 
 def draw_gains(benchmark: Benchmark, path: Path) -> None:
@@ -308,7 +353,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--processes', type=int, help='runs at once; default: one for each core, '
                         'one on a GPU')
-    parser.add_argument('--out', type=Path, help='folder for toyvid.csv, toyvid.md and toyvid.svg')
+    parser.add_argument('--times', type=Path, help='JSON of benchmark_video.py')
+    parser.add_argument('--out', type=Path, help='folder for toyvid.csv, toyvid_gains.svg (gain '
+                        'under each degradation) and toyvid_speed.svg; the table is printed')
     parser.add_argument('--no-runs', action='store_true', help='only write what earlier runs gave')
     return parser.parse_args(argv)
 
@@ -327,7 +374,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     processes = args.processes or (1 if torch.cuda.is_available() else os.cpu_count() or 1)
     if not args.no_runs:
         failed = run_all(benchmark, args.rows or [row.name for row in rows], processes)
-    lines = summarise(benchmark)
+    lines = summarise(benchmark, args.times)
     print(markdown(lines))
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
@@ -336,8 +383,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             writer.writeheader()
             writer.writerows({key: round(value, 2) if isinstance(value, float) else value
                               for key, value in line.items()} for line in lines)
-        (args.out / 'toyvid.md').write_text(markdown(lines), encoding='utf-8')
-        draw_gains(benchmark, args.out / 'toyvid.svg')
+        draw_gains(benchmark, args.out / 'toyvid_gains.svg')
+        draw_speeds(lines, args.out / 'toyvid_speed.svg')
     print('\n'.join(failed), file=sys.stderr)
     return int(bool(failed))
 

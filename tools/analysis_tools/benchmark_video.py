@@ -136,7 +136,7 @@ def work(name: str, args: argparse.Namespace, driver: Connection) -> None:
             driver.send(measure(video, period))
         end = dict(host_bytes=max(peak() - loaded, 0), device_bytes=None)
         if kind == 'cuda':
-            end['device_bytes'] = torch.cuda.max_memory_allocated()
+            end['device_bytes'] = torch.cuda.max_memory_allocated(args.device)
         if args.counts:
             counts = count_step(video, period)
             end.update(launches=counts.launches, waits=counts.waits)

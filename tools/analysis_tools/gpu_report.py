@@ -119,7 +119,8 @@ def train(name: str, args: argparse.Namespace) -> dict[str, float]:
     step: nn.Module = model
     if args.nccl:
         os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT='29511', RANK='0', WORLD_SIZE='1')
-        torch.distributed.init_process_group('nccl' if args.device != 'cpu' else 'gloo')
+        if not torch.distributed.is_initialized():
+            torch.distributed.init_process_group('nccl' if args.device != 'cpu' else 'gloo')
         step = nn.parallel.DistributedDataParallel(model, find_unused_parameters=True)
     optimizer = torch.optim.SGD(
         [parameter for parameter in model.parameters() if parameter.requires_grad], lr=1e-6)

@@ -365,7 +365,7 @@ def clock_of(device: str) -> Callable[[], float]:
         return time.process_time
 
     def synchronised() -> float:
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
         return time.perf_counter()
 
     return synchronised

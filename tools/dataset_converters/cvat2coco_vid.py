@@ -9,6 +9,7 @@ from pathlib import Path
 from own_data import LabelledVideo, build_parser, frames_of, run, with_tracks
 
 from mmvod_plugins.results.cvat import from_cvat
+from mmvod_plugins.utils.names import VIDEO_SUFFIXES
 
 
 def read_text(path: Path) -> str:
@@ -39,9 +40,9 @@ def videos(args: argparse.Namespace) -> Iterator[LabelledVideo]:
             raise ValueError(f'{path} has no boxes of tracks: export "CVAT for video 1.1"')
         [video] = found.videos
         name = path.stem if video.video_id == str(path) else str(video.video_id)
-        frames = frames_of(args.img_root, [name, Path(name).stem, path.stem])
-        yield LabelledVideo(Path(name).stem, list(with_tracks(frames, video, found.classes,
-                                                              str(path))))
+        stem = Path(name).stem if Path(name).suffix.lower() in VIDEO_SUFFIXES else name
+        frames = frames_of(args.img_root, [name, stem, path.stem])
+        yield LabelledVideo(stem, list(with_tracks(frames, video, found.classes, str(path))))
 
 
 def main(argv: list[str] | None = None) -> int:

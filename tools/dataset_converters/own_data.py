@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 from problems import report
 
 from mmvod_plugins.structures import VideoDetections
+from mmvod_plugins.utils.files import check_output
 from mmvod_plugins.utils.names import VIDEO_SUFFIXES
 from mmvod_plugins.video_files import FrameReader
 from mmvod_plugins.visualization.reading import check_count, images_of
@@ -82,6 +83,8 @@ def run(args: argparse.Namespace,
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
+            if not args.check:
+                check_output(args.out, [args.source])
             if not args.img_root.is_dir():
                 raise ValueError(f'--img-root {args.img_root} is no folder')
             content = to_coco_vid(list(read(args)), args.classes, args.videos)
@@ -165,10 +168,12 @@ def frames_of(img_root: Path, names: Sequence[str]) -> list[LabelledFrame]:
                         for path in images]
         for path in (img_root / f'{name}{suffix}' for suffix in ('', *VIDEO_SUFFIXES)):
             if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
-                reader = FrameReader(path)
-                check_count(path, len(reader))
-                return [LabelledFrame(f'{path.relative_to(img_root).as_posix()}#{number}',
-                                      reader[0].shape[:2]) for number in range(len(reader))]
+                count, size = 0, (0, 0)
+                for frame in FrameReader(path):  # in order, so that no frame is kept
+                    count, size = count + 1, size if count else frame.shape[:2]
+                check_count(path, count)
+                return [LabelledFrame(f'{path.relative_to(img_root).as_posix()}#{number}', size)
+                        for number in range(count)]
     raise ValueError(f'{img_root} has neither a folder of images nor a video file called '
                      f'{" or ".join(dict.fromkeys(names))}')
 

@@ -42,6 +42,11 @@ def read_yolo(path: Path, size: tuple[int, int], names: Sequence[str]) -> list[V
         if len(values) == 5 and not values[4].is_integer():
             raise ValueError(f'{path}, line {number}: {values[4]:g} is no track number; are these '
                              'predictions with scores?')
+        if len(values) == 6 and values[5].is_integer() and values[5] >= 1:
+            raise ValueError(f'{path}, line {number}: {line!r} looks like a prediction with score '
+                             'and track: remove the score')
+        if any(not -0.5 <= value <= 1.5 for value in (values if polygon else values[:4])):
+            raise ValueError(f'{path}, line {number}: {line!r} is not in shares of the image')
         x, y, width, height = values[:4]
         box = (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
                ) if polygon else (x - width / 2, y - height / 2, x + width / 2, y + height / 2)

@@ -54,9 +54,10 @@ def main() -> int:
     out, start = args.out.resolve(), time.monotonic()
     data = out / 'toy_vid'
     call('Render ToyVID', 'tools/dataset_converters/make_toy_vid.py', str(data), '--workers', '2')
-    benchmark = Benchmark(data, out / 'runs', read_rows(ROWS), [args.seed],
+    runs = out / ('runs_from_scratch' if args.train_all else 'runs')
+    benchmark = Benchmark(data, runs, read_rows(ROWS), [args.seed],
                           weights={} if args.train_all else {'single-frame': WEIGHTS})
-    print(f'\n== Train and test; logs are in {out / "runs"}', flush=True)
+    print(f'\n== Train and test; logs are in {runs}', flush=True)
     failed = run_all(benchmark, list(TITLES), processes=2)
     if failed:
         raise SystemExit('\n'.join([*failed, 'Run the demo again to continue from here']))

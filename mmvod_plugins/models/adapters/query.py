@@ -74,7 +74,7 @@ class QueryAdapter(DetectorAdapter):
         if options.score_thr is not None:
             found = found[found.scores > options.score_thr]
         if rescale:
-            factor = constant(record.sample.metainfo['scale_factor'] * 2, found.bboxes)
+            factor = constant(tuple(record.sample.metainfo['scale_factor']) * 2, found.bboxes)
             found.bboxes = found.bboxes / factor
         return found
 

@@ -11,6 +11,7 @@ from benchmark_toyvid import (
     ROWS,
     Benchmark,
     Row,
+    draw_speeds,
     main,
     markdown,
     read_rows,
@@ -34,7 +35,8 @@ def write(benchmark, name, seed, ap):
     folder = benchmark.folder(benchmark.rows[name], seed)
     folder.mkdir(parents=True)
     values = dict.fromkeys(PARTS, ap) | dict(AP50=ap, known=dict(all=0, clean=0, degraded=0))
-    (folder / 'result.json').write_text(json.dumps(values | dict(minutes=1.0)))
+    (folder / 'result.json').write_text(json.dumps(
+        values | dict(minutes=1.0, data=str(benchmark.data))))
 
 
 def test_every_row_has_its_config_and_a_control_of_its_start():
@@ -80,11 +82,25 @@ def test_a_gain_is_a_difference_between_runs_of_one_seed(benchmark):
     table = markdown(summarise(benchmark)).splitlines()
     assert table[2].startswith('| static | 1 | 60.0 | 60.0 |')
     assert '85.0 ± 7.1' in table[4]
-    assert table[4].endswith('| +10.0 |')
+    assert table[4].endswith('| +10.0 |  |  |  |')
+
+
+def test_times_come_from_the_benchmark_of_speed(benchmark, tmp_path):
+    write(benchmark, 'static', 0, 60)
+    times = tmp_path / 'times.json'
+    times.write_text(json.dumps(dict(configs=[dict(
+        config=benchmark.rows['static'].config, median=0.0181, parameters=1_200_000,
+        host_bytes=20_000_000)])))
+    lines = summarise(benchmark, times)
+    assert markdown(lines).splitlines()[2].endswith('|  | 18.1 | 20.0 | 1.2 |')
+    draw_speeds(lines, tmp_path / 'speed.svg')
+    assert 'static' in (tmp_path / 'speed.svg').read_text()
+    draw_speeds(summarise(benchmark), tmp_path / 'none.svg')
+    assert not (tmp_path / 'none.svg').exists()
 
 
 def test_a_row_without_runs_is_empty(benchmark):
-    assert markdown(summarise(benchmark)).splitlines()[2] == f'| static | 0 |{"  |" * 7}'
+    assert markdown(summarise(benchmark)).splitlines()[2] == f'| static | 0 |{"  |" * 10}'
 
 
 def test_finished_runs_stay_and_a_failure_ends_only_what_starts_from_it(benchmark, monkeypatch):
@@ -103,6 +119,40 @@ def test_finished_runs_stay_and_a_failure_ends_only_what_starts_from_it(benchmar
                       'mega_faster-rcnn_r18-fpn_400i_toyvid.py']
     assert failed == ['mega, seed 0: no memory', 'control, seed 1: no memory',
                       'mega, seed 1: no memory']
+
+
+def test_what_a_failed_run_starts_is_not_run_and_says_so(benchmark, monkeypatch):
+    called = []
+
+    def fail(command, *_):
+        called.append(command)
+        raise RuntimeError('no memory')
+
+    monkeypatch.setattr(benchmark, '_call', fail)
+    assert run_all(benchmark, ['mega'], processes=2)[:2] == [
+        'static, seed 0: no memory', 'control, seed 0: not run: what it starts from failed']
+    assert len(called) == 1
+
+
+def test_the_static_detector_has_one_seed_whatever_the_others_are(benchmark):
+    benchmark.seeds = (3, )
+    assert [(row.name, seed) for row, seed in benchmark.jobs(['mega'])] == [
+        ('static', 0), ('control', 3), ('mega', 3)]
+    assert benchmark.folder(benchmark.rows['static'], 3).name == 'static-seed0'
+
+
+def test_results_of_other_data_are_refused(benchmark, tmp_path):
+    write(benchmark, 'static', 0, 60)
+    benchmark.data = tmp_path / 'other'
+    with pytest.raises(ValueError, match='name another --work-dir'):
+        benchmark.result(benchmark.rows['static'], 0)
+
+
+def test_the_weights_of_the_demo_are_in_the_repository():
+    listed = subprocess.run(['git', 'check-ignore', 'tools/demo/single-frame_toyvid.pth'],
+                            cwd=ROOT, capture_output=True, check=False)
+    assert listed.returncode == 1  # not ignored
+    assert (ROOT / 'tools/demo/single-frame_toyvid.pth').is_file()
 
 
 def test_unknown_rows_and_missing_data_are_named(tmp_path):

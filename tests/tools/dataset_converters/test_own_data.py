@@ -198,13 +198,13 @@ def test_flat_folders_and_polygons(root):
     (root / 'flat').mkdir()
     for i, name in enumerate(('a_1', 'a_2', 'b_1', 'b_2')):
         cv2.imwrite(str(root / f'flat/{name}.jpg'), np.full((HEIGHT, WIDTH, 3), i, np.uint8))
-        (root / f'flat/{name}.txt').write_text('0 0.25 0.5 0.75 0.5 0.5 1\n')
+        (root / f'flat/{name}.txt').write_text('0 0.25 0.5 0.75 0.5 0.5 0.99\n')
     (root / 'data.yaml').write_text('names: {0: leaf}\n')
     assert convert('yolo', root / 'flat', root / 'out.json', '--img-root', root / 'flat',
                    '--videos-from-names') == 0
     content = json.loads((root / 'out.json').read_text())
     assert [item['name'] for item in content['videos']] == ['a', 'b']
-    assert content['annotations'][0]['bbox'] == [16, 24, 32, 24]
+    assert content['annotations'][0]['bbox'] == pytest.approx([16, 24, 32, 23.52])
 
 
 def test_check_writes_nothing_and_looks_at_the_images(root, capsys):
@@ -234,6 +234,8 @@ def spoil(text, pattern='labels/street/1.*'):
     ('yolo', spoil('0 0.5 0.5 x 1'), r'street.1\.txt, line 1: .* neither'),
     ('yolo', spoil('7 .5 .5 .1 .1'), r'street.1\.txt, line 1: class 7 .* bus, car'),
     ('yolo', spoil('0 .5 .5 .1 .1 .87'), r'line 1: 0\.87 is no track'),
+    ('yolo', spoil('0 .5 .5 .2 .2 .93 1'), r'line 1: .* prediction with score'),
+    ('yolo', spoil('0 100 50 20 20'), r'line 1: .* not in shares of the image'),
     ('yolo', lambda root: (root / 'labels/classes.txt').unlink(), r'labels has none of classes'),
     ('labelme', spoil('{}'), r'street.1\.json is no file of labelme'),
     ('labelme', spoil('{"shapes": [{"label": "a"}]}'), r'street.1\.json: shape 0 has no label'),
@@ -255,3 +257,12 @@ def test_bad_input_is_named(root, capsys, kind, change, message):
     assert convert(kind, source, root / 'out.json', '--img-root', root / 'frames') == 1
     assert re.search(message, capsys.readouterr().err)
     assert not (root / 'out.json').exists()
+
+
+def test_the_source_is_never_overwritten(root, capsys):
+    source = write_labels('ytvis', root / 'labels')
+    before = {path: path.read_bytes() for path in (root / 'labels').rglob('*') if path.is_file()}
+    file = source if source.is_file() else next(iter(before))
+    assert convert('ytvis', file, file, '--img-root', root / 'frames') == 1
+    assert 'would be overwritten' in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
