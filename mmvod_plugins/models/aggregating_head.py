@@ -49,7 +49,9 @@ class AggregatingHead(TemporalHead):
         aggregated = self.aggregator(key.objects, objects_of(references), memory)
         others = any(record.frame_id != key.frame_id for records in references.values()
                      for record in records)
-        return self._step(key, aggregated, alone=not (others or memory))
+        # a chain of aggregators has a list of memories
+        remembered = any(memory) if isinstance(memory, list) else bool(memory)
+        return self._step(key, aggregated, alone=not (others or remembered))
 
     def enhance_windows(self, windows: Sequence[Sequence[FrameRecord]]) -> list[list[HeadStep]]:
         """Detect in all frames of groups; see :class:`TemporalHead`."""
