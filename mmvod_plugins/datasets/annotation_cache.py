@@ -41,8 +41,8 @@ class CachedVideos:
 class AnnotationCache:
     """The compact form of an annotation file for one kind of use.
 
-    It is made anew when the file has another size or time of change, as a copy has. It holds plain values alone:
-    one that somebody else has made cannot run code.
+    It is made anew when the file has another size or time of change, as a copy has. It holds plain
+    values alone: one that somebody else has made cannot run code.
 
     Args:
         source: The annotation file.

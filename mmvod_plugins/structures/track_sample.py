@@ -15,4 +15,5 @@ def track_sample(frames: Sequence[DetDataSample]) -> TrackDataSample:
     """
     sample = TrackDataSample()
     sample.set_field(list(frames), '_video_data_samples', dtype=list)
+    sample._data_fields.add('video_data_samples')  # as by the setter: metrics ask for this name
     return sample
