@@ -311,6 +311,7 @@ def draw_speeds(lines: Sequence[dict[str, Any]], path: Path) -> None:
         axes.errorbar(line['ms'], line['AP50'], yerr=line['spread'], marker='o', capsize=3)
         axes.annotate(line['method'], (line['ms'], line['AP50']), xytext=(6, 4),
                       textcoords='offset points', fontsize='small')
+    axes.set_xscale('log')
     axes.set_xlabel('ms per frame')
     axes.set_ylabel('AP50')
     axes.figure.savefig(path)
