@@ -244,12 +244,14 @@ def start_from_single(content, tmp_path):
                          ids=['own', 'published', 'plain mmdet'])
 @pytest.mark.filterwarnings('ignore:the checkpoint holds a single-frame detector')
 def test_mega_starts_from_a_single_frame_detector(content, tmp_path):
-    """Its first fully connected layer becomes the embedding; relations keep their weights."""
+    """Its two shared layers become the embedding and the first layer between local modules."""
     single, mega, before = start_from_single(content, tmp_path)
-    head = 'detector.roi_head.'
+    head, shared = 'detector.roi_head.', 'detector.roi_head.bbox_head.shared_fcs.'
     for name, value in mega.items():
-        source = name.replace(f'{head}embedding.fc', f'{head}bbox_head.shared_fcs.0')
-        expected = before[name] if 'aggregator' in name else single[source]
+        source = name.replace(f'{head}embedding.fc', f'{shared}0').replace(
+            f'{head}aggregator.local_transforms.0', f'{shared}1')
+        expected = single.get(source, before[name])
+        assert source in single or 'aggregator' in name
         assert 'num_batches_tracked' in name or torch.equal(value, expected), name
 
 

@@ -1,4 +1,4 @@
-# Both memories; the instance memory reads pooled scores, 3 x 3 bins of 11 classes.
+# Both memories; the instance memory reads pooled scores, 3 x 3 bins of 13 classes.
 _base_ = ['./toy_ogemn_rfcn_r18-pixel.py']
 
 model = dict(
@@ -7,7 +7,7 @@ model = dict(
             type='TemporalRFCNRoIHead',
             aggregator=dict(
                 type='OGEMNAggregator',
-                channels=99,
+                channels=117,
                 num_heads=8,
                 embed_channels=32,
                 temperature=20.0,

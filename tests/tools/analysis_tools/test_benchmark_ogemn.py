@@ -7,7 +7,7 @@ import numpy as np
 from benchmark_ogemn import main
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs/toy'
-NAMES = ['rfcn_r18-control_400i_toyvid', 'ogemn_rfcn_r18_400i_toyvid']
+NAMES = ['rfcn_r18-control_1200i_toyvid', 'ogemn_rfcn_r18_400i_toyvid']
 SETTINGS = ['--device', 'cpu', '--size', '64', '48', '--frames', '3']
 
 
