@@ -214,7 +214,8 @@ def run_all(benchmark: Benchmark, names: Sequence[str], processes: int) -> list[
 
         def begin(row: Row, seed: int) -> None:
             needs = [benchmark.folder(benchmark.rows[name], seed)
-                     for name in (row.start, row.trained) if name is not None]
+                     for name in (row.start, row.trained)
+                     if name is not None and name not in benchmark.weights]
             wait([running[folder] for folder in needs])
             if any(running[folder].exception() is not None for folder in needs):
                 raise RuntimeError('not run: what it starts from failed')
