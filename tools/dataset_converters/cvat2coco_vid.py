@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,9 @@ def videos(args: argparse.Namespace) -> Iterator[LabelledVideo]:
     for path in files:
         found = from_cvat(read_text(path), None, str(path), interpolate=True)
         if not found.videos:
-            raise ValueError(f'{path} has no boxes of tracks: export "CVAT for video 1.1"')
+            warnings.warn(f'{path} has no boxes of tracks: its video has no objects', stacklevel=2)
+            yield LabelledVideo(path.stem, frames_of(args.img_root, [path.stem]))
+            continue
         [video] = found.videos
         name = path.stem if video.video_id == str(path) else str(video.video_id)
         stem = Path(name).stem if Path(name).suffix.lower() in VIDEO_SUFFIXES else name

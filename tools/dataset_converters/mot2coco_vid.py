@@ -22,7 +22,9 @@ def videos(args: argparse.Namespace) -> Iterator[LabelledVideo]:
     for name, path in files.items():
         found = from_mot(path.read_text(encoding='utf-8'), None, str(path))
         if not found.videos:
-            raise ValueError(f'{path} has no boxes')
+            warnings.warn(f'{path} has no boxes: its video has no objects', stacklevel=2)
+            yield LabelledVideo(name, frames_of(args.img_root, [name]))
+            continue
         [video] = found.videos
         kept = video.select(np.flatnonzero(video.scores > 0))
         if len(kept) < len(video):

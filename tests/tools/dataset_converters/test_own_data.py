@@ -266,3 +266,18 @@ def test_the_source_is_never_overwritten(root, capsys):
     assert convert('ytvis', file, file, '--img-root', root / 'frames') == 1
     assert 'would be overwritten' in capsys.readouterr().err
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize(('kind', 'empty'), [
+    ('cvat', '<annotations><meta/></annotations>'), ('mot', '')])
+def test_a_video_without_objects_is_kept_with_a_warning(root, capsys, kind, empty):
+    source = write_labels(kind, root / 'labels')
+    [file] = source.glob('yard.*')
+    file.write_text(empty)
+    assert convert(kind, source, root / 'out.json', '--img-root', root / 'frames') == 0
+    assert 'its video has no objects' in capsys.readouterr().err
+    content = json.loads((root / 'out.json').read_text())
+    [yard] = [video['id'] for video in content['videos'] if video['name'] == 'yard']
+    images = {image['id'] for image in content['images'] if image['video_id'] == yard}
+    assert len(images) == FRAMES
+    assert not images & {item['image_id'] for item in content['annotations']}
