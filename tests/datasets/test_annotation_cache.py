@@ -8,8 +8,10 @@ import warnings
 import numpy as np
 import pytest
 
+from mmvod_plugins.datasets import CocoVIDDataset
 from mmvod_plugins.datasets.annotation_cache import load_plain
 
+from . import conftest
 from .test_coco_vid import build, frames_of
 
 
@@ -87,3 +89,30 @@ def test_a_cache_cannot_run_code():
     with pytest.raises(pickle.UnpicklingError, match=r'os\.|posix'):
         load_plain(np.frombuffer(pickle.dumps(os.system), np.uint8))
     assert load_plain(np.frombuffer(pickle.dumps({'a': [1, 'b']}), np.uint8)) == {'a': [1, 'b']}
+
+
+def test_a_file_that_is_replaced_while_it_is_read_gets_no_stale_cache(tiny_json, monkeypatch):
+    content = json.loads(tiny_json.read_text())
+    content['images'] = content['images'][:-1]
+    load = CocoVIDDataset.load_data_list
+
+    def replaced_meanwhile(self):
+        found = load(self)
+        tiny_json.write_text(json.dumps(content))
+        os.utime(tiny_json, ns=(0, 1))
+        return found
+
+    monkeypatch.setattr(CocoVIDDataset, 'load_data_list', replaced_meanwhile)
+    build(tiny_json, cache_above=0)
+    monkeypatch.undo()
+    assert build(tiny_json, cache_above=0).num_all_imgs == len(content['images'])
+
+
+def test_a_subclass_has_a_cache_of_its_own(tiny_json, monkeypatch):
+    class Mine(CocoVIDDataset):
+        pass
+
+    build(tiny_json, cache_above=0)
+    monkeypatch.setattr(conftest, 'CocoVIDDataset', Mine)
+    assert not build(tiny_json, cache_above=0)._mapped
+    assert len(caches(tiny_json)) == 2

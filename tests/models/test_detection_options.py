@@ -185,3 +185,6 @@ def test_many_candidates_are_suppressed_class_by_class_with_the_same_result(monk
     for name in ('bboxes', 'scores', 'labels'):
         assert torch.equal(whole[name], split[name])
     assert 'split_thr' not in config.nms
+    # mmcv does not know class_agnostic class by class
+    config.nms.class_agnostic = True
+    assert len(selection.select_detections(raw, config, selection.OutputOptions())) < len(whole)

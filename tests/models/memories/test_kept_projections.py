@@ -119,3 +119,25 @@ def test_biases_of_several_relations_at_once():
         together = location_biases(module.base_relations, boxes, references)
         for relation, bias in zip(module.base_relations, together, strict=True):
             torch.testing.assert_close(bias, relation.location_bias(boxes, references))
+
+
+@torch.no_grad()
+def test_embeddings_that_are_always_new_end_the_keeping():
+    module, kept = Double(), KeptProjections()
+    for _ in range(3):
+        step = step_of(kept)
+        step.project(module, [frame(0), frame(1)])  # the same frames, other tensors
+        kept.write(step)
+    assert step_of(kept) is None
+    assert not kept.step()._kept
+
+
+@torch.no_grad()
+def test_projections_under_autocast_are_not_those_without_it():
+    module, kept, frames = Double(), KeptProjections(), [frame(0)]
+    for enabled in (False, True, True):
+        with torch.autocast('cpu', enabled=enabled):
+            step = kept.step()
+            step.project(module, frames)
+            kept.write(step)
+    assert module.rows == 2 * 6
