@@ -157,9 +157,10 @@ def test_the_neck_of_the_mixing_page_trains_and_detects(tmp_path):
     assert torch.isfinite(total)
 
 
-def test_my_detector_plus_time(tmp_path, monkeypatch):
-    """The recipe of the mixing page with a stock config and a stock checkpoint."""
-    [block] = blocks('mixing.md', 'python dense config')
+@pytest.mark.parametrize('page', ['mixing.md', '../README.md'])
+def test_my_detector_plus_time(tmp_path, monkeypatch, page):
+    """The recipe of a page with a stock config and a stock checkpoint."""
+    [block] = blocks(page, 'python dense config')
     monkeypatch.chdir(tmp_path)
     stock = Config(dict(model=detector_of('yolox')))
     stock.model.bbox_head.update(feat_channels=128)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from mmvod_plugins.visualization import contact_sheet, draw_detections, write_video
 
 ZOOM = 3
 SCORE = 0.4
+FPS = 6
 GREEN = (0, 200, 0)
 
 #: Boxes (x1, y1, x2, y2), labels and scores of a frame.
@@ -64,12 +66,13 @@ class Comparison:
 
 
 def draw_results(data: Path, predictions: dict[str, Path], out: Path) -> list[Path]:
-    """Write a contact sheet of typical frames, and an mp4 of their videos.
+    """Write a contact sheet of typical frames, an mp4 of their videos, and a small moving picture.
 
-    The frames follow a fixed rule (:meth:`Comparison.typical`), not what the detectors found.
+    The frames follow a fixed rule (:meth:`Comparison.typical`), not what the detectors found; the
+    moving picture (WebP, for pages) shows the first two videos at half the size.
 
     Returns:
-        The mp4 and the contact sheet.
+        The mp4, the contact sheet and the moving picture.
     """
     comparison = Comparison(data, predictions)
     typical = comparison.typical(6)
@@ -77,14 +80,16 @@ def draw_results(data: Path, predictions: dict[str, Path], out: Path) -> list[Pa
     sheet = out / 'contact_sheet.png'
     cv2.imwrite(str(sheet), contact_sheet([part for row in rows for part in row], len(rows[0])))
 
-    def film() -> Iterator[np.ndarray]:
-        for chosen in typical:
-            for image in comparison.videos[chosen['video_id']]:
+    def film(chosen: list[dict]) -> Iterator[np.ndarray]:
+        for typical_frame in chosen:
+            for image in comparison.videos[typical_frame['video_id']]:
                 yield np.hstack(comparison.row(image))
 
-    movie = out / 'comparison.mp4'
-    write_video(movie, film(), fps=6)
-    return [movie, sheet]
+    movie, small = out / 'comparison.mp4', out / 'comparison.webp'
+    write_video(movie, film(typical), FPS)
+    first, *others = [Image.fromarray(frame[..., ::-1]).reduce(2) for frame in film(typical[:2])]
+    first.save(small, save_all=True, append_images=others, duration=1000 // FPS, loop=0, quality=40)
+    return [movie, sheet, small]
 
 
 def _by_image(rows: list[dict]) -> dict[int, Found]:
