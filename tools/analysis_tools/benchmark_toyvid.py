@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import os
 import shlex
@@ -23,6 +24,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -84,6 +86,14 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
+@cache
+def settings_of(row: Row) -> str:
+    """A short hash of what a row trains and tests with: its config and its options."""
+    config = Config.fromfile(ROOT / row.path).to_dict()
+    text = json.dumps([config, row.options], sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 class Benchmark:
     """The runs of a benchmark in a folder.
 
@@ -136,7 +146,7 @@ class Benchmark:
         """What a finished run gave, None before.
 
         Raises:
-            ValueError: If it was run on other data.
+            ValueError: If it was run on other data or with other settings.
         """
         path = self.folder(row, seed) / 'result.json'
         if not path.is_file():
@@ -145,6 +155,9 @@ class Benchmark:
         if found['data'] != str(self.data):
             raise ValueError(f'{path} is of {found["data"]}, not of {self.data}: name another '
                              '--work-dir')
+        if found['settings'] != settings_of(row):
+            raise ValueError(f'{row.path} has changed since {path} was written: name another '
+                             '--work-dir, or remove that folder to run it again')
         return found
 
     def run(self, row: Row, seed: int, threads: int) -> None:
@@ -182,7 +195,8 @@ class Benchmark:
             **{group: 100 * metrics[f'vid/coco_AP50_{group}'] for group in GROUPS},
             **{name: value for name, (_, _, value, _) in frames.items() if name != 'all'},
             known={name: value for name, (_, _, _, value) in frames.items()},
-            minutes=minutes, data=str(self.data), command=shlex.join(['python', *(train or test)]))
+            minutes=minutes, data=str(self.data), settings=settings_of(row),
+            command=shlex.join(['python', *(train or test)]))
         (folder / 'result.json').write_text(json.dumps(result, indent=1))
 
     def _data_options(self) -> list[str]:

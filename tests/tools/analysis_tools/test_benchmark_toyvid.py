@@ -16,6 +16,7 @@ from benchmark_toyvid import (
     markdown,
     read_rows,
     run_all,
+    settings_of,
     summarise,
 )
 
@@ -36,7 +37,8 @@ def write(benchmark, name, seed, ap):
     folder.mkdir(parents=True)
     values = dict.fromkeys(PARTS, ap) | dict(AP50=ap, known=dict(all=0, clean=0, degraded=0))
     (folder / 'result.json').write_text(json.dumps(
-        values | dict(minutes=1.0, data=str(benchmark.data))))
+        values | dict(minutes=1.0, data=str(benchmark.data),
+                      settings=settings_of(benchmark.rows[name]))))
 
 
 def test_every_row_has_its_config_and_a_control_of_its_start():
@@ -97,6 +99,15 @@ def test_times_come_from_the_benchmark_of_speed(benchmark, tmp_path):
     assert 'static' in (tmp_path / 'speed.svg').read_text()
     draw_speeds(summarise(benchmark), tmp_path / 'none.svg')
     assert not (tmp_path / 'none.svg').exists()
+
+
+@pytest.mark.parametrize(('key', 'message'), [('data', 'not of'), ('settings', 'has changed')])
+def test_a_run_of_other_data_or_settings_is_not_taken(benchmark, key, message):
+    write(benchmark, 'static', 0, 60)
+    path = benchmark.folder(benchmark.rows['static'], 0) / 'result.json'
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: 'other'}))
+    with pytest.raises(ValueError, match=message):
+        benchmark.result(benchmark.rows['static'], 0)
 
 
 def test_a_row_without_runs_is_empty(benchmark):
