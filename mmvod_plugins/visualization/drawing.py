@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -123,6 +123,20 @@ def title_cell(text: str, height: int, width: int = 130) -> np.ndarray:
     cell = np.full((height, width, 3), 255, np.uint8)
     draw_text(cell, text, (4, height // 2), 0.5, (0, 0, 0))
     return cell
+
+
+def titled_rows(rows: Mapping[str, Sequence[np.ndarray]]) -> np.ndarray:
+    """One row of images under the other, each with its title to the left.
+
+    Args:
+        rows: By title, at least one; images (H, W, 3) uint8.
+
+    Returns:
+        The sheet, (H, W, 3) uint8.
+    """
+    return contact_sheet(
+        [np.hstack([title_cell(title, row[0].shape[0]), contact_sheet(row, len(row))])
+         for title, row in rows.items()], 1)
 
 
 def to_numpy(values: ArrayLike) -> np.ndarray:

@@ -20,6 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from model_and_video import model_and_video_parser
 from torch import Tensor
 
 from mmvod_plugins.apis import encode_frames, init_video_detector
@@ -31,7 +32,7 @@ from mmvod_plugins.visualization import (
     draw_saliency,
     read_frames,
     saliency,
-    title_cell,
+    titled_rows,
     write_video,
 )
 
@@ -41,12 +42,7 @@ BRIGHTEST = 0.005
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('config')
-    parser.add_argument('checkpoint')
-    parser.add_argument('--input', type=Path, required=True,
-                        help='video file, or folder of images')
-    parser.add_argument('--out', type=Path, required=True, help='.png, .mp4, or a folder')
+    parser = model_and_video_parser(__doc__.split('\n')[0], '.png, .mp4, or a folder')
     parser.add_argument('--start', type=int, default=0, help='first frame of the window')
     parser.add_argument('--stride', type=int, help="by default that of the model's windows, or 1")
     parser.add_argument('--length', type=int,
@@ -55,7 +51,6 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--level', type=int, default=0, help='which of the levels with memories')
     parser.add_argument('--zoom', type=float, default=1.0)
     parser.add_argument('--fps', type=float, default=4.0)
-    parser.add_argument('--device', default='cpu')
     return parser.parse_args(argv)
 
 
@@ -157,9 +152,7 @@ def save(rows: dict[str, list[np.ndarray]], out: Path, fps: float) -> None:
     if out.suffix == '.mp4':
         write_video(out, beside, fps)
     elif out.suffix == '.png':
-        cv2.imwrite(str(out), contact_sheet(
-            [np.hstack([title_cell(title, row[0].shape[0]), contact_sheet(row, len(row))])
-             for title, row in rows.items()], 1))
+        cv2.imwrite(str(out), titled_rows(rows))
     else:
         out.mkdir(exist_ok=True)
         for t, picture in enumerate(beside):

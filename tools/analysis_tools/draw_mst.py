@@ -15,11 +15,11 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from model_and_video import model_and_video_parser
 from torch import Tensor
 
 from mmvod_plugins.apis import encode_frames, init_video_detector
@@ -27,11 +27,10 @@ from mmvod_plugins.models import MSTNeck, VideoDetector
 from mmvod_plugins.structures import FrameRecord
 from mmvod_plugins.utils.files import check_output, replacing
 from mmvod_plugins.visualization import (
-    contact_sheet,
     count_frames,
     draw_saliency,
     read_frames,
-    title_cell,
+    titled_rows,
 )
 
 #: Share of the cells that may be brighter than the scale of the weights goes.
@@ -43,12 +42,7 @@ RED, YELLOW = (0, 0, 255), (0, 255, 255)
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('config')
-    parser.add_argument('checkpoint')
-    parser.add_argument('--input', type=Path, required=True,
-                        help='video file, or folder of images')
-    parser.add_argument('--out', type=Path, required=True, help='picture')
+    parser = model_and_video_parser(__doc__.split('\n')[0], 'picture')
     parser.add_argument('--key', type=int, required=True, help='number of the key frame')
     parser.add_argument('--point', type=float, nargs=2, required=True, metavar=('X', 'Y'),
                         help='in pixels of the key frame')
@@ -57,7 +51,6 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
                         help='most frames that are drawn, evenly spaced around the key frame')
     parser.add_argument('--magnify', type=float, default=10.0, help='of the offsets')
     parser.add_argument('--zoom', type=float, default=1.0)
-    parser.add_argument('--device', default='cpu')
     return parser.parse_args(argv)
 
 
@@ -183,10 +176,7 @@ def draw(args: argparse.Namespace) -> np.ndarray:
         rows['offsets'] = [draw_offsets(frame, args.magnify * value)
                            for frame, value in zip(large, offsets, strict=True)]
     columns = chosen(window, args.key, args.columns)
-    strips = {title: [row[i] for i in columns] for title, row in rows.items()}
-    return contact_sheet(
-        [np.hstack([title_cell(title, row[0].shape[0]), contact_sheet(row, len(row))])
-         for title, row in strips.items()], 1)
+    return titled_rows({title: [row[i] for i in columns] for title, row in rows.items()})
 
 
 def main(argv: list[str] | None = None) -> int:

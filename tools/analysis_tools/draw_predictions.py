@@ -24,7 +24,7 @@ from mmvod_plugins.evaluation.functional import GroundTruth, evaluate_per_video,
 from mmvod_plugins.evaluation.metrics.imagenet_vid_metric import named_videos
 from mmvod_plugins.evaluation.report import score_of_best
 from mmvod_plugins.utils.files import check_output, replacing
-from mmvod_plugins.visualization import contact_sheet, draw_detections, title_cell
+from mmvod_plugins.visualization import draw_detections, titled_rows
 
 GREEN = (0, 200, 0)
 
@@ -134,11 +134,9 @@ def draw(args: argparse.Namespace) -> np.ndarray:
         raise ValueError(f'frame {outside[0]} is not in the video, which has {len(numbers)}')
     chosen = numbers[args.frames].tolist()
     strip = Strip(source, args.images, truth, args.zoom, args.score_thr)
-    rows = {'truth': strip.true_row(chosen),
-            **{name: strip.row(chosen, predictions) for name, predictions in files.items()}}
-    return contact_sheet(
-        [np.hstack([title_cell(name, row[0].shape[0]), contact_sheet(row, len(row))])
-         for name, row in rows.items()], 1)
+    return titled_rows({
+        'truth': strip.true_row(chosen),
+        **{name: strip.row(chosen, predictions) for name, predictions in files.items()}})
 
 
 def main(argv: list[str] | None = None) -> int:

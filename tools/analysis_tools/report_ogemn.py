@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from mmdet.structures import DetDataSample
 from mmengine.config import Config, DictAction
+from model_and_video import model_and_video_parser
 
 from mmvod_plugins.apis import TracedFrame, init_video_detector, trace_frames
 from mmvod_plugins.models import OGEMNNeck, VideoDetector
@@ -108,18 +109,12 @@ class Trace:
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('config')
-    parser.add_argument('checkpoint')
-    parser.add_argument('--input', type=Path, required=True,
-                        help='video file, or folder of images')
-    parser.add_argument('--out', type=Path, required=True, help='.html file')
+    parser = model_and_video_parser(__doc__.split('\n')[0], '.html file')
     parser.add_argument('--frames', type=int, nargs='+',
                         help='frames to show; by default five, alike apart')
     parser.add_argument('--level', type=int, default=0, help='which of the levels with memories')
     parser.add_argument('--score-thr', type=float, default=0.3, help='of the boxes that are drawn')
     parser.add_argument('--max-objects', type=int, default=6, help='objects shown per frame')
-    parser.add_argument('--device', default='cpu')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
                         help='changes of the config, such as '
                         'model.temporal_neck.write_rule.score_thr=0.5')
