@@ -96,7 +96,8 @@ class LoadVideoFrame(LoadImageFromFile):
         except READ_ERRORS as error:
             return None, f'{path} cannot be read ({type(error).__name__}: {error})'
         if not content:
-            return None, f'{path} cannot be decoded: the file is empty'
+            reason = 'the storage does not have it' if content is None else 'the file is empty'
+            return None, f'{path} cannot be decoded: {reason}'
         try:
             img = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
         except READ_ERRORS as error:
