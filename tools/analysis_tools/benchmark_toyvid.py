@@ -33,6 +33,7 @@ import torch
 import yaml
 from mmengine.config import Config
 from toy_vid_difficulty import difficulty
+from toyvid_pages import table
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -295,24 +296,11 @@ def _spread(values: Sequence[float]) -> float | None:
     return stdev(values) if len(values) > 1 else None
 
 
-def markdown(lines: Sequence[dict[str, Any]]) -> str:
-    """The table of the documentation."""
-    head = ('method', 'runs', *COLUMNS, 'over its control', 'ms per frame', 'MB', 'M parameters')
-    rows = [f'| {" | ".join(head)} |', '|' + '---|' * len(head)]
-    for line in lines:
-        shown = _with_spread(line['AP50'], line['spread'])
-        gain = _with_spread(line['gain'], line['gain_spread'], '+.1f')
-        rest = ' | '.join(_with_spread(line[name], None) for name in COLUMNS[1:])
-        speed = ' | '.join(_with_spread(line[name], None)
-                           for name in ('ms', 'host_MB', 'million_parameters'))
-        rows.append(f'| {line["method"]} | {line["runs"]} | {shown} | {rest} | {gain} | {speed} |')
-    return '\n'.join([*rows, ''])
-
-
-def _with_spread(value: float | None, spread: float | None, form: str = '.1f') -> str:
-    if value is None:
-        return ''
-    return f'{value:{form}}' + ('' if spread is None else f' ± {spread:.1f}')
+def as_text(lines: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """The lines with their numbers rounded, and nothing for None, as the csv file has them."""
+    return [{key: '' if value is None else str(
+        round(value, 2) if isinstance(value, float) else value) for key, value in line.items()}
+            for line in lines]
 
 
 def draw_speeds(lines: Sequence[dict[str, Any]], path: Path) -> None:
@@ -391,14 +379,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.no_runs:
         failed = run_all(benchmark, args.rows or [row.name for row in rows], processes)
     lines = summarise(benchmark, args.times)
-    print(markdown(lines))
+    texts = as_text(lines)
+    print(table({text['method']: text for text in texts}))
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
         with (args.out / 'toyvid.csv').open('w', newline='', encoding='utf-8') as file:
             writer = csv.DictWriter(file, list(lines[0]))
             writer.writeheader()
-            writer.writerows({key: round(value, 2) if isinstance(value, float) else value
-                              for key, value in line.items()} for line in lines)
+            writer.writerows(texts)
         draw_gains(benchmark, args.out / 'toyvid_gains.svg')
         draw_speeds(lines, args.out / 'toyvid_speed.svg')
     print('\n'.join(failed), file=sys.stderr)

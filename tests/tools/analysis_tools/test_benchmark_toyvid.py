@@ -11,14 +11,15 @@ from benchmark_toyvid import (
     ROWS,
     Benchmark,
     Row,
+    as_text,
     draw_speeds,
     main,
-    markdown,
     read_rows,
     run_all,
     settings_of,
     summarise,
 )
+from toyvid_pages import table
 
 PARTS = ('slow', 'medium', 'fast', 'clean', 'degraded')
 
@@ -39,6 +40,10 @@ def write(benchmark, name, seed, ap):
     (folder / 'result.json').write_text(json.dumps(
         values | dict(minutes=1.0, data=str(benchmark.data),
                       settings=settings_of(benchmark.rows[name]))))
+
+
+def table_of(lines):
+    return table({text['method']: text for text in as_text(lines)}).split('\n')[1:]
 
 
 def test_every_row_has_its_config_and_a_control_of_its_start():
@@ -81,10 +86,10 @@ def test_a_gain_is_a_difference_between_runs_of_one_seed(benchmark):
     assert lines['mega']['gain'] == 10  # the control has no run with seed 1
     assert lines['mega']['gain_spread'] is None
     assert lines['static']['gain'] is None
-    table = markdown(summarise(benchmark)).splitlines()
-    assert table[2].startswith('| static | 1 | 60.0 | 60.0 |')
-    assert '85.0 ± 7.1' in table[4]
-    assert table[4].endswith('| +10.0 |  |  |  |')
+    rows = table_of(summarise(benchmark))
+    assert rows[2].startswith('| static | 1 | 60.0 | 60.0 |')
+    assert '85.0 ± 7.1' in rows[4]
+    assert rows[4].endswith('| +10.0 |  |  |  |')
 
 
 def test_times_come_from_the_benchmark_of_speed(benchmark, tmp_path):
@@ -94,7 +99,7 @@ def test_times_come_from_the_benchmark_of_speed(benchmark, tmp_path):
         config=benchmark.rows['static'].config, median=0.0181, parameters=1_200_000,
         host_bytes=20_000_000)])))
     lines = summarise(benchmark, times)
-    assert markdown(lines).splitlines()[2].endswith('|  | 18.1 | 20.0 | 1.2 |')
+    assert table_of(lines)[2].endswith('|  | 18.1 | 20.0 | 1.2 |')
     draw_speeds(lines, tmp_path / 'speed.svg')
     assert 'static' in (tmp_path / 'speed.svg').read_text()
     draw_speeds(summarise(benchmark), tmp_path / 'none.svg')
@@ -111,7 +116,7 @@ def test_a_run_of_other_data_or_settings_is_not_taken(benchmark, key, message):
 
 
 def test_a_row_without_runs_is_empty(benchmark):
-    assert markdown(summarise(benchmark)).splitlines()[2] == f'| static | 0 |{"  |" * 10}'
+    assert table_of(summarise(benchmark))[2] == f'| static | 0 |{"  |" * 10}'
 
 
 def test_finished_runs_stay_and_a_failure_ends_only_what_starts_from_it(benchmark, monkeypatch):
