@@ -299,7 +299,7 @@ def _spread(values: Sequence[float]) -> float | None:
 def as_text(lines: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
     """The lines with their numbers rounded, and nothing for None, as the csv file has them."""
     return [{key: '' if value is None else str(
-        round(value, 2) if isinstance(value, float) else value) for key, value in line.items()}
+        round(value, 3) if isinstance(value, float) else value) for key, value in line.items()}
             for line in lines]
 
 

@@ -33,6 +33,8 @@ Row = Mapping[str, str]
 
 def value(row: Row, column: str) -> str:
     """A number of a row, with its spread if it has one; empty where there is none."""
+    if column == 'runs':
+        return row[column]
     _, spread, form = COLUMNS[column]
     if not row[column]:
         return ''

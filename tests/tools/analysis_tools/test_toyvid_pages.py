@@ -17,6 +17,7 @@ ROWS = {
     ('mega', 'AP50 82.3 ± 1.2, its control 75.0 ± 0.6: +7.3 ± 0.7 (2 seeds)'),
     ('base', 'AP50 68.8 (1 run)'), ('later', 'not run yet'), ('base clean', '98.0'),
     ('mega gain', '+7.3 ± 0.7'), ('later AP50', ''),
+    ('mega runs', '2'),
 ])
 def test_a_comment_gets_its_clause_or_number(mark, content):
     page = f'See <!-- toyvid: {mark} -->old\nnumbers<!-- end -->, <!-- other -->.'
