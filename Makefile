@@ -5,10 +5,10 @@
 RUN := .venv/bin/python
 export PYTHON TORCH_INDEX_URL
 
-.PHONY: help setup lint test test-all demo docs clean
+.PHONY: help setup lint test test-all test-official demo docs clean
 
 help:  ## List the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup:  ## Create .venv with everything pinned (does nothing when it is up to date)
 	@tools/setup_env.sh
@@ -23,6 +23,10 @@ test: setup  ## Run the tests that need neither a GPU nor much time
 test-all: setup  ## Run every test, the slow ones included
 	$(RUN) -m pytest -n 2 --dist worksteal
 
+test-official:  ## Run the same tests as `test` on the official mmdet 3.3.0, mmcv 2.1.0, mmengine 0.10.7
+	@tools/setup_env.sh official
+	.venv-official/bin/python -m pytest -n 2 --dist worksteal -m 'not slow'
+
 demo: setup  ## Train MEGA and a control on rendered videos, link detections in a real one, draw them
 	$(RUN) tools/demo/people_demo.py --out demo_output/people
 	$(RUN) tools/demo/toy_demo.py
@@ -30,7 +34,7 @@ demo: setup  ## Train MEGA and a control on rendered videos, link detections in 
 docs: setup  ## Build the documentation site in build/docs; a broken link is an error
 	$(RUN) -m sphinx -q -W --keep-going -j 2 -c docs . build/docs
 
-clean:  ## Remove .venv and everything that was generated
-	rm -rf .venv build dist demo_output work_dirs .pytest_cache .ruff_cache .dist_test
+clean:  ## Remove the environments and everything that was generated
+	rm -rf .venv .venv-official build dist demo_output work_dirs .pytest_cache .ruff_cache .dist_test
 	rm -rf mmvod_plugins/.mim *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

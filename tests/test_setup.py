@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ('requirements.txt', 'docs/requirements.txt', 'setup.cfg', 'setup.py', 'tools/setup_env.sh')
+PINS = ('requirements.txt', 'requirements/common.txt', 'requirements/official.txt',
+        'docs/requirements.txt')
+FILES = (*PINS, 'setup.cfg', 'setup.py', 'tools/setup_env.sh')
 #: Stands for Python: prints its version, creates environments, and fails where FAIL fits.
 FAKE = '''#!/bin/sh
 case "$*" in
@@ -24,7 +26,7 @@ echo "$*" >>calls
 @pytest.fixture
 def setup(tmp_path):
     """A copy of what the set-up reads; runs it and returns the exit code, text and calls."""
-    for folder in ('tools', 'docs'):
+    for folder in ('tools', 'docs', 'requirements'):
         (tmp_path / 'repo dir' / folder).mkdir(parents=True)
     (tmp_path / 'bin').mkdir()
     for name in FILES:
@@ -33,12 +35,12 @@ def setup(tmp_path):
         (tmp_path / 'bin' / name).write_text(FAKE)
         (tmp_path / 'bin' / name).chmod(0o755)
 
-    def run(folder='repo dir', **environment):
+    def run(folder='repo dir', *stack, **environment):
         calls = tmp_path / folder / 'calls'
         calls.unlink(missing_ok=True)
         done = subprocess.run(
-            [tmp_path / folder / 'tools' / 'setup_env.sh'], check=False, capture_output=True,
-            text=True, timeout=60,
+            [tmp_path / folder / 'tools' / 'setup_env.sh', *stack], check=False,
+            capture_output=True, text=True, timeout=60,
             env=dict(PATH=f'{tmp_path}/bin:{os.environ["PATH"]}', **environment))
         return (done.returncode, done.stdout + done.stderr,
                 calls.read_text().splitlines() if calls.exists() else [])
@@ -59,6 +61,21 @@ def test_a_new_environment_is_installed_in_the_order_in_which_it_can_be_built(se
     assert calls[0] == '-m venv .venv'
     assert steps(calls) == ['ninja', 'torch', 'onedl-mmcv', '-r', '-e']
     assert any('--no-build-isolation onedl-mmcv==' in call for call in calls)
+
+
+def test_the_official_stack_has_an_environment_and_an_mmcv_of_its_own(setup):
+    setup()
+    code, text, calls = setup('repo dir', 'official')
+    assert code == 0, text
+    assert calls[0] == '-m venv .venv-official'
+    assert steps(calls) == ['ninja', 'torch', 'mmcv', '-r', '-e']
+    assert setup() == setup('repo dir', 'official') == (0, '', [])
+
+
+def test_a_stack_without_pins_is_refused(setup):
+    code, text, _ = setup('repo dir', 'unknown')
+    assert code != 0
+    assert 'requirements/unknown.txt' in text
 
 
 def test_the_second_run_does_nothing(setup):
@@ -132,8 +149,14 @@ def test_an_mmcv_that_does_not_fit_torch_is_built_again_without_the_cache(setup)
                for call in calls)
 
 
-def test_the_pins_are_exact_and_hold_what_is_installed_first():
-    lines = [line for name in FILES[:2] for line in (ROOT / name).read_text().splitlines()
+@pytest.mark.parametrize(('stack', 'names'), [
+    ('requirements.txt', {'onedl-mmcv', 'onedl-mmengine', 'onedl-mmdetection'}),
+    ('requirements/official.txt', {'mmcv', 'mmengine', 'mmdet'}),
+], ids=['onedl', 'official'])
+def test_the_pins_are_exact_and_hold_what_is_installed_first(stack, names):
+    lines = [line for name in (stack, 'requirements/common.txt')
+             for line in (ROOT / name).read_text().splitlines()
              if line.strip() and not line.startswith(('#', '-r'))]
-    names = {re.fullmatch(r'([\w.-]+)==[\w.]+', line)[1] for line in lines}
-    assert {'torch', 'onedl-mmcv', 'setuptools', 'wheel', 'ninja'} <= names
+    found = [re.fullmatch(r'([\w.-]+)==[\w.]+', line)[1] for line in lines]
+    assert names | {'torch', 'setuptools', 'wheel', 'ninja'} <= set(found)
+    assert len(found) == len(set(found))

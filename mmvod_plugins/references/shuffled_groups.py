@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -30,12 +30,15 @@ class ShuffledGroups(ReferencePolicy):
             from run to run.
         by_video: Whether the video's id enters the seed; without it videos of equal length have
             equal groups, those of the published demo with ``seed=41``.
+        videos: Id and length of every video in the order of the evaluation: one stream of numbers
+            then shuffles them all, as in the published evaluation. None: each has its own.
     """
 
     lookahead = None
 
     def __init__(self, num_frames: int = 32, *, num_samples: int = 16, seed: int = 0,
-                 by_video: bool = True) -> None:
+                 by_video: bool = True,
+                 videos: Sequence[tuple[Hashable, int]] | None = None) -> None:
         super().__init__()
         if min(num_frames, num_samples) < 1:
             raise ValueError('num_frames and num_samples must be at least 1, got '
@@ -44,6 +47,7 @@ class ShuffledGroups(ReferencePolicy):
         self.num_samples = num_samples
         self.seed = seed
         self.by_video = by_video
+        self.videos = None if videos is None else tuple((key, length) for key, length in videos)
 
     @property
     def draws(self) -> dict[str, int]:
@@ -68,9 +72,21 @@ class ShuffledGroups(ReferencePolicy):
         """The frames of a frame's group, ascending."""
         if video_length <= self.num_frames:
             return list(range(video_length))
-        order = _shuffled(f'{self.seed} {video_id}' if self.by_video else self.seed, video_length)
+        order = self._order(video_length, video_id)
         first = order.index(key_id) // self.num_frames * self.num_frames
         return sorted(order[first:first + self.num_frames])
+
+    def _order(self, video_length: int, video_id: Hashable) -> tuple[int, ...]:
+        """The frames of a video, shuffled."""
+        if self.videos is None:
+            return _shuffled(f'{self.seed} {video_id}' if self.by_video else self.seed,
+                             video_length)
+        order = _stream(self.seed, self.num_frames, self.videos).get(video_id, ())
+        if len(order) != video_length:
+            raise ValueError(f'video {video_id!r} has {video_length} frames, in `videos` of '
+                             f'ShuffledGroups {len(order) or "it does not occur"}: list the id '
+                             'and the length of every video in the order of the evaluation')
+        return order
 
 
 @lru_cache(maxsize=64)
@@ -79,3 +95,16 @@ def _shuffled(seed: str | int, video_length: int) -> tuple[int, ...]:
     order = list(range(video_length))
     random.Random(seed).shuffle(order)  # noqa: S311 - no secret
     return tuple(order)
+
+
+@lru_cache(maxsize=4)
+def _stream(seed: int, num_frames: int,
+            videos: tuple[tuple[Hashable, int], ...]) -> dict[Hashable, tuple[int, ...]]:
+    """Orders of all videos from one stream; those shorter than a group take no part in it."""
+    rng, orders = random.Random(seed), {}  # noqa: S311 - no secret
+    for video_id, length in videos:
+        order = list(range(length))
+        if length >= num_frames:
+            rng.shuffle(order)
+        orders[video_id] = tuple(order)
+    return orders

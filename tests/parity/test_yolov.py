@@ -23,7 +23,7 @@ from mmvod_plugins.datasets.transforms import TruncatingResize
 from mmvod_plugins.models.adapters import DenseAdapter
 from mmvod_plugins.models.backbones import FocalNet
 from mmvod_plugins.models.dense_heads.temporal_dense_head import best_alone
-from mmvod_plugins.models.layers import AffinityAggregation
+from mmvod_plugins.models.layers import AffinityAggregation, LocalAggregation
 from mmvod_plugins.models.memories import YOLOVMemory
 from mmvod_plugins.models.necks import WideYOLOXPAFPN
 from mmvod_plugins.models.selection import OutputOptions
@@ -116,7 +116,7 @@ def module_of(arrays, settings, branches, **options):
 def test_aggregation_is_the_recorded_one(arrays, request):
     case = request.node.callspec.id.rpartition('/')[2]
     if case.startswith('local_'):
-        pytest.skip('LocalAggregation, an ablation without weights, is not part of this package')
+        return check_local(request.node.callspec.id, arrays)
     settings, arrays = json.loads(str(arrays.get('settings', '{}'))), tensors(arrays)
     branches = [name for name in ('cls', 'obj') if f'out_{name}' in arrays]
     module = module_of(arrays, settings, branches,
@@ -140,6 +140,38 @@ def test_aggregation_is_the_recorded_one(arrays, request):
                         arrays[f'pool_{name}'].numpy())
     if 'boxes' in arrays:
         check_refinement(request.node.callspec.id, outputs['cls'], arrays)
+
+
+#: Layers of a block of the ablation, ours and theirs.
+LOCAL_NAMES = {
+    'norm1.cls': 'norm1', 'norm1.reg': 'norm3', 'norm2.cls': 'norm2', 'norm2.reg': 'norm4',
+    'query_key': 'attn.qk', 'value.cls': 'attn.v_cls', 'value.reg': 'attn.v_reg',
+    'location': 'attn.loc2feature', 'mlp.cls.0': 'mlp.net.0', 'mlp.cls.2': 'mlp.net.3',
+    'mlp.reg.0': 'mlp_conf.net.0', 'mlp.reg.2': 'mlp_conf.net.3',
+}
+
+
+def check_local(case, arrays):
+    """Blocks of the ablation; with ``reconf`` half of ``qk`` is unused, and heads are mixed up."""
+    settings, arrays = json.loads(str(arrays['settings'])), tensors(arrays)
+    channels, joint = arrays['x_cls'].shape[1], settings['reconf']
+    module = LocalAggregation(channels, 4, joint=joint, mixed_heads=joint,
+                              location=settings.get('use_loc_emd', False),
+                              overlap=settings.get('iou_base', False))
+    theirs = {key.removeprefix('w.transBlocks.'): value for key, value in arrays.items()}
+    qk = theirs.pop('0.attn.qk.weight' if joint else '0.attn.qkv.weight')
+    theirs['0.attn.qk.weight'] = qk[:2 * channels]
+    if not joint:
+        theirs['0.attn.v_cls.weight'] = qk[2 * channels:]
+    state = {}
+    for key, value in module.state_dict().items():
+        block, name, leaf = re.fullmatch(r'blocks\.(\d+)\.(.+)\.(\w+)', key).groups()
+        state[key] = theirs[f'{block}.{LOCAL_NAMES[name]}.{leaf}'].view_as(value)
+    module.load_state_dict(state)
+    with torch.no_grad():
+        found = module(*(arrays[name] for name in ('x_cls', 'x_reg', 'boxes')))
+    for name, ours in zip(('cls', 'reg'), found, strict=True):
+        assert_near(case, name, ours, arrays[f'out_{name}'].numpy())
 
 
 def check_refinement(case, outputs, arrays):
@@ -372,6 +404,12 @@ def test_groups_and_memory_draw_the_recorded_frames(path):
         found = {tuple(ids) for key in range(length)
                  for ids in policy.frames(key, length).values()}
         assert found == {tuple(sorted(group)) for group in expected}
+    videos = list(enumerate(recorded['lengths']))
+    for name in [name for name in recorded if name.startswith('test_formal_g')]:
+        policy = ShuffledGroups(int(name.rpartition('g')[2]), seed=recorded['seed'], videos=videos)
+        found = {(video, tuple(ids)) for video, length in videos for key in range(length)
+                 for ids in policy.frames(key, length, video).values()}
+        assert found == {(video, tuple(sorted(group))) for video, group in recorded[name]}
     memory = YOLOVMemory(forget='random')
     for t, expected in enumerate(recorded['online']['global_frames']):
         assert sorted(int(part.frame_ids[0]) for part in memory.read()) == sorted(expected)

@@ -15,6 +15,7 @@ from mmvod_plugins.references import (
     LocalWindow,
     PrecedingWindow,
     ReferencePolicy,
+    ShuffledGroups,
     TrainTestReferences,
     UniformStride,
     build_references,
@@ -300,6 +301,23 @@ def test_every_registered_policy_is_tested():
         and cls.__module__.startswith('mmvod_plugins')
     }
     assert registered <= known
+
+
+def test_one_stream_shuffles_all_videos_in_turn():
+    videos = [['a', 9], ['short', 3], ['b', 9], ['c', 10]]
+    policy = build_references(dict(type='ShuffledGroups', num_frames=4, videos=videos))
+    groups = {video: {tuple(policy.group(key, length, video)) for key in range(length)}
+              for video, length in videos}
+    for video, length in videos:
+        assert sorted(sum(groups[video], ())) == list(range(length))
+    assert groups['a'] != groups['b'], 'numbers are drawn anew'
+    assert groups['short'] == {(0, 1, 2)}
+    without = ShuffledGroups(4, videos=[video for video in videos if video[0] != 'short'])
+    assert without.group(0, 10, 'c') == policy.group(0, 10, 'c'), 'it draws nothing'
+    for video, length, message in (('c', 11, "'c' has 11 frames, .* 10:"),
+                                   ('d', 9, "'d' has 9 frames, .* it does not occur: list the id")):
+        with pytest.raises(ValueError, match=message):
+            policy.frames(0, length, video)
 
 
 @pytest.mark.parametrize('config', [

@@ -9,7 +9,7 @@ from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmvod_plugins.models.layers import AffinityAggregation
+from mmvod_plugins.models.layers import AffinityAggregation, LocalAggregation
 from mmvod_plugins.models.layers.affinity_aggregation import BRANCHES
 from mmvod_plugins.models.memories import YOLOVMemory
 from mmvod_plugins.models.temporal_part import Needs
@@ -20,6 +20,8 @@ from .base import Aggregated, Aggregator, ObjectsByRole
 
 #: How the outputs of the two branches are made.
 OBJECTNESS = ('none', 'coupled', 'decoupled')
+#: What aggregates.
+FORMS = ('2022', '2024', 'local')
 
 
 @MODELS.register_module()
@@ -38,10 +40,11 @@ class YOLOVAggregator(Aggregator):
             a module of its own (YOLOV++); ``'coupled'``: both by one module.
         form: ``'2022'``: the regression attention is weighted by objectness, as in the program
             that made YOLOV's published weights and in its online mode; ``'2024'``: it is not
-            (YOLOV++).
+            (YOLOV++); ``'local'``: :class:`LocalAggregation` in place of
+            :class:`AffinityAggregation`, an ablation of YOLOV++'s program, for ``'coupled'``.
         memory: Arguments of :class:`YOLOVMemory`; None for groups.
         reference_topk: Objects of a reference frame outside of groups; None for all.
-        affinity: Further arguments of :class:`AffinityAggregation`.
+        affinity: Further arguments of the module that aggregates.
         init_cfg: Initial weights.
     """
 
@@ -56,9 +59,12 @@ class YOLOVAggregator(Aggregator):
                  affinity: dict | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
-        if objectness not in OBJECTNESS or form not in ('2022', '2024'):
-            raise ValueError(f"objectness must be one of {OBJECTNESS} and form '2022' or '2024', "
+        if objectness not in OBJECTNESS or form not in FORMS:
+            raise ValueError(f'objectness must be one of {OBJECTNESS} and form one of {FORMS}, '
                              f'got {objectness!r} and {form!r}')
+        if form == 'local' and objectness != 'coupled':
+            raise ValueError("form='local' enhances both embeddings at once: it needs "
+                             f"objectness='coupled', got {objectness!r}")
         self.memory = memory
         self.needs = Needs(roles=frozenset({WINDOW_ROLE, 'local', 'global'}), topk=reference_topk)
 
@@ -67,7 +73,8 @@ class YOLOVAggregator(Aggregator):
                 channels, num_heads, branches=branches, weigh_by_objectness=form == '2022',
                 **(affinity or {}))
         first = BRANCHES if objectness == 'coupled' else BRANCHES[:1]
-        self.attention = module(*first)
+        self.attention = module(*first) if form != 'local' else \
+            LocalAggregation(channels, num_heads, **(affinity or {}))
         self.obj_attention = module('obj') if objectness == 'decoupled' else None
 
     @property
@@ -78,7 +85,7 @@ class YOLOVAggregator(Aggregator):
     @property
     def out_channels(self) -> int:
         """Width of an enhanced feature."""
-        return 4 * self.attention.channels
+        return self.attention.out_channels
 
     def init_memory(self) -> YOLOVMemory | None:
         """The memory of a new video in the online mode."""
@@ -86,7 +93,7 @@ class YOLOVAggregator(Aggregator):
 
     def forward(self, key: ObjectFeatures, references: ObjectsByRole,
                 memory: YOLOVMemory | None) -> Aggregated:
-        """Enhance the key objects, see :class:`Aggregator`; (N, 4 C) or (N, 2, 4 C)."""
+        """Enhance the key objects, see :class:`Aggregator`; (N, C') or (N, 2, C')."""
         if memory is not None:
             return self._online(key, memory)
         own = set(key.frame_ids[:1].tolist())
@@ -120,6 +127,8 @@ class YOLOVAggregator(Aggregator):
         """Enhanced features of all objects of frames."""
         rows = ObjectFeatures.cat(list(frames))
         x_cls, x_reg = rows.feats.unbind(1) if rows.feats.ndim == 3 else (rows.feats, rows.feats)
+        if isinstance(self.attention, LocalAggregation):
+            return torch.stack(self.attention(x_cls, x_reg, rows.boxes), 1)
         objectness = rows.boxes.new_ones(len(rows)) if rows.objectness is None else rows.objectness
         best = objectness if rows.class_probs is None else rows.class_probs.amax(1)
         outputs = self.attention(x_cls, x_reg, best, objectness)

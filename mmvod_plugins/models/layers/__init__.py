@@ -6,6 +6,7 @@ from .conv_gru_cell import ConvGRUCell
 from .dalign import DAlign, deform_conv
 from .flow_warp import flow_warp, resize_flow
 from .frame_attention import FrameAttention
+from .local_aggregation import LocalAggregation
 from .match_trans import MatchTrans, transform_memory, transformation_coefficients
 from .memory_read import MemoryRead, ReadResult
 from .position_embedding import location_terms, sine_embedding
@@ -22,6 +23,7 @@ __all__ = [
     'ConvGRUCell',
     'DAlign',
     'FrameAttention',
+    'LocalAggregation',
     'MatchTrans',
     'MemoryRead',
     'PSRoIAlign',

@@ -80,6 +80,7 @@ class AffinityAggregation(BaseModule):
         if not branches or set(branches) - set(BRANCHES):
             raise ValueError(f'branches must be of {BRANCHES}, got {branches!r}')
         self.channels = channels
+        self.out_channels = 4 * channels
         self.num_heads = num_heads
         self.branches = tuple(branches)
         self.thresholds = thresholds

@@ -127,6 +127,26 @@ def test_a_step_reaches_every_weight(name, aggregator):
     assert model.detector.bbox_head.fc_cls.weight.grad.abs().sum() > 0
 
 
+def test_the_local_form_of_yolov_trains_and_looks_at_other_frames():
+    config = temporal('yolox', 'yolov', refine_objectness=True)
+    config.bbox_head.aggregator.update(form='local', objectness='coupled')
+    config.bbox_head.feat_channels = WIDTH
+    model, frames = video_model(config, references=POLICIES['yolov']).train(), video(6)
+    roles = model.policy.sample(2, 6, np.random.default_rng(0))
+    clips = model.data_preprocessor(training_batch(frames, 2, roles, copies=2), training=True)
+    model.parse_losses(model(**clips, mode='loss'))[0].backward()
+    assert [key for key, weight in model.named_parameters() if weight.grad is None] == []
+    model.eval()
+    found = numbers(detect(model, frames))
+    other = frames.clone()
+    other[4] = 255 - other[4]
+    changed = numbers(detect(model, other))
+    assert {t for t in range(6) if not torch.equal(found[t], changed[t])} > {4}
+    config.bbox_head.aggregator.objectness = 'none'
+    with pytest.raises(ValueError, match=r"form='local' .* needs objectness='coupled', got 'none'"):
+        video_model(config, references=POLICIES['yolov'])
+
+
 DEFAULT = {('yolox', 'yolov'), ('rtmdet', 'mega'), ('retinanet', 'selsa'), ('atss', 'rdn'),
            ('fcos', 'yolov')}
 

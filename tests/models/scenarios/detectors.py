@@ -1,8 +1,10 @@
 """Small detectors of every family, made of mmdet's own configs."""
 
 import copy
+from functools import partial
 
 import torch
+from mmdet.models.layers.transformer import dino_layers
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 
@@ -12,6 +14,9 @@ BACKBONE = dict(type='ResNet', depth=18, base_channels=8, num_stages=4, out_indi
                 frozen_stages=-1)
 CHANNELS = [16, 32, 64]
 WIDTH = 16
+# mmdet 3.3.0 embeds boxes for a DINO of 256 channels; later versions name the width in the call
+dino_layers.coordinate_to_encoding = partial(
+    dino_layers.coordinate_to_encoding, num_feats=WIDTH // 2)
 NMS = dict(nms_pre=60, min_bbox_size=0, score_thr=0.005, nms=dict(type='nms', iou_threshold=0.5),
            max_per_img=20)
 ANCHORS = dict(type='AnchorGenerator', ratios=[1.0], octave_base_scale=4, scales_per_octave=1,
