@@ -25,6 +25,18 @@ with_selsa = dict(
         training=dict(type='LocalWindow', radius=9, num_samples=2, bilateral=True),
         testing=dict(type='UniformStride', num_frames=14, append_key=True)))
 
+# YOLOV's aggregation: few points without duplicates, of groups of frames of the whole video; its
+# losses. The new layers start anew: on ToyVID that was much better than `residual`.
+yolov_head = dict(
+    type='TemporalDenseHead',
+    selection=dict(type='TopObjectness', num_points=750, iou_threshold=0.75, num_objects=30),
+    aggregator=dict(type='YOLOVAggregator', channels=128, num_heads=4, form='2022'),
+    video_convs=2,
+    feat_channels=4 * 128,
+    losses=dict(classes_of='overlapping', overlap=0.6, cls_weight=2.0))
+with_yolov = dict(
+    frozen=frozen, references=dict(type='ShuffledGroups', num_frames=32, num_samples=15))
+
 mega_head = dict(
     head,
     aggregator=dict(
