@@ -13,8 +13,11 @@ from mmvod_plugins.utils.precision import at_least_float32
 
 from .position_embedding import location_terms, projected_embedding, sine_embedding
 
-#: Bias values that a relation module holds at once on a CPU.
-PORTION = 6 * 10**6
+#: Bias values that a relation module holds at once on a CPU: the fused attention takes larger
+#: blocks from 192 rows on.
+PORTION = 14 * 10**6
+#: Of the weights' location term, before the logarithm.
+FLOOR = 1e-6
 
 
 class RelationModule(BaseModule):
@@ -83,10 +86,12 @@ class RelationModule(BaseModule):
             return self._attend(feats, projected, bias)
         if torch.is_grad_enabled() or feats.is_cuda:
             return self._attend(feats, projected, self.location_bias(boxes, reference_boxes))
-        # On a CPU the bias is never held as a whole. The fused attention works in multiples of 32.
-        rows = max(PORTION // (self.num_heads * len(reference_feats)) // 32 * 32, 1)
+        # On a CPU the bias is not held as a whole, but in equal portions, one after the other.
+        row = self.num_heads * len(reference_feats)
+        rows = -(-len(feats) // -(-len(feats) * row // PORTION))
+        buffer = at_least_float32(boxes).new_empty(rows, self.num_heads, len(reference_feats))
         return torch.cat([
-            self._attend(part, projected, self.location_bias(part_boxes, reference_boxes))
+            self._attend(part, projected, self.location_bias(part_boxes, reference_boxes, buffer))
             for part, part_boxes in zip(feats.split(rows), boxes.split(rows), strict=True)
         ])
 
@@ -109,27 +114,23 @@ class RelationModule(BaseModule):
             logits = logits + self.location_bias(boxes, reference_boxes)
         return logits
 
-    def location_bias(self, boxes: Tensor, reference_boxes: Tensor) -> Tensor:
+    def location_bias(self, boxes: Tensor, reference_boxes: Tensor,
+                      out: Tensor | None = None) -> Tensor:
         """Additive bias (heads, N, M) of boxes (N, 4) and reference boxes (M, 4).
 
-        Its angles reach hundreds, so they are computed in single precision at least.
+        Its angles reach hundreds, so they are computed in single precision at least. Without
+        gradients it is written into ``out``, at least (N, heads, M), where that is given.
         """
         boxes, reference_boxes = at_least_float32(boxes), at_least_float32(reference_boxes)
         if torch.is_grad_enabled():
             embedding = sine_embedding(location_terms(boxes, reference_boxes), self.embed_dim)
             return self.bias_of(self.location(embedding).permute(2, 0, 1))
-        return projected_embedding(boxes, reference_boxes, self.location.weight,
-                                   self.location.bias, self.finish)
-
-    @staticmethod
-    def finish(projected: Tensor) -> Tensor:
-        """:meth:`bias_of`, in place."""
-        return projected.relu_().add_(1e-6).log_()
+        return _biases(boxes, reference_boxes, self.location.weight, self.location.bias, out)
 
     @staticmethod
     def bias_of(projected: Tensor) -> Tensor:
         """Additive bias of a projected location embedding."""
-        return (projected.relu() + 1e-6).log()
+        return (projected.relu() + FLOOR).log()
 
     def _attend(self, feats: Tensor, projected: tuple[Tensor, Tensor],
                 bias: Tensor | None) -> Tensor:
@@ -162,6 +163,13 @@ def location_biases(relations: Sequence[RelationModule], boxes: Tensor,
         return [None] * len(relations)
     weights, biases = (torch.cat([getattr(relation.location, name) for relation in relations])
                        for name in ('weight', 'bias'))
-    together = projected_embedding(at_least_float32(boxes), at_least_float32(reference_boxes),
-                                   weights, biases, RelationModule.finish)
+    together = _biases(at_least_float32(boxes), at_least_float32(reference_boxes), weights, biases)
     return list(together.split([relation.num_heads for relation in relations]))
+
+
+def _biases(boxes: Tensor, reference_boxes: Tensor, weight: Tensor, bias: Tensor,
+            out: Tensor | None = None) -> Tensor:
+    """:meth:`RelationModule.bias_of` of the projected embedding, in place."""
+    # relu(x) + floor = max(x + floor, floor): the sum costs nothing in the bias of the layer
+    return projected_embedding(boxes, reference_boxes, weight, bias + FLOOR,
+                               lambda projected: projected.clamp_(min=FLOOR).log_(), out)
