@@ -43,7 +43,7 @@ class ObjectFeatures:
     ids: Tensor | None = None
 
     def __post_init__(self) -> None:
-        # some hundred objects are made for a key frame: `len` of a tensor takes several times longer
+        # hundreds are made for a key frame; `len` of a tensor takes several times longer
         rows = self.boxes.shape[0]
         for value in vars(self).values():
             if value is not None and value.shape[0] != rows:

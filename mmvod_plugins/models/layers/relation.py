@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -99,6 +100,43 @@ class RelationModule(BaseModule):
         """Keys and values (1, heads, M, C / heads) of reference objects (M, C)."""
         return self._heads(self.key(feats)), self._heads(self.value(feats))
 
+    def queries(self, feats: Tensor) -> Tensor:
+        """Queries (1, heads, N, C / heads) of objects (N, C)."""
+        return self._heads(self.query(feats) if self.key_bias is None
+                           else self.query(feats) + self.key_bias)
+
+    def partial(self, queries: Tensor, projected: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """:meth:`forward` of a part of the references, without location.
+
+        Args:
+            queries: :meth:`queries` of N objects.
+            projected: :meth:`project` of the references of the part.
+
+        Returns:
+            The weighted mean of their values (1, heads, N, C / heads); the logarithm of the sum
+            of their weights before they are normalised (1, heads, N, 1), for :meth:`join`.
+        """
+        keys, values = projected
+        scale = queries.shape[-1]**-0.5 if self.scale is None else self.scale
+        logits = (queries * scale) @ keys.mT
+        return logits.softmax(-1) @ values, logits.logsumexp(-1, keepdim=True)
+
+    @staticmethod
+    def join(parts: Sequence[tuple[Tensor, Tensor]], counts: Sequence[int]) -> Tensor:
+        """What :meth:`forward` adds to N objects, (N, C), from parts of the references.
+
+        Args:
+            parts: :meth:`partial` of every part.
+            counts: How often each of them counts.
+        """
+        logits = torch.stack([log_sum + math.log(count)
+                              for (_, log_sum), count in zip(parts, counts, strict=True)])
+        weights = logits.softmax(0)
+        total = parts[0][0] * weights[0]
+        for (mean, _), weight in zip(parts[1:], weights[1:], strict=True):
+            total.addcmul_(mean, weight)
+        return total[0].transpose(0, 1).flatten(1)
+
     def weights(self, feats: Tensor, reference_feats: Tensor, boxes: Tensor | None = None,
                 reference_boxes: Tensor | None = None) -> Tensor:
         """The weights w_ij of :meth:`forward`, (heads, N, M); each row sums to one."""
@@ -107,7 +145,7 @@ class RelationModule(BaseModule):
     def logits(self, feats: Tensor, reference_feats: Tensor, boxes: Tensor | None = None,
                reference_boxes: Tensor | None = None) -> Tensor:
         """Logarithms of the weights before they are normalised, (heads, N, M)."""
-        query = self._query(feats)
+        query = self.queries(feats)
         logits = query[0] @ self._heads(self.key(reference_feats))[0].mT
         logits = logits / query.shape[-1]**0.5 if self.scale is None else logits * self.scale
         if self.location is not None:
@@ -136,15 +174,11 @@ class RelationModule(BaseModule):
                 bias: Tensor | None) -> Tensor:
         """Sum of values (1, heads, M, C / heads) for objects (N, C), with bias (heads, N, M)."""
         # attention per head; the result, (1, heads, N, C / heads), is put together to (N, C)
-        query = self._query(feats)
+        query = self.queries(feats)
         out = functional.scaled_dot_product_attention(
             query, *projected, attn_mask=None if bias is None else bias.to(query.dtype)[None],
             scale=self.scale)
         return out[0].transpose(0, 1).flatten(1)
-
-    def _query(self, feats: Tensor) -> Tensor:
-        query = self.query(feats)
-        return self._heads(query if self.key_bias is None else query + self.key_bias)
 
     def _heads(self, feats: Tensor) -> Tensor:
         """Split (N, C) into (1, heads, N, C / heads)."""
