@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import warnings
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,14 +16,12 @@ from mmdet.registry import DATASETS
 from mmengine.fileio import join_path
 from mmengine.logging import print_log
 
-from .annotation_cache import AnnotationCache, CachedVideos, load_plain
+from .annotation_cache import LARGE, AnnotationCache, CachedVideos, load_plain
 from .coco_vid_file import CocoVIDFile, image_size
 from .proposal_file import ProposalFile
 
 #: Defaults of ``filter_cfg``: conditions on training key frames.
 DEFAULT_FILTER = dict(filter_empty_gt=True, min_size=32)
-#: Seconds are worth a line of progress from this size of a file on, in bytes.
-LARGE = 2**26
 
 
 @dataclass(frozen=True)
@@ -156,12 +153,8 @@ class CocoVIDDataset(BaseVideoDataset):
         facts = dict(classes=self._metainfo['classes'], cat2label=list(self.cat2label.items()),
                      warnings=texts, video_ids=[s.video_id for s in self._summaries],
                      lengths=[s.length for s in self._summaries])
-        try:
-            cache.write(CachedVideos(facts, self.data_bytes, self.data_address,
-                                     np.concatenate(ids), np.cumsum([len(part) for part in ids])))
-        except OSError as error:
-            print_log(f'{self.ann_file} is read anew by every process: its compact form cannot be '
-                      f'kept beside it ({error})', logger='current', level=logging.WARNING)
+        cache.write(CachedVideos(facts, self.data_bytes, self.data_address,
+                                 np.concatenate(ids), np.cumsum([len(part) for part in ids])))
 
     def _take(self, cached: CachedVideos) -> None:
         """Serve videos from the compact form of the file."""
