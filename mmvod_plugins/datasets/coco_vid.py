@@ -17,6 +17,7 @@ from mmengine.fileio import join_path
 from mmengine.logging import print_log
 
 from .annotation_cache import LARGE, AnnotationCache, CachedVideos, load_plain
+from .coco_values import without_collection
 from .coco_vid_file import CocoVIDFile, image_size
 from .proposal_file import ProposalFile
 
@@ -190,9 +191,10 @@ class CocoVIDDataset(BaseVideoDataset):
             path = join_path(self.data_root or '', self.proposal_file)
             self._proposals = ProposalFile(path, self.backend_args)
         marked = self.key_frames == 'marked' and source.has_train_marks()
-        found = source.videos()
-        videos = [self._parse_video(source, video, marked)
-                  for video in (_with_progress(found, str(path)) if large else found)]
+        frames, found = len(source.images), source.take_videos()
+        with without_collection():
+            videos = [self._parse_video(source, video, marked)
+                      for video in (_with_progress(found, frames, path) if large else found)]
         source.warn_of_dropped_boxes()
         return videos
 
@@ -346,12 +348,14 @@ class CocoVIDDataset(BaseVideoDataset):
         return part
 
 
-def _with_progress(videos: list[dict], path: str) -> Iterator[dict]:
-    """The videos of a file, with a log line after every tenth part of them."""
-    for number, video in enumerate(videos, 1):
+def _with_progress(videos: Iterator[dict], frames: int, path: Path) -> Iterator[dict]:
+    """The videos of a file, with a log line after every tenth part of all frames."""
+    done = 0
+    for video in videos:
+        before, done = done, done + len(video['images'])
         yield video
-        if 10 * number // len(videos) > 10 * (number - 1) // len(videos):
-            print_log(f'{path}: {number} of {len(videos)} videos', logger='current')
+        if 10 * done // frames > 10 * before // frames:
+            print_log(f'{path}: {done} of {frames} frames', logger='current')
 
 
 def subset(items: list, indices: int | Sequence[int]) -> list:
