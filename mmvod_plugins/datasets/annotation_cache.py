@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+from mmengine.logging import print_log
 
 from mmvod_plugins.utils.files import replacing
 
+#: Size of an annotation file, in bytes, from which on a compact form and a line of progress pay.
+LARGE = 2**26
 #: Changes when the form or the content of caches does.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass
@@ -56,37 +60,59 @@ class AnnotationCache:
         self._before = self._state()  # of what will be read: the file may change meanwhile
 
     def read(self) -> CachedVideos | None:
-        """What was kept; None where nothing was, the file has changed, or it is damaged."""
+        """Videos that were kept; None where none were, the file has changed, or it is damaged."""
+        content = self.read_arrays()
+        if content is None:
+            return None
+        facts, arrays = content
+        others = (np.array(arrays[name]) for name in ('ends', 'key_frame_ids', 'key_frame_ends'))
+        return CachedVideos(facts, arrays['data'], *others)
+
+    def write(self, videos: CachedVideos) -> None:
+        """Keep videos, see :meth:`write_arrays`."""
+        self.write_arrays(videos.facts, {
+            **{name: getattr(videos, name).astype(np.int64)
+               for name in ('ends', 'key_frame_ids', 'key_frame_ends')}, 'data': videos.data})
+
+    def read_arrays(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+        """What :meth:`write_arrays` kept, the arrays mapped from the file and not to be written to.
+
+        None where nothing was kept, the file has changed, or it is damaged.
+        """
         try:
             content = np.load(self.path, mmap_mode='r', allow_pickle=False)
             size = int(content[:8].view(np.int64)[0])
             facts = json.loads(content[8:8 + size].tobytes())
             if facts['source'] != self._before:
                 return None
-            rest, arrays = content[8 + size:], []
-            for count in facts['counts']:
-                arrays.append(rest[:8 * count].view(np.int64).copy())
-                rest = rest[8 * count:]
-            if len(rest) != facts['size']:
+            rest, arrays = content[8 + size:], {}
+            for name, dtype, shape in facts['arrays']:
+                end = int(np.prod(shape)) * np.dtype(dtype).itemsize
+                if end > len(rest):
+                    return None
+                arrays[name] = rest[:end].view(dtype).reshape(shape)
+                rest = rest[end:]
+            if len(rest):
                 return None
-        except (OSError, EOFError, ValueError, KeyError, IndexError):
+        except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError):
             return None
-        return CachedVideos(facts, rest, *arrays)
+        return facts, arrays
 
-    def write(self, videos: CachedVideos) -> None:
-        """Keep videos.
+    def write_arrays(self, facts: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep facts, of the kinds that json has, and arrays of numbers.
 
-        Raises:
-            OSError: If the folder cannot be written to.
+        Where the folder cannot be written to, a warning is logged.
         """
-        arrays = [videos.ends, videos.key_frame_ids, videos.key_frame_ends]
-        facts = {**videos.facts, 'source': self._before, 'size': len(videos.data),
-                 'counts': [len(part) for part in arrays]}
-        head = json.dumps(facts).encode()
-        parts = [np.int64([len(head)]), np.frombuffer(head, np.uint8),
-                 *(part.astype(np.int64) for part in arrays), videos.data]
-        with replacing(self.path) as path:
-            np.save(path, np.concatenate([part.view(np.uint8) for part in parts]))
+        shapes = [[name, part.dtype.str, part.shape] for name, part in arrays.items()]
+        head = json.dumps({**facts, 'source': self._before, 'arrays': shapes}).encode()
+        parts = [np.int64([len(head)]).view(np.uint8), np.frombuffer(head, np.uint8), *(
+            np.ascontiguousarray(part).reshape(-1).view(np.uint8) for part in arrays.values())]
+        try:
+            with replacing(self.path) as path:
+                np.save(path, np.concatenate(parts))
+        except OSError as error:
+            print_log(f'{self.source} is read anew by every process: its compact form cannot be '
+                      f'kept beside it ({error})', logger='current', level=logging.WARNING)
 
     def _state(self) -> list[int]:
         stat = self.source.stat()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import warnings
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,14 +16,13 @@ from mmdet.registry import DATASETS
 from mmengine.fileio import join_path
 from mmengine.logging import print_log
 
-from .annotation_cache import AnnotationCache, CachedVideos, load_plain
+from .annotation_cache import LARGE, AnnotationCache, CachedVideos, load_plain
+from .coco_values import without_collection
 from .coco_vid_file import CocoVIDFile, image_size
 from .proposal_file import ProposalFile
 
 #: Defaults of ``filter_cfg``: conditions on training key frames.
 DEFAULT_FILTER = dict(filter_empty_gt=True, min_size=32)
-#: Seconds are worth a line of progress from this size of a file on, in bytes.
-LARGE = 2**26
 
 
 @dataclass(frozen=True)
@@ -156,12 +154,8 @@ class CocoVIDDataset(BaseVideoDataset):
         facts = dict(classes=self._metainfo['classes'], cat2label=list(self.cat2label.items()),
                      warnings=texts, video_ids=[s.video_id for s in self._summaries],
                      lengths=[s.length for s in self._summaries])
-        try:
-            cache.write(CachedVideos(facts, self.data_bytes, self.data_address,
-                                     np.concatenate(ids), np.cumsum([len(part) for part in ids])))
-        except OSError as error:
-            print_log(f'{self.ann_file} is read anew by every process: its compact form cannot be '
-                      f'kept beside it ({error})', logger='current', level=logging.WARNING)
+        cache.write(CachedVideos(facts, self.data_bytes, self.data_address,
+                                 np.concatenate(ids), np.cumsum([len(part) for part in ids])))
 
     def _take(self, cached: CachedVideos) -> None:
         """Serve videos from the compact form of the file."""
@@ -197,9 +191,10 @@ class CocoVIDDataset(BaseVideoDataset):
             path = join_path(self.data_root or '', self.proposal_file)
             self._proposals = ProposalFile(path, self.backend_args)
         marked = self.key_frames == 'marked' and source.has_train_marks()
-        found = source.videos()
-        videos = [self._parse_video(source, video, marked)
-                  for video in (_with_progress(found, str(path)) if large else found)]
+        frames, found = len(source.images), source.take_videos()
+        with without_collection():
+            videos = [self._parse_video(source, video, marked)
+                      for video in (_with_progress(found, frames, path) if large else found)]
         source.warn_of_dropped_boxes()
         return videos
 
@@ -353,12 +348,14 @@ class CocoVIDDataset(BaseVideoDataset):
         return part
 
 
-def _with_progress(videos: list[dict], path: str) -> Iterator[dict]:
-    """The videos of a file, with a log line after every tenth part of them."""
-    for number, video in enumerate(videos, 1):
+def _with_progress(videos: Iterator[dict], frames: int, path: Path) -> Iterator[dict]:
+    """The videos of a file, with a log line after every tenth part of all frames."""
+    done = 0
+    for video in videos:
+        before, done = done, done + len(video['images'])
         yield video
-        if 10 * number // len(videos) > 10 * (number - 1) // len(videos):
-            print_log(f'{path}: {number} of {len(videos)} videos', logger='current')
+        if 10 * done // frames > 10 * before // frames:
+            print_log(f'{path}: {done} of {frames} frames', logger='current')
 
 
 def subset(items: list, indices: int | Sequence[int]) -> list:

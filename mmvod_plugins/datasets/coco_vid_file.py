@@ -169,6 +169,22 @@ class CocoVIDFile:
         self._warn_of_stills(len(stills))
         return videos + self._still_videos(stills, grouped)
 
+    def take_videos(self) -> Iterator[dict[str, Any]]:
+        """:meth:`videos`, each with its annotations forgotten after its turn.
+
+        So the memory of millions of entries serves what a caller makes of them. The file is of no
+        further use.
+        """
+        videos = self.videos()[::-1]
+        self.images = []
+        while videos:
+            video = videos.pop()
+            ids = [image['id'] for image in video['images']]
+            yield video
+            del video
+            for image_id in ids:
+                self.annotations.pop(image_id, None)
+
     def _still_videos(self, images: list[dict], taken: dict[Hashable, Any]) -> list[dict]:
         first = max([STILL_IMAGE_ID, *(i + 1 for i in taken if isinstance(i, int))])
         return [

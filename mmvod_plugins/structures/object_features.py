@@ -43,20 +43,24 @@ class ObjectFeatures:
     ids: Tensor | None = None
 
     def __post_init__(self) -> None:
-        lengths = {name: len(value) for name, value in vars(self).items() if value is not None}
-        if len(set(lengths.values())) != 1:
-            raise ValueError(f'all fields need the same number of rows, got {lengths}')
+        # hundreds are made for a key frame; `len` of a tensor takes several times longer
+        rows = self.boxes.shape[0]
+        for value in vars(self).values():
+            if value is not None and value.shape[0] != rows:
+                lengths = {name: len(part) for name, part in vars(self).items()
+                           if part is not None}
+                raise ValueError(f'all fields need the same number of rows, got {lengths}')
 
     def __len__(self) -> int:
-        return len(self.boxes)
+        return self.boxes.shape[0]
 
     def __getitem__(self, index: slice | Tensor) -> ObjectFeatures:
         """The rows that a slice, an index tensor or a mask selects."""
         return self._map(lambda value: value[index])
 
     def top(self, k: int) -> ObjectFeatures:
-        """The k best rows of one frame (all of them if there are fewer)."""
-        return self[:k]
+        """The k best rows of one frame; the objects themselves if there are no more."""
+        return self if len(self) <= k else self[:k]
 
     def with_feats(self, feats: Tensor) -> ObjectFeatures:
         """The same objects with other embeddings, (N, ...)."""

@@ -9,7 +9,7 @@ import torch
 from mmvod_plugins.models.layers.flow_warp import flow_warp, resize_flow
 from mmvod_plugins.models.motion import FlowNetSimple
 from mmvod_plugins.models.necks import DFFNeck, FGFANeck
-from mmvod_plugins.models.necks.fgfa_neck import cosine
+from mmvod_plugins.models.necks.fgfa_neck import along, direction
 
 from ..models.records import record_of
 from ..models.tiny import sample_of
@@ -95,7 +95,7 @@ def test_warp_and_weights_of_mega(path):
     assert_near(case, 'warped_align_corners', flow_warp(feats, flow), data['warped_align_corners'])
     key = int(data['key_index'])
     embeds = t(data['embeds'])
-    similarity = cosine(embeds, embeds[key:key + 1])
+    similarity = along(embeds, direction(embeds[key:key + 1]))
     assert_near(case, 'cosine', similarity, data['cosine'])
     weights = similarity.softmax(dim=0)
     assert_near(case, 'weights', weights, data['weights'])
@@ -153,5 +153,5 @@ def test_intermediate_values_of_mega(path):
         both = torch.cat([warped, embedded], dim=1)[:, ::64]
         assert_near(case, f'{step} warped', both, data[f'dbg_{step}_warped'])
         place = ids.index(step)
-        assert_near(case, f'{step} cosine', cosine(embedded, embedded[place:place + 1]),
+        assert_near(case, f'{step} cosine', along(embedded, direction(embedded[place:place + 1])),
                     data[f'dbg_{step}_fgfa_unnormalized_weight'])

@@ -7,7 +7,8 @@ alike, and ratios are those of one round: to the first config. A round is one fr
 work of the method takes to repeat itself) in steady state: all references are there, memories are
 full. Weights and frames are random, as only shapes matter. Times are processor seconds on a CPU,
 seconds with synchronised ends on a GPU; there the parts are measured in rounds of their own, as
-waiting for them takes time. `--counts` runs the operators in a counter, on any device.
+waiting for them takes time. `--counts` runs the operators in a counter, on any device. `--before`
+names a checkout of an earlier commit, whose package runs every config first.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--fps', type=float, default=25, help='of a live input, for the latency')
     parser.add_argument('--counts', action='store_true',
                         help='count launches and waits of the host per frame')
+    parser.add_argument('--before', type=Path, metavar='FOLDER',
+                        help='another checkout: each config first runs with its package')
     parser.add_argument('--json', type=Path, help='file for all numbers')
     parser.add_argument('--plot', type=Path, help='file for a picture of the parts')
     parser.add_argument('--trace', type=Path, help='folder for a profiler trace of each config')
@@ -61,8 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure the configs in turn and print the tables; returns the exit code."""
     args = parse_args(argv)
     with workers(args) as connections:
-        rows = [{'config': Path(name).stem, **connection.recv()}
-                for name, connection in zip(args.configs, connections, strict=True)]
+        rows = [{'config': Path(name).stem + ' (before)' * (folder is not None),
+                 **connection.recv()}
+                for (name, folder), connection in zip(runs(args), connections, strict=True)]
         for number in range(args.rounds):
             for row, connection in zip(rows, connections, strict=True):
                 for key, value in ask(connection, 'round').items():
@@ -84,16 +88,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def runs(args: argparse.Namespace) -> list[tuple[str, Path | None]]:
+    """The configs, each with the checkout whose package runs it; None: this one."""
+    folders = [None] if args.before is None else [args.before, None]
+    return [(name, folder) for name in args.configs for folder in folders]
+
+
 @contextlib.contextmanager
 def workers(args: argparse.Namespace) -> Iterator[list[Connection]]:
-    """A process for each config; they are ready one after the other."""
+    """A process for each run; they are ready one after the other."""
     context = multiprocessing.get_context('spawn')
-    pairs = [context.Pipe() for _ in args.configs]
+    pairs = [context.Pipe() for _ in runs(args)]
     processes = [context.Process(target=work, args=(name, args, end), daemon=True)
-                 for name, (_, end) in zip(args.configs, pairs, strict=True)]
+                 for (name, _), (_, end) in zip(runs(args), pairs, strict=True)]
     try:
-        for process, (start, end) in zip(processes, pairs, strict=True):
-            process.start()
+        for (_, folder), process, (start, end) in zip(runs(args), processes, pairs, strict=True):
+            with package_of(folder):
+                process.start()
             end.close()
             start.poll(None)
         yield [start for start, _ in pairs]
@@ -102,6 +113,22 @@ def workers(args: argparse.Namespace) -> Iterator[list[Connection]]:
             if process.pid is not None:
                 process.terminate()
                 process.join()
+
+
+@contextlib.contextmanager
+def package_of(folder: Path | None) -> Iterator[None]:
+    """Let processes that start import the package of another checkout."""
+    if folder is None:
+        yield
+        return
+    if not (folder / 'mmvod_plugins').is_dir():
+        raise SystemExit(f'--before: {folder} holds no folder mmvod_plugins; give the root of a '
+                         'checkout, made by "git worktree add FOLDER COMMIT" for example')
+    path, sys.path = sys.path, [str(folder.resolve()), *sys.path]
+    try:
+        yield
+    finally:
+        sys.path = path
 
 
 def ask(connection: Connection, question: str) -> dict[str, Any]:

@@ -194,7 +194,7 @@ class GroundTruth:
         names = tuple(file.classes if classes is None else classes)
         labels = file.labels(names)
         frames, rows = [], []
-        for video in file.videos():
+        for video in file.take_videos():
             for image in video['images']:
                 kept = [annotation for _, annotation in file.valid_annotations(image, labels)]
                 rows.extend(kept)

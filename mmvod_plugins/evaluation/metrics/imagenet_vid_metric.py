@@ -11,6 +11,8 @@ from mmdet.registry import METRICS
 from mmengine.fileio import exists
 from mmengine.logging import print_log
 
+from mmvod_plugins.datasets.annotation_cache import LARGE
+from mmvod_plugins.evaluation.cached_truth import read_truth
 from mmvod_plugins.evaluation.coco_json import write_predictions
 from mmvod_plugins.evaluation.frame_predictions import FramePrediction, group_by_video
 from mmvod_plugins.evaluation.functional import GroundTruth, degraded_frames
@@ -38,6 +40,8 @@ class ImageNetVIDMetric(VideoPredictionMetric):
             predictions; None for all.
         outfile_prefix: The evaluated detections are written as COCO results to
             ``<prefix>.bbox.json``; None to write nothing.
+        cache_above: Size in bytes of an annotation file, on a disk, from which on its ground truth
+            is kept in compact form beside it; None: never.
         backend_args: Storage backend of the json, see ``mmengine.fileio``.
         collect_device: As in mmengine's ``BaseMetric``.
         prefix: Prefix of the names, ``'vid'`` by default.
@@ -52,6 +56,7 @@ class ImageNetVIDMetric(VideoPredictionMetric):
                  post_processors: Sequence[dict[str, Any]] | None = None,
                  videos: Sequence[Hashable] | str | None = None,
                  outfile_prefix: str | None = None,
+                 cache_above: int | None = LARGE,
                  backend_args: dict[str, Any] | None = None,
                  collect_device: str = 'cpu',
                  prefix: str | None = None,
@@ -70,6 +75,7 @@ class ImageNetVIDMetric(VideoPredictionMetric):
             self.videos = named_videos(self.source.videos(), videos)
         if self.options.degraded is not None:
             degraded_frames(self.source.images, self.options.degraded, self.source.path)
+        self.cache_above = cache_above
         self.outfile_prefix = outfile_prefix
         if outfile_prefix is not None:
             check_output(f'{outfile_prefix}.bbox.json', files)
@@ -77,8 +83,8 @@ class ImageNetVIDMetric(VideoPredictionMetric):
     @cached_property
     def truth(self) -> GroundTruth:
         """The annotated objects."""
-        return GroundTruth.from_coco_vid(self.annotations, self.classes,
-                                         degraded=self.options.degraded)
+        return read_truth(self.annotations, self.classes, degraded=self.options.degraded,
+                          cache_above=self.cache_above)
 
     def process(self, data_batch: dict[str, Any] | None,
                 data_samples: Sequence[dict[str, Any]]) -> None:

@@ -23,6 +23,9 @@ from mmvod_plugins.utils.precision import no_grad_and_uncached
 from .base import Aggregated, Aggregator, ObjectsByRole, RelationStage
 from .relation_steps import best, make_relations, make_transforms, relate, split, transform
 
+#: Products of a query and a key, in channels, from which the global stage keeps sums on a CPU.
+KEEP_SUMS_FROM = 2**27
+
 
 @MODELS.register_module()
 class MEGAAggregator(Aggregator):
@@ -149,9 +152,25 @@ class MEGAAggregator(Aggregator):
     def _per_frame(self, frames: list[ObjectFeatures], pool: list[ObjectFeatures],
                    step: ProjectionStep | None) -> list[ObjectFeatures]:
         """The global stage on several frames at once."""
+        if step is not None and self._keeps_sums(frames, pool):
+            [relation] = self.global_relations
+            added = step.relate(relation, frames, pool)
+            return [frame.with_feats(frame.feats + part)
+                    for frame, part in zip(frames, added, strict=True)]
         objects = self._global_stage(ObjectFeatures.cat(frames), pool, self.global_relations,
                                      step)
         return split(objects, frames)
+
+    def _keeps_sums(self, frames: list[ObjectFeatures], pool: list[ObjectFeatures]) -> bool:
+        """Whether it pays to keep what window frames get from each global frame.
+
+        It needs one relation without location, and enough work for a processor: a device, and
+        small models, lose more by the many small steps.
+        """
+        if len(self.global_relations) != 1 or self.global_relations[0].location is not None:
+            return False
+        work = sum(map(len, frames)) * sum(map(len, pool)) * frames[0].feats.shape[1]
+        return work >= KEEP_SUMS_FROM and frames[0].feats.device.type == 'cpu'
 
     def _local_stage(
         self, key: ObjectFeatures, window: list[ObjectFeatures], memory: LongRangeMemory | None,

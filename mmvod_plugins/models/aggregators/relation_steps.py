@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from mmvod_plugins.models.layers import RelationModule
@@ -53,6 +52,6 @@ def best(frames: Sequence[ObjectFeatures], topk: int) -> list[ObjectFeatures]:
 
 
 def split(objects: ObjectFeatures, frames: Sequence[ObjectFeatures]) -> list[ObjectFeatures]:
-    """Cut objects into frames of the same sizes as others."""
-    ends = torch.tensor([len(frame) for frame in frames]).cumsum(0).tolist()
-    return [objects[end - len(frame):end] for end, frame in zip(ends, frames, strict=True)]
+    """The objects of every frame with the embeddings that they have, in a row, in others."""
+    parts = objects.feats.split([len(frame) for frame in frames])
+    return [frame.with_feats(part) for frame, part in zip(frames, parts, strict=True)]

@@ -60,6 +60,8 @@ def flow_warp(feats: Tensor, flow: Tensor, grid: Grid = 'exact') -> Tensor:
         # grid_sample rounds positions: a cell that does not move keeps its value, its gradients
         # stay those of sampling
         still = (flow == 0).all(dim=1, keepdim=True)
+        if still.device.type == 'cpu' and not still.any():
+            return warped.to(feats.dtype)
         if warped.requires_grad:
             exact = exact.detach() + (warped - warped.detach())
         warped = torch.where(still, exact, warped)

@@ -65,7 +65,8 @@ def sine_embedding(terms: Tensor,
 
 def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
                         bias: Tensor,
-                        finish: Callable[[Tensor], object] | None = None) -> Tensor:
+                        finish: Callable[[Tensor], object] | None = None,
+                        out: Tensor | None = None) -> Tensor:
     """A linear layer on the sine embedding of location terms, without the embedding in memory.
 
     The same function as ``linear(sine_embedding(location_terms(...)))``, for inference. The terms
@@ -78,6 +79,7 @@ def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
         weight: (heads, E), on the embedding of :func:`sine_embedding` with E numbers.
         bias: (heads,).
         finish: Changes results in place, some rows at a time while they are in the cache.
+        out: At least (N, heads, M), gets the result: fresh memory costs as much as the sines.
 
     Returns:
         (heads, N, M).
@@ -106,26 +108,28 @@ def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
     # Right factor (8 waves + 1, M) but for the distances, which differ for every pair.
     fixed = torch.cat([ref_angle.cos(), ref_angle.sin(), torch.ones_like(ref_angle[:, :1])], 1).T
 
-    # One small buffer is used again and again: on a CPU, fresh memory costs more than the sines.
+    # |dx| / w and |dy| / h, (N, 2, M), then their logarithms, in place
     center, ref_center = (0.5 * (part[:, :2] + part[:, 2:]) for part in (boxes, reference_boxes))
+    distance = (center[..., None] - ref_center.T.contiguous()).abs_().div_(shape[..., None])
+    terms = distance.add_(EPS).log_()
+    # One small buffer is used again and again.
     chunk = CHUNK if boxes.device.type == 'cpu' else DEVICE_CHUNK
     rows = max(1, chunk // (len(reference_boxes) * 4 * waves))
     right = fixed.new_empty(min(rows, len(boxes)), 4 * waves + len(fixed), len(reference_boxes))
     right[:, 4 * waves:] = fixed
     sines, cosines = right[:, :2 * waves], right[:, 2 * waves:4 * waves]
-    out = boxes.new_empty(len(boxes), len(weight), len(reference_boxes))
-    for start in range(0, len(boxes), rows):
-        part = slice(start, min(start + rows, len(boxes)))
-        count = part.stop - start
-        # (rows, 2, M): |dx| / w and |dy| / h, then their logarithms, in place
-        distance = (center[part, :, None] - ref_center.T).abs_().div_(shape[part, :, None])
-        terms = distance.add_(EPS).log_()
+    size = len(boxes), len(weight), len(reference_boxes)
+    out = boxes.new_empty(size) if out is None else out[:len(boxes)]
+    for part, part_terms, part_left in zip(out.split(rows), terms.split(rows), left.split(rows),
+                                           strict=True):
+        count = len(part)
         # angles (rows, 2 waves, M) are written where their cosines will be
         angles = cosines[:count]
-        torch.mul(terms[:, :, None], frequencies[:, None], out=angles.unflatten(1, (2, waves)))
+        torch.mul(part_terms[:, :, None], frequencies[:, None],
+                  out=angles.unflatten(1, (2, waves)))
         torch.sin(angles, out=sines[:count])
         angles.cos_()
-        torch.bmm(left[part], right[:count], out=out[part])
+        torch.bmm(part_left, right[:count], out=part)
         if finish is not None:
-            finish(out[part])
+            finish(part)
     return out.transpose(0, 1)

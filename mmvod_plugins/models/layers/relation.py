@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -13,8 +14,11 @@ from mmvod_plugins.utils.precision import at_least_float32
 
 from .position_embedding import location_terms, projected_embedding, sine_embedding
 
-#: Bias values that a relation module holds at once on a CPU.
-PORTION = 6 * 10**6
+#: Bias values that a relation module holds at once on a CPU: the fused attention takes larger
+#: blocks from 192 rows on.
+PORTION = 14 * 10**6
+#: Of the weights' location term, before the logarithm.
+FLOOR = 1e-6
 
 
 class RelationModule(BaseModule):
@@ -83,16 +87,55 @@ class RelationModule(BaseModule):
             return self._attend(feats, projected, bias)
         if torch.is_grad_enabled() or feats.is_cuda:
             return self._attend(feats, projected, self.location_bias(boxes, reference_boxes))
-        # On a CPU the bias is never held as a whole. The fused attention works in multiples of 32.
-        rows = max(PORTION // (self.num_heads * len(reference_feats)) // 32 * 32, 1)
+        # On a CPU the bias is not held as a whole, but in equal portions, one after the other.
+        row = self.num_heads * len(reference_feats)
+        rows = -(-len(feats) // -(-len(feats) * row // PORTION))
+        buffer = at_least_float32(boxes).new_empty(rows, self.num_heads, len(reference_feats))
         return torch.cat([
-            self._attend(part, projected, self.location_bias(part_boxes, reference_boxes))
+            self._attend(part, projected, self.location_bias(part_boxes, reference_boxes, buffer))
             for part, part_boxes in zip(feats.split(rows), boxes.split(rows), strict=True)
         ])
 
     def project(self, feats: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values (1, heads, M, C / heads) of reference objects (M, C)."""
         return self._heads(self.key(feats)), self._heads(self.value(feats))
+
+    def queries(self, feats: Tensor) -> Tensor:
+        """Queries (1, heads, N, C / heads) of objects (N, C)."""
+        return self._heads(self.query(feats) if self.key_bias is None
+                           else self.query(feats) + self.key_bias)
+
+    def partial(self, queries: Tensor, projected: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """:meth:`forward` of a part of the references, without location.
+
+        Args:
+            queries: :meth:`queries` of N objects.
+            projected: :meth:`project` of the references of the part.
+
+        Returns:
+            The weighted mean of their values (1, heads, N, C / heads); the logarithm of the sum
+            of their weights before they are normalised (1, heads, N, 1), for :meth:`join`.
+        """
+        keys, values = projected
+        scale = queries.shape[-1]**-0.5 if self.scale is None else self.scale
+        logits = (queries * scale) @ keys.mT
+        return logits.softmax(-1) @ values, logits.logsumexp(-1, keepdim=True)
+
+    @staticmethod
+    def join(parts: Sequence[tuple[Tensor, Tensor]], counts: Sequence[int]) -> Tensor:
+        """What :meth:`forward` adds to N objects, (N, C), from parts of the references.
+
+        Args:
+            parts: :meth:`partial` of every part.
+            counts: How often each of them counts.
+        """
+        logits = torch.stack([log_sum + math.log(count)
+                              for (_, log_sum), count in zip(parts, counts, strict=True)])
+        weights = logits.softmax(0)
+        total = parts[0][0] * weights[0]
+        for (mean, _), weight in zip(parts[1:], weights[1:], strict=True):
+            total.addcmul_(mean, weight)
+        return total[0].transpose(0, 1).flatten(1)
 
     def weights(self, feats: Tensor, reference_feats: Tensor, boxes: Tensor | None = None,
                 reference_boxes: Tensor | None = None) -> Tensor:
@@ -102,48 +145,40 @@ class RelationModule(BaseModule):
     def logits(self, feats: Tensor, reference_feats: Tensor, boxes: Tensor | None = None,
                reference_boxes: Tensor | None = None) -> Tensor:
         """Logarithms of the weights before they are normalised, (heads, N, M)."""
-        query = self._query(feats)
+        query = self.queries(feats)
         logits = query[0] @ self._heads(self.key(reference_feats))[0].mT
         logits = logits / query.shape[-1]**0.5 if self.scale is None else logits * self.scale
         if self.location is not None:
             logits = logits + self.location_bias(boxes, reference_boxes)
         return logits
 
-    def location_bias(self, boxes: Tensor, reference_boxes: Tensor) -> Tensor:
+    def location_bias(self, boxes: Tensor, reference_boxes: Tensor,
+                      out: Tensor | None = None) -> Tensor:
         """Additive bias (heads, N, M) of boxes (N, 4) and reference boxes (M, 4).
 
-        Its angles reach hundreds, so they are computed in single precision at least.
+        Its angles reach hundreds, so they are computed in single precision at least. Without
+        gradients it is written into ``out``, at least (N, heads, M), where that is given.
         """
         boxes, reference_boxes = at_least_float32(boxes), at_least_float32(reference_boxes)
         if torch.is_grad_enabled():
             embedding = sine_embedding(location_terms(boxes, reference_boxes), self.embed_dim)
             return self.bias_of(self.location(embedding).permute(2, 0, 1))
-        return projected_embedding(boxes, reference_boxes, self.location.weight,
-                                   self.location.bias, self.finish)
-
-    @staticmethod
-    def finish(projected: Tensor) -> Tensor:
-        """:meth:`bias_of`, in place."""
-        return projected.relu_().add_(1e-6).log_()
+        return _biases(boxes, reference_boxes, self.location.weight, self.location.bias, out)
 
     @staticmethod
     def bias_of(projected: Tensor) -> Tensor:
         """Additive bias of a projected location embedding."""
-        return (projected.relu() + 1e-6).log()
+        return (projected.relu() + FLOOR).log()
 
     def _attend(self, feats: Tensor, projected: tuple[Tensor, Tensor],
                 bias: Tensor | None) -> Tensor:
         """Sum of values (1, heads, M, C / heads) for objects (N, C), with bias (heads, N, M)."""
         # attention per head; the result, (1, heads, N, C / heads), is put together to (N, C)
-        query = self._query(feats)
+        query = self.queries(feats)
         out = functional.scaled_dot_product_attention(
             query, *projected, attn_mask=None if bias is None else bias.to(query.dtype)[None],
             scale=self.scale)
         return out[0].transpose(0, 1).flatten(1)
-
-    def _query(self, feats: Tensor) -> Tensor:
-        query = self.query(feats)
-        return self._heads(query if self.key_bias is None else query + self.key_bias)
 
     def _heads(self, feats: Tensor) -> Tensor:
         """Split (N, C) into (1, heads, N, C / heads)."""
@@ -162,6 +197,13 @@ def location_biases(relations: Sequence[RelationModule], boxes: Tensor,
         return [None] * len(relations)
     weights, biases = (torch.cat([getattr(relation.location, name) for relation in relations])
                        for name in ('weight', 'bias'))
-    together = projected_embedding(at_least_float32(boxes), at_least_float32(reference_boxes),
-                                   weights, biases, RelationModule.finish)
+    together = _biases(at_least_float32(boxes), at_least_float32(reference_boxes), weights, biases)
     return list(together.split([relation.num_heads for relation in relations]))
+
+
+def _biases(boxes: Tensor, reference_boxes: Tensor, weight: Tensor, bias: Tensor,
+            out: Tensor | None = None) -> Tensor:
+    """:meth:`RelationModule.bias_of` of the projected embedding, in place."""
+    # relu(x) + floor = max(x + floor, floor): the sum costs nothing in the bias of the layer
+    return projected_embedding(boxes, reference_boxes, weight, bias + FLOOR,
+                               lambda projected: projected.clamp_(min=FLOOR).log_(), out)

@@ -77,7 +77,8 @@ class SizeRelation(RelationModule):
         self.aspect = aspect
         self.psi = psi
 
-    def location_bias(self, boxes: Tensor, reference_boxes: Tensor) -> Tensor:
+    def location_bias(self, boxes: Tensor, reference_boxes: Tensor,
+                      out: Tensor | None = None) -> Tensor:
         """Geometric similarity g (heads, N, M) of boxes (N, 4) and reference boxes (M, 4)."""
         terms = size_terms(at_least_float32(boxes), at_least_float32(reference_boxes),
                            aspect=self.aspect)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -16,6 +18,20 @@ class Projects(Protocol):
 
     def project(self, feats: Tensor) -> tuple[Tensor, ...]:
         """Tensors (..., M, D) of reference objects (M, C), row by row."""
+
+
+class Relates(Projects, Protocol):
+    """A relation without location: it can look at one reference frame after the other."""
+
+    def queries(self, feats: Tensor) -> Tensor:
+        """Queries (..., N, D) of objects (N, C)."""
+
+    def partial(self, queries: Tensor,
+                projected: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """What queries get from a part of the references, (..., N, D) and (..., N, 1)."""
+
+    def join(self, parts: Sequence[tuple[Tensor, Tensor]], counts: Sequence[int]) -> Tensor:
+        """What is added to the objects, (N, C)."""
 
 
 #: A module, where the embeddings of a frame lie, and whether autocast was on.
@@ -33,6 +49,7 @@ class KeptProjections:
 
     def __init__(self) -> None:
         self._kept: dict[_Place, tuple[Tensor, tuple[Tensor, ...]]] = {}
+        self._sums: dict[_Place, _Sums] = {}
         self._misses = 0
 
     @property
@@ -46,12 +63,29 @@ class KeptProjections:
 
     def step(self) -> ProjectionStep:
         """Read for one key frame."""
-        return ProjectionStep(dict(self._kept))
+        return ProjectionStep(dict(self._kept), dict(self._sums))
 
     def write(self, step: ProjectionStep) -> None:
         """Keep what a key frame used, and nothing else."""
         self._misses = 0 if step.hits else self._misses + 1
         self._kept = {} if self.useless else step.used
+        self._sums = {} if self.useless else step.used_sums
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """What the objects of a frame got from each reference frame.
+
+    Attributes:
+        feats: Their embeddings, kept so that nothing else lies there.
+        queries: Of these.
+        parts: By the place of the reference frame: its embeddings, for the same reason, and what
+            :meth:`Relates.partial` gave.
+    """
+
+    feats: Tensor
+    queries: Tensor
+    parts: dict[_Place, tuple[Tensor, tuple[Tensor, Tensor]]]
 
 
 class ProjectionStep:
@@ -59,15 +93,20 @@ class ProjectionStep:
 
     Args:
         kept: Of the key frame before.
+        sums: The same, of relations between frames.
 
     Attributes:
         used: What this key frame used.
+        used_sums: The same, of relations between frames.
         hits: How often something kept was found.
     """
 
-    def __init__(self, kept: dict[_Place, tuple[Tensor, tuple[Tensor, ...]]]) -> None:
+    def __init__(self, kept: dict[_Place, tuple[Tensor, tuple[Tensor, ...]]],
+                 sums: dict[_Place, _Sums]) -> None:
         self._kept = kept
+        self._sums = sums
         self.used: dict[_Place, tuple[Tensor, tuple[Tensor, ...]]] = {}
+        self.used_sums: dict[_Place, _Sums] = {}
         self.hits = 0
 
     def project(self, module: Projects, frames: Sequence[ObjectFeatures]) -> tuple[Tensor, ...]:
@@ -77,16 +116,57 @@ class ProjectionStep:
             return module.project(frames[0].feats)
         return tuple(torch.cat(part, dim=-2) for part in zip(*parts, strict=True))
 
+    def relate(self, module: Relates, frames: Sequence[ObjectFeatures],
+               pool: Sequence[ObjectFeatures]) -> list[Tensor]:
+        """What a relation adds to the objects (N, C) of each frame, which look at a pool of frames.
+
+        A pair of frames is computed once while both stay: each frame's share of the softmax is
+        kept with the logarithm of its sum.
+        """
+        places = [_place(module, frame.feats) for frame in frames]
+        counts = Counter(_place(module, other.feats) for other in pool if len(other))
+        others = {_place(module, other.feats): other.feats for other in pool if len(other)}
+        objects = {place: frame.feats for place, frame in zip(places, frames, strict=True)}
+        for place, feats in objects.items():
+            before = self._sums.get(place)
+            if before is None or not _lies_at(before.feats, place, feats):
+                before = _Sums(feats, module.queries(feats), {})
+            self.used_sums[place] = _Sums(before.feats, before.queries, {
+                other: before.parts[other] for other, now in others.items()
+                if other in before.parts and _lies_at(before.parts[other][0], other, now)})
+        sums = {place: self.used_sums[place] for place in objects}
+        for other, feats in others.items():
+            missing = [part for part in sums.values() if other not in part.parts]
+            if missing:
+                mean, log_sum = module.partial(
+                    torch.cat([part.queries for part in missing], dim=-2),
+                    self._of_frame(module, feats))
+                sizes = [len(part.feats) for part in missing]
+                for part, *found in zip(missing, mean.split(sizes, dim=-2),
+                                        log_sum.split(sizes, dim=-2), strict=True):
+                    part.parts[other] = feats, tuple(found)
+        added = {place: module.join([part.parts[other][1] for other in others],
+                                    list(counts.values())) for place, part in sums.items()}
+        return [added[place] for place in places]
+
     def _of_frame(self, module: Projects, feats: Tensor) -> tuple[Tensor, ...]:
-        place = (module, feats.data_ptr(), feats.shape,
-                 torch.is_autocast_enabled(feats.device.type))
+        place = _place(module, feats)
         kept = self.used.get(place) or self._kept.get(place)
-        if kept is None or kept[0].data_ptr() != place[1] or kept[0].dtype != feats.dtype:
+        if kept is None or not _lies_at(kept[0], place, feats):
             kept = feats, module.project(feats)
         else:
             self.hits += place not in self.used
         self.used[place] = kept
         return kept[1]
+
+
+def _place(module: Projects, feats: Tensor) -> _Place:
+    return module, feats.data_ptr(), feats.shape, torch.is_autocast_enabled(feats.device.type)
+
+
+def _lies_at(kept: Tensor, place: _Place, feats: Tensor) -> bool:
+    """Whether kept embeddings still lie where these do."""
+    return kept.data_ptr() == place[1] and kept.dtype == feats.dtype
 
 
 def projections(step: ProjectionStep | None, module: Projects,

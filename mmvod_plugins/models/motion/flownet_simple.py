@@ -32,6 +32,10 @@ class Motion:
     flow: Tensor
     scale: Tensor | None = None
 
+    def __getitem__(self, frames: slice) -> Motion:
+        """The motion to some of the reference frames."""
+        return Motion(self.flow[frames], None if self.scale is None else self.scale[frames])
+
 
 @MODELS.register_module()
 class FlowNetSimple(BaseModule):

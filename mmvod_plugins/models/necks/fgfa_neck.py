@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -121,13 +120,9 @@ class FGFANeck(FlowGuidedNeck):
         if not warped:
             return NeckStep(key.maps)
         motion = self.find_motion(key, warped)
-        # exp(log m) = m: a frame that is named m times has m times the weight in the softmax
-        counts = [*counts, unwarped] if unwarped else counts
-        log_counts = constant(map(math.log, counts), key.maps[0])
-        log_counts = log_counts.view(-1, 1, 1, 1)
-        return NeckStep(tuple(
-            self._aggregate(key, warped, motion, level, log_counts, with_key=unwarped > 0)
-            for level in range(len(key.maps))))
+        counts = constant(counts, key.maps[0]).view(-1, 1, 1, 1)
+        return NeckStep(tuple(self._aggregate(key, warped, motion, level, counts, unwarped)
+                              for level in range(len(key.maps))))
 
     @property
     def _warps_key(self) -> bool:
@@ -135,19 +130,22 @@ class FGFANeck(FlowGuidedNeck):
 
     def _sort(self, key: FrameRecord,
               frames: list[FrameRecord]) -> tuple[list[FrameRecord], list[int], int]:
-        """Frames to warp, how often each counts, and how often the unwarped key frame does."""
+        """Frames to warp, how often each counts, and how often the unwarped key frame does.
+
+        A key frame that is warped comes first.
+        """
         copies = sum(record is key for record in frames)
         unwarped = 0
         if not self.training and self.warp_key != 'all':
             unwarped = copies if self.warp_key == 'none' else min(copies, 1)
-        by_id = {id(record): record for record in frames}
+        by_id = {id(record): record for record in [key, *frames]}
         counts = Counter(id(record) for record in frames)
         counts[id(key)] -= unwarped
         warped = [record for i, record in by_id.items() if counts[i] > 0]
         return warped, [counts[id(record)] for record in warped], unwarped
 
     def _aggregate(self, key: FrameRecord, warped: list[FrameRecord], motion: Motion, level: int,
-                   log_counts: Tensor, *, with_key: bool) -> Tensor:
+                   counts: Tensor, unwarped: int) -> Tensor:
         """One level of the key frame, (1, C, H, W): equations 1 to 3.
 
         Args:
@@ -155,46 +153,75 @@ class FGFANeck(FlowGuidedNeck):
             warped: The N frames to warp.
             motion: From the key frame to each of them.
             level: Index of the level.
-            log_counts: Logarithms of how often each frame counts, (N [+ 1], 1, 1, 1).
-            with_key: Whether the unwarped key frame takes part as the last one.
+            counts: How often each of them counts, (N, 1, 1, 1).
+            unwarped: How often the key frame counts as it is.
         """
-        maps = self.warp(torch.cat([record.maps[level] for record in warped]), motion)
         own = key.maps[level]
-        # Embeddings (N, E, H, W) of the warped maps, or warped embeddings of the frames.
-        if self.embeds_frames:
-            embedded = self.warp(
-                torch.cat([record.extras[EMBEDDING][level] for record in warped]), motion)
-        else:
-            embedded = self.embed_convs(maps)
-        # The embedding (1, E, H, W) that all are compared with: where mega.pytorch warps the key
-        # frame to itself, the warped one.
-        row = next((i for i, record in enumerate(warped) if record is key and self._warps_key),
-                   None)
-        if row is not None:
-            key_embedded = embedded[row:row + 1]
-        elif self.embeds_frames:
-            key_embedded = key.extras[EMBEDDING][level]
-        else:
-            key_embedded = self.embed_convs(own)
-        if with_key:
-            maps = torch.cat([maps, own])
-            embedded = torch.cat([embedded, key_embedded])
-        # A softmax over the frames at every place, then the weighted mean of the maps.
-        logits = cosine(embedded, key_embedded) + log_counts
-        return (maps * logits.softmax(dim=0).to(maps.dtype)).sum(dim=0, keepdim=True)
+        # What all are compared with: where mega.pytorch warps the key frame to itself, that.
+        warps_key = self._warps_key and warped[0] is key
+        wanted = None if warps_key else direction(self._embedding(key, level))
+        total = weight = 0
+        # On a CPU frame by frame: fresh memory for the maps of all frames costs more than the rest.
+        at_once = 1 if own.device.type == 'cpu' and not torch.is_grad_enabled() else len(warped)
+        for start in range(0, len(warped), at_once):
+            part = slice(start, start + at_once)
+            maps, embedded = self._warp_and_embed(warped[part], motion[part], level)
+            wanted = direction(embedded[:1]) if wanted is None else wanted
+            # A softmax over the frames at every place needs no maximum: a cosine is at most 1.
+            weights = along(embedded, wanted).exp() * counts[part]
+            total, weight = add_weighted(total, maps, weights), weight + weights.sum(0, True)
+        if unwarped:
+            weights = (wanted.square().sum(1, True)).exp() * unwarped
+            total, weight = add_weighted(total, own, weights), weight + weights
+        return (total / weight).to(own.dtype)
+
+    def _embedding(self, record: FrameRecord, level: int) -> Tensor:
+        """Embedding (1, E, H, W) of a frame as it is."""
+        return (record.extras[EMBEDDING][level] if self.embeds_frames
+                else self.embed_convs(record.maps[level]))
+
+    def _warp_and_embed(self, frames: list[FrameRecord], motion: Motion,
+                        level: int) -> tuple[Tensor, Tensor]:
+        """Warped maps (N, C, H, W) and their embeddings, or the frames' warped embeddings."""
+        maps = self.warp(torch.cat([record.maps[level] for record in frames]), motion)
+        if not self.embeds_frames:
+            return maps, self.embed_convs(maps)
+        return maps, self.warp(torch.cat([record.extras[EMBEDDING][level] for record in frames]),
+                               motion)
 
 
-def cosine(embedded: Tensor, key: Tensor, eps: float = 1e-10) -> Tensor:
-    """Cosine similarity at every place; 0 where an embedding is 0.
+def direction(embedded: Tensor, eps: float = 1e-10) -> Tensor:
+    """Embeddings (N, C, H, W) of length one, or of zero; in single precision at least.
 
     Args:
         embedded: (N, C, H, W).
-        key: (1, C, H, W).
         eps: Added to the norms, as mega.pytorch does.
+    """
+    embedded = at_least_float32(embedded)
+    return embedded / (embedded.norm(dim=1, keepdim=True) + eps)
+
+
+def along(embedded: Tensor, wanted: Tensor, eps: float = 1e-10) -> Tensor:
+    """Cosine similarity at every place; 0 where an embedding is 0.
+
+    Without gradients it may overwrite the embeddings: fresh memory for the products costs more.
+
+    Args:
+        embedded: (N, C, H, W).
+        wanted: :func:`direction` to compare with, (1, C, H, W).
+        eps: As there.
 
     Returns:
         (N, 1, H, W), in single precision at least.
     """
-    embedded, key = at_least_float32(embedded), at_least_float32(key)
-    norms = (embedded.norm(dim=1, keepdim=True) + eps) * (key.norm(dim=1, keepdim=True) + eps)
-    return (embedded * key).sum(dim=1, keepdim=True) / norms
+    embedded = at_least_float32(embedded)
+    norm = embedded.norm(dim=1, keepdim=True) + eps
+    product = embedded * wanted if torch.is_grad_enabled() else embedded.mul_(wanted)
+    return product.sum(dim=1, keepdim=True) / norm
+
+
+def add_weighted(total: Tensor | int, maps: Tensor, weights: Tensor) -> Tensor:
+    """Add maps (N, C, H, W), weighted at every place (N, 1, H, W), to a sum or to 0."""
+    if torch.is_grad_enabled() or len(maps) > 1 or not isinstance(total, Tensor):
+        return total + (maps * weights).sum(0, True)
+    return total.addcmul_(maps.to(total.dtype), weights)

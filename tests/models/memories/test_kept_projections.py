@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from mmvod_plugins.models import MEGAAggregator, RDNAggregator, SELSAAggregator
+from mmvod_plugins.models.aggregators import mega
 from mmvod_plugins.models.layers.relation import location_biases
 from mmvod_plugins.models.memories.kept_projections import KeptProjections, projections, step_of
 from mmvod_plugins.structures import ObjectFeatures
@@ -109,6 +110,44 @@ def test_aggregators_give_the_same_with_and_without(name):
         else:
             expected = module(frames[t], references, None)
         torch.testing.assert_close(step.feats, expected.feats)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('autocast', [False, True])
+def test_sums_of_pairs_of_frames_are_those_of_all_at_once(autocast, monkeypatch):
+    """MEGA's global stage; frames come and go, stand several times or have no objects."""
+    module = aggregator_of(MEGAAggregator, **AGGREGATORS['MEGA'][1])
+    relation, calls, kept = module.global_relations[0], [], KeptProjections()
+    if autocast:
+        module.float()
+    original = relation.partial
+    monkeypatch.setattr(relation, 'partial', lambda queries, projected: (
+        calls.append((queries.shape[-2], projected[0].shape[-2])), original(queries, projected))[1])
+    frames = [frame(t, 0 if t == 3 else 6) for t in range(12)]
+    if autocast:
+        frames = [part.with_feats(part.feats.float()) for part in frames]
+    for t, pool in ((2, [7, 8, 9, 8]), (3, [7, 8, 10, 8]), (3, [11, 7, 3])):
+        window, others = [*frames[t - 2:t + 2], frames[t]], [frames[i] for i in pool]
+        step = kept.step()
+        calls.clear()
+        with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
+            found = step.relate(relation, window, others)
+        plain = relation(ObjectFeatures.cat(window).feats, ObjectFeatures.cat(others).feats)
+        tolerance = dict(rtol=0.1, atol=0.05) if autocast else dict(rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(torch.cat(found).to(plain), plain, **tolerance)
+        kept.write(step)
+        if t == 3 and len(pool) == 4:  # frame 4 is new to 7 and 8, frame 10 to all
+            assert calls == [(6, 6), (6, 6), (18, 6)]
+
+
+def test_mega_keeps_sums_where_there_is_much_work(monkeypatch):
+    assert not aggregator_of(MEGAAggregator, num_global_stages=2)._keeps_sums([], [])
+    assert not aggregator_of(MEGAAggregator, global_location=True)._keeps_sums([], [])
+    module = aggregator_of(MEGAAggregator, **AGGREGATORS['MEGA'][1])
+    assert not module._keeps_sums([frame(0)], [frame(1)])
+    monkeypatch.setattr(mega, 'KEEP_SUMS_FROM', 1)
+    assert module._keeps_sums([frame(0)], [frame(1)])
+    test_aggregators_give_the_same_with_and_without('MEGA')
 
 
 def test_biases_of_several_relations_at_once():

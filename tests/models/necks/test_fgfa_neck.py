@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmvod_plugins.models import FGFANeck
-from mmvod_plugins.models.necks.fgfa_neck import cosine
+from mmvod_plugins.models.necks.fgfa_neck import along, direction
 
 from ..records import record_of
 from ..tiny import sample_of
@@ -67,6 +67,25 @@ def test_it_is_a_mean_with_softmax_weights_of_cosines():
     expected = sum(weight * frame.maps[0]
                    for weight, frame in zip(cosines.softmax(0), frames, strict=True))
     torch.testing.assert_close(run(neck, key, [*others, key])[0], expected)
+
+
+@pytest.mark.parametrize('warp_key', ['none', 'copies', 'all'])
+@pytest.mark.parametrize('embed', ['before', 'after'])
+@pytest.mark.parametrize('still', [False, True])
+def test_frame_by_frame_gives_what_all_frames_at_once_do(embed, warp_key, still):
+    """Testing on a CPU against the plain form, which gradients need; nothing handed in changes."""
+    neck = neck_of(embed=embed, warp_key=warp_key, still=still)
+    key, first, second = frames = [record(neck, i, ((8, 12), (4, 6))) for i in range(3)]
+    before = [part.clone() for frame in frames for part in (*frame.maps, *frame.extras.get(
+        'embedding', ()))]
+    plain = run(neck, key, [first, key, second, first, key])
+    with torch.no_grad():
+        fast = run(neck, key, [first, key, second, first, key])
+    for ours, theirs in zip(fast, plain, strict=True):
+        torch.testing.assert_close(ours, theirs.detach(), rtol=1e-12, atol=1e-12)
+    after = [part for frame in frames for part in (*frame.maps, *frame.extras.get(
+        'embedding', ()))]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 @torch.no_grad()
@@ -135,7 +154,7 @@ def test_maps_of_zeros_have_no_direction():
     key, other = (record(neck, i) for i in (0, 1))
     key.maps[0].zero_()
     assert torch.isfinite(run(neck, key, [key, other])[0]).all()
-    assert torch.equal(cosine(torch.zeros(2, 3, 1, 1), torch.zeros(1, 3, 1, 1)),
+    assert torch.equal(along(torch.zeros(2, 3, 1, 1), direction(torch.zeros(1, 3, 1, 1))),
                        torch.zeros(2, 1, 1, 1))
 
 

@@ -1,6 +1,7 @@
 """The benchmark of video detectors: a steady video, exclusive sections, counters, the command."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import torch
 from benchmark_video import main
 from video_timing import DispatchCounter, HostReads, Stopwatch, made_up, make_video
 
-TOY = Path(__file__).resolve().parents[3] / 'configs' / 'toy'
+ROOT = Path(__file__).resolve().parents[3]
+TOY = ROOT / 'configs' / 'toy'
 
 
 def toy(pattern):
@@ -100,3 +102,19 @@ def test_the_command(capsys, tmp_path):
     assert fgfa['latency'] >= fgfa['lookahead'] / 25
     assert (tmp_path / 'out.png').stat().st_size > 0
     assert len(list((tmp_path / 'traces').iterdir())) == 2
+
+
+def test_another_checkout_runs_first(capsys, tmp_path):
+    """Its package, not this one: a copy that says where it comes from."""
+    shutil.copytree(ROOT / 'mmvod_plugins', tmp_path / 'mmvod_plugins')
+    with (tmp_path / 'mmvod_plugins' / 'models' / 'frame_encoder.py').open('a') as file:
+        file.write(f"\nopen({str(tmp_path / 'imported')!r}, 'w').close()\n")
+    assert main([toy('faster-rcnn_*.py'), '--size', '64', '48', '--rounds', '1', '--device', 'cpu',
+                 '--warmup', '1', '--before', str(tmp_path)]) == 0
+    assert '(before)' in capsys.readouterr().out
+    assert (tmp_path / 'imported').exists()
+
+
+def test_a_checkout_without_the_package_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match='holds no folder mmvod_plugins'):
+        main([toy('faster-rcnn_*.py'), '--device', 'cpu', '--before', str(tmp_path)])
