@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
-import torch
 from torch import Tensor, nn
 
 from mmvod_plugins.models.layers import RelationModule
@@ -37,7 +37,7 @@ def relate(relation: RelationModule, objects: ObjectFeatures, reference: ObjectF
         bias: Of both, where it is known.
     """
     added = relation(objects.feats, reference.feats, objects.boxes, reference.boxes,
-                     projected=projected, bias=bias)
+                     projected=projected, bias=bias, valid=reference.valid)
     return objects.with_feats(objects.feats + added)
 
 
@@ -54,5 +54,5 @@ def best(frames: Sequence[ObjectFeatures], topk: int) -> list[ObjectFeatures]:
 
 def split(objects: ObjectFeatures, frames: Sequence[ObjectFeatures]) -> list[ObjectFeatures]:
     """Cut objects into frames of the same sizes as others."""
-    ends = torch.tensor([len(frame) for frame in frames]).cumsum(0).tolist()
+    ends = accumulate(map(len, frames))
     return [objects[end - len(frame):end] for end, frame in zip(ends, frames, strict=True)]

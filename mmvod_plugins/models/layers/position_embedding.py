@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mmvod_plugins.utils.precision import is_compiled
+
 #: Embedded values held at once by :func:`projected_embedding`: on a CPU few enough to stay in a
 #: cache, elsewhere as many as need few kernels (2**25 with all that joins them are 270 MB).
 CHUNK, DEVICE_CHUNK = 2**16, 2**25
@@ -65,7 +67,7 @@ def sine_embedding(terms: Tensor,
 
 def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
                         bias: Tensor,
-                        finish: Callable[[Tensor], object] | None = None) -> Tensor:
+                        finish: Callable[[Tensor], Tensor] | None = None) -> Tensor:
     """A linear layer on the sine embedding of location terms, without the embedding in memory.
 
     The same function as ``linear(sine_embedding(location_terms(...)))``, for inference. The terms
@@ -77,7 +79,8 @@ def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
         reference_boxes: (M, 4).
         weight: (heads, E), on the embedding of :func:`sine_embedding` with E numbers.
         bias: (heads,).
-        finish: Changes results in place, some rows at a time while they are in the cache.
+        finish: Changes results in place, some rows at a time while they are in the cache, and
+            returns them.
 
     Returns:
         (heads, N, M).
@@ -106,8 +109,14 @@ def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
     # Right factor (8 waves + 1, M) but for the distances, which differ for every pair.
     fixed = torch.cat([ref_angle.cos(), ref_angle.sin(), torch.ones_like(ref_angle[:, :1])], 1).T
 
-    # One small buffer is used again and again: on a CPU, fresh memory costs more than the sines.
     center, ref_center = (0.5 * (part[:, :2] + part[:, 2:]) for part in (boxes, reference_boxes))
+    if is_compiled():
+        distance = (center[:, :, None] - ref_center.T).abs() / shape[:, :, None]
+        angles = ((distance + EPS).log()[:, :, None] * frequencies[:, None]).flatten(1, 2)
+        out = left[:, :, :4 * waves] @ torch.cat([angles.sin(), angles.cos()], 1) \
+            + left[:, :, 4 * waves:] @ fixed
+        return (out if finish is None else finish(out)).transpose(0, 1)
+    # One small buffer is used again and again: on a CPU, fresh memory costs more than the sines.
     chunk = CHUNK if boxes.device.type == 'cpu' else DEVICE_CHUNK
     rows = max(1, chunk // (len(reference_boxes) * 4 * waves))
     right = fixed.new_empty(min(rows, len(boxes)), 4 * waves + len(fixed), len(reference_boxes))
