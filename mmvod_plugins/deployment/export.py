@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import warnings
 from collections.abc import Iterable
@@ -197,14 +198,20 @@ _MEMORIES = {SELSAAggregator: _no_memory, RDNAggregator: _no_memory,
 
 def _write(graph: nn.Module, path: Path) -> dict[str, Any]:
     """Write a graph; returns its entry in the manifest."""
+    import onnxscript.optimizer
+    # it would say that torchvision is missing, whose operators are not used
+    logging.getLogger('torch.onnx._internal.exporter._registration').setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad(), exportable_detectors():
         warnings.simplefilter('ignore')  # the exporter's notes on its own code
         # Traced first: inside of torch.onnx.export mmdet takes steps that only mmdet 2 had.
         traced = torch.export.export(graph.eval(), graph.example(), strict=False)
         program = torch.onnx.export(
             traced, input_names=list(graph.inputs), output_names=list(graph.outputs),
-            opset_version=OPSET, dynamo=True, verbose=False,
+            opset_version=OPSET, dynamo=True, optimize=False, verbose=False,
             custom_translation_table=translations())
+        # the exporter's own optimiser also tries many patterns, which takes four times as long
+        onnxscript.optimizer.fold_constants(program.model)
+        onnxscript.optimizer.remove_unused_nodes(program.model)
     program.save(str(path), external_data=False)
     values = program.model.graph
     return dict(file=path.name, inputs=_described(values.inputs),
