@@ -19,6 +19,7 @@ from mmdet.models.detectors import FasterRCNN, TwoStageDetector
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from torch import nn
 
+from mmvod_plugins.apis.build import class_names
 from mmvod_plugins.apis.session import array_pipeline
 from mmvod_plugins.models import VideoDetector
 from mmvod_plugins.models.aggregators import (
@@ -79,7 +80,7 @@ def export_onnx(model: VideoDetector, out: str | Path, frame_shape: tuple[int, i
         format=onnx_runtime.FORMAT,
         producer=f'mmvod_plugins {__version__}',
         method=model.detector.roi_head.method,
-        classes=_classes(model),
+        classes=list(class_names(model)),
         frame_shape=list(frame_shape),
         preprocess=preprocess,
         references=references,
@@ -221,8 +222,3 @@ def _write(graph: nn.Module, path: Path) -> dict[str, Any]:
 def _described(values: Iterable[Any]) -> dict[str, dict[str, Any]]:
     return {value.name: dict(shape=[int(side) for side in value.shape],
                              dtype=value.dtype.numpy().name) for value in values}
-
-
-def _classes(model: VideoDetector) -> list[str]:
-    from mmvod_plugins.apis.build import class_names
-    return list(class_names(model))

@@ -346,7 +346,7 @@ class _Reservoir:
         self.count, self.seed, self.video_id = settings['num_frames'], settings['seed'], video_id
         self._end, self._held, self._block = 0, [], np.zeros(0)
 
-    def frames(self, key: int, length: int) -> list[int]:  # noqa: ARG002 - as the other rules
+    def frames(self, key: int, length: int) -> list[int]:
         """The reservoir; the first key frame itself."""
         return sorted(t for _, t in self._before(key)) or [key]
 

@@ -20,6 +20,9 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+if not hasattr(torch.library, 'custom_op'):
+    raise ImportError(f'the export to ONNX needs torch 2.6 or later, found {torch.__version__}')
+
 #: Opset of the graphs: the first whose RoiAlign is mmcv's in both of its modes is 16.
 OPSET = 18
 #: Score of boxes that are never kept; scores are probabilities.
@@ -80,8 +83,8 @@ def pooled(maps: list[Tensor], rois: Tensor, levels: Tensor, scales: list[float]
 
 
 @pooled.register_fake
-def _(maps: list[Tensor], rois: Tensor, levels: Tensor,  # noqa: ARG001, PLR0913 - as above
-      scales: list[float], size: list[int],
+def _(maps: list[Tensor], rois: Tensor, levels: Tensor,  # noqa: ARG001 - as above
+      scales: list[float], size: list[int],  # noqa: ARG001
       sampling_ratio: int, aligned: bool) -> Tensor:  # noqa: ARG001
     return rois.new_empty(len(rois), maps[0].shape[1], *size)
 
@@ -98,7 +101,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         return op.Slice(op.Concat(rows, op.ConstantOfShape([most], value=_int64(-1)), axis=0),
                         [0], [most], [0])
 
-    def pooled_in_onnx(maps, rois, levels, scales: Sequence[float],  # noqa: ANN001, ANN202, PLR0913
+    def pooled_in_onnx(maps, rois, levels, scales: Sequence[float],  # noqa: ANN001, ANN202
                        size: Sequence[int], sampling_ratio: int, aligned: bool):
         boxes = op.Slice(rois, [1], [5], [1])
         images = op.Cast(op.Squeeze(op.Slice(rois, [0], [1], [1]), [1]), to=7)  # int64
@@ -136,7 +139,7 @@ def exportable_detectors() -> Iterator[None]:
         yield
 
 
-def _best_proposals(self: RPNHead, results: InstanceData, cfg: ConfigDict,
+def _best_proposals(_rpn: RPNHead, results: InstanceData, cfg: ConfigDict,
                     **_: object) -> InstanceData:
     """In place of ``RPNHead._bbox_post_process``: the same proposals, padded."""
     boxes, scores = results.bboxes, results.scores
