@@ -88,6 +88,7 @@ def export_onnx(model: VideoDetector, out: str | Path, frame_shape: tuple[int, i
         memory=dict(frames=sizes.memory_frames, objects=sizes.memory_objects),
         suppression=dict(
             score_thr=test_cfg.score_thr, iou_threshold=test_cfg.nms.iou_threshold,
+            offset=test_cfg.nms.get('offset', 0),
             class_agnostic=test_cfg.nms.get('class_agnostic', False),
             max_per_img=test_cfg.max_per_img),
         graphs=graphs)
@@ -123,10 +124,10 @@ def check_exportable(model: VideoDetector) -> None:
         raise ValueError("roi_layer.pool_mode must be 'avg' to be exported")
     for name in ('rpn', 'rcnn'):
         nms = detector.test_cfg[name].get('nms') or {}
-        strange = set(nms) - {'type', 'iou_threshold', 'class_agnostic', 'split_thr'}
+        strange = set(nms) - {'type', 'iou_threshold', 'offset', 'class_agnostic', 'split_thr'}
         if nms.get('type') != 'nms' or 'iou_threshold' not in nms or strange:
             raise ValueError(f'test_cfg.{name}.nms is {dict(nms)}: only type="nms" with '
-                             'iou_threshold can be exported')
+                             'iou_threshold, offset and class_agnostic can be exported')
     if not model.output.default:
         raise ValueError(f'{model.output} cannot be exported: the runtime gives suppressed '
                          'detections; omit model.detections')

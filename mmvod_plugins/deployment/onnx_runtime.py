@@ -437,6 +437,7 @@ def select(boxes: np.ndarray, scores: np.ndarray,
     # boxes of classes are moved apart as mmcv moves them, so that overlaps are rounded alike
     shift = np.float32(0) if not len(boxes) else boxes.max() + np.float32(1)
     shifted = boxes + (groups.astype(np.float32) * shift)[:, None]
+    shifted[:, 2:] += settings['offset']  # 1 where the last corner is a pixel of the box
     kept = [part[suppress(shifted[part], scores[part], settings['iou_threshold'])]
             for part in (np.flatnonzero(groups == group) for group in np.unique(groups))]
     best = np.concatenate([np.zeros(0, np.int64), *kept])

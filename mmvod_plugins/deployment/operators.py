@@ -149,6 +149,8 @@ def _best_proposals(_rpn: RPNHead, results: InstanceData, cfg: ConfigDict,
     shifted = boxes
     if not cfg.nms.get('class_agnostic'):  # boxes of different levels are moved apart
         shifted = boxes + (results.level_ids.to(boxes) * (boxes.max() + 1))[:, None]
+    # mmcv's offset counts the pixel of the last corner, as if the box were larger by it
+    shifted = shifted + shifted.new_tensor([0, 0, *[cfg.nms.get('offset', 0)] * 2])
     rows = kept(shifted, scores, float(cfg.nms.iou_threshold), cfg.max_per_img)
     valid, rows = rows >= 0, rows.clamp(min=0)
     return InstanceData(bboxes=boxes[rows] * valid[:, None], scores=scores[rows] * valid,
