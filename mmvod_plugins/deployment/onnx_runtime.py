@@ -26,6 +26,8 @@ import numpy as np
 FORMAT = 1
 #: Priorities of a reservoir that are drawn at once.
 BLOCK = 256
+#: Stands for the end of a video.
+_END = object()
 
 
 @dataclass
@@ -175,8 +177,8 @@ class VideoRuntime:
         while video_length is None or key < video_length:
             needed = policies.ready(key, count, video_length, held)
             if needed is None:
-                frame = next(frames, None)
-                if frame is not None:
+                frame = next(frames, _END)
+                if frame is not _END:
                     held[count] = self.encode(frame)
                     count += 1
                 elif video_length is None:
@@ -193,7 +195,7 @@ class VideoRuntime:
                 if not (t >= key or policies.still_needed(t, key) if last_use is None
                         else last_use[t] >= key):
                     del held[t]
-        if next(frames, None) is not None:
+        if next(frames, _END) is not _END:
             raise ValueError(f'the video has {video_length} frames, but more came; check '
                              'video_length')
 

@@ -24,10 +24,16 @@ from tests.models.tiny import MEGA, ONLINE, SHAPE, WINDOW, selsa_config, tiny_co
 for name in ('onnx', 'onnxscript', 'onnxruntime'):
     pytest.importorskip(name, reason='the extra "export" is not installed')
 
-from mmvod_plugins.deployment import export, onnx_runtime  # noqa: E402
+from mmvod_plugins.deployment import export, onnx_runtime, verify  # noqa: E402
 from mmvod_plugins.deployment.graphs import FrameGraph, Sizes  # noqa: E402
 from mmvod_plugins.deployment.operators import exportable_detectors, kept, pooled  # noqa: E402
-from mmvod_plugins.deployment.verify import compare, fed_by_torch  # noqa: E402
+from mmvod_plugins.deployment.verify import (  # noqa: E402
+    Comparison,
+    Differences,
+    compare,
+    differences,
+    fed_by_torch,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Frames are wider than the network's input: they are resized and padded.
@@ -68,16 +74,25 @@ def built(config, tmp_path):
     return model
 
 
-@pytest.fixture(scope='module', params=['mega', 'rdn', 'selsa', 'online'])
-def exported(request, tmp_path_factory):
-    """A model and the folder of its export."""
-    folder = tmp_path_factory.mktemp(request.param)
-    model = built(method_config(request.param), folder)
-    return model, export.export_onnx(model, folder / 'exported', FRAME)
-
-
 def clip(length, seed=0):
     return as_images(video(length, seed, FRAME))
+
+
+@pytest.fixture(scope='module', params=[
+    'mega', 'rdn', 'selsa', pytest.param('online', marks=pytest.mark.slow)])
+def exported(request, tmp_path_factory):
+    """A model and the folder of its export; SELSA is exported by the command."""
+    folder = tmp_path_factory.mktemp(request.param)
+    model = built(method_config(request.param), folder)
+    if request.param != 'selsa':
+        return model, export.export_onnx(model, folder / 'exported', FRAME)
+    (folder / 'frames').mkdir()
+    for i, frame in enumerate(clip(5)):
+        cv2.imwrite(str(folder / 'frames' / f'{i}.png'), frame)
+    assert main(['export', str(folder / 'config.py'), '--weights', str(folder / 'model.pth'),
+                 '--out', str(folder / 'exported'), '--verify', str(folder / 'frames'),
+                 '--frames', '3']) == 0
+    return model, folder / 'exported'
 
 
 def test_every_frame_has_the_detections_of_torch(exported):
@@ -152,7 +167,7 @@ def test_the_manifest_describes_the_graphs(exported):
         onnx.checker.check_model(model, full_check=True)
         for kind in ('input', 'output'):
             assert list(graph[f'{kind}s']) == [value.name for value in getattr(model.graph, kind)]
-    assert sorted(path.name for path in folder.iterdir()) == [
+    assert sorted(path.name for path in folder.iterdir() if path.is_file()) == [
         'frame.onnx', 'manifest.json', 'temporal.onnx', 'video_runtime.py']
 
 
@@ -327,21 +342,52 @@ def test_images_are_resized_as_by_opencv(before, after):
     assert (onnx_runtime.resized(image, *after) == expected).mean() > 0.99
 
 
-def test_the_command_exports_and_verifies(tmp_path, capsys):
+@pytest.mark.parametrize(('options', 'message'), [
+    ([], '--shape HEIGHT WIDTH is missing'),
+    (['--verify', 'none'], 'none does not exist'),
+    (['--shape', '0', '9'], r'must be \(height, width\)'),
+])
+def test_the_command_says_what_is_missing(tmp_path, options, message):
     built(method_config('selsa'), tmp_path)
-    np_frames = clip(3)
-    (tmp_path / 'frames').mkdir()
-    for i, frame in enumerate(np_frames):
-        cv2.imwrite(str(tmp_path / 'frames' / f'{i}.png'), frame)
-    command = ['export', str(tmp_path / 'config.py'), '--weights', str(tmp_path / 'model.pth'),
-               '--out', str(tmp_path / 'out')]
-    with pytest.raises(SystemExit, match='--shape HEIGHT WIDTH is missing'):
-        main(command)
-    assert main([*command, '--verify', str(tmp_path / 'frames')]) == 0
-    printed = capsys.readouterr().out
-    assert '3 frames' in printed
-    assert 'from the same objects: 0 detections without' in printed
-    assert (tmp_path / 'out' / 'manifest.json').is_file()
+    with pytest.raises(SystemExit, match=message):
+        main(['export', str(tmp_path / 'config.py'), '--weights', str(tmp_path / 'model.pth'),
+              '--out', str(tmp_path / 'out'), *options])
+    assert not (tmp_path / 'out').exists()
+
+
+def test_the_comparison_is_printed_and_fails_on_a_difference(tmp_path, monkeypatch, capsys):
+    """The torch model and another one in the place of its export."""
+    built(method_config('selsa'), tmp_path)
+    cv2.imwrite(str(tmp_path / '0.png'), clip(1)[0])
+    same, other = (Differences(count, 0.25, 3.0) for count in (0, 2))
+    monkeypatch.setattr(export, 'export_onnx', lambda *_: None)
+    monkeypatch.setattr(onnx_runtime, 'VideoRuntime', lambda _: None)
+    for whole, code in ((same, 0), (other, 1)):
+        monkeypatch.setattr(verify, 'compare', lambda *_, found=whole, **__: Comparison(
+            3, 9, same, found, (0.2, 0.1)))
+        assert main(['export', str(tmp_path / 'config.py'), '--weights',
+                     str(tmp_path / 'model.pth'), '--out', str(tmp_path / 'out'), '--verify',
+                     str(tmp_path / '0.png')]) == code
+        printed = capsys.readouterr()
+        assert '3 frames, 9 detections\nfrom the same objects: 0 detections' in printed.out
+        assert '2.00 : 1' in printed.out
+        assert ('other detections than torch' in printed.err) == bool(code)
+
+
+def test_differences_are_found():
+    def frame(*rows):
+        table = np.array(rows, np.float32).reshape(-1, 6)
+        return onnx_runtime.FrameDetections(0, table[:, :4], table[:, 4], table[:, 5])
+
+    first, second = (0, 0, 10, 10, 0.5, 1), (0, 0, 10, 10, 0.5, 2)
+    near, far = (0, 0, 10.005, 10, 0.50005, 1), (0, 0, 11, 10, 0.5, 1)
+    for a, b, unmatched in (([first, second], [second, first], 0), ([first], [near], 0),
+                            ([first], [far], 2), ([first], [second], 2), ([first], [], 1),
+                            ([first], [first, first], 1)):
+        found = differences([frame(*a)], [frame(*b)], 1e-4, 100)
+        assert found.unmatched == unmatched
+    assert differences([frame(first)], [frame(near)], 1e-4, 100).boxes == pytest.approx(
+        0.005, rel=1e-3)
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
