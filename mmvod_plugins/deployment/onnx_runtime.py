@@ -1,6 +1,7 @@
 """Detects in videos with an exported model; needs numpy and onnxruntime, and nothing else.
 
-``mmvod export`` copies this file beside the graphs as ``video_runtime.py``::
+It is one file, since it is copied: ``mmvod export`` puts it beside the graphs as
+``video_runtime.py``::
 
     from video_runtime import VideoRuntime
 
@@ -62,8 +63,12 @@ class Objects:
     valid: np.ndarray
 
     def top(self, count: int) -> Objects:
-        """The best rows, in memory of their own."""
-        return Objects(*(part[:count].copy() for part in vars(self).values()))
+        """The best rows, a view."""
+        return Objects(*(part[:count] for part in vars(self).values()))
+
+    def copy(self) -> Objects:
+        """The same in memory of its own, so that a view does not keep the whole alive."""
+        return Objects(*(part.copy() for part in vars(self).values()))
 
     @staticmethod
     def none(count: int, channels: int) -> Objects:
@@ -190,7 +195,7 @@ class VideoRuntime:
             references = {role: [held[t] for t in ids] for role, ids in needed.items()}
             yield self._detect(key, held[key], references, memory)
             key += 1
-            held[key - 1] = held[key - 1].top(keep)
+            held[key - 1] = held[key - 1].top(keep).copy()
             for t in list(held):
                 if not (t >= key or policies.still_needed(t, key) if last_use is None
                         else last_use[t] >= key):
