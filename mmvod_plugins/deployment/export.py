@@ -17,7 +17,6 @@ from mmcv.ops import RoIAlign
 from mmdet.models.dense_heads import RPNHead
 from mmdet.models.detectors import FasterRCNN, TwoStageDetector
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
-from torch import nn
 
 from mmvod_plugins.apis.build import class_names
 from mmvod_plugins.apis.session import array_pipeline
@@ -198,7 +197,7 @@ _MEMORIES = {SELSAAggregator: _no_memory, RDNAggregator: _no_memory,
              MEGAAggregator: _mega_memory}
 
 
-def _write(graph: nn.Module, path: Path) -> dict[str, Any]:
+def _write(graph: FrameGraph | TemporalGraph, path: Path) -> dict[str, Any]:
     """Write a graph; returns its entry in the manifest."""
     import onnxscript.optimizer
     # it would say that torchvision is missing, whose operators are not used
@@ -206,7 +205,7 @@ def _write(graph: nn.Module, path: Path) -> dict[str, Any]:
     with warnings.catch_warnings(), torch.no_grad(), exportable_detectors():
         warnings.simplefilter('ignore')  # the exporter's notes on its own code
         # Traced first: inside of torch.onnx.export mmdet takes steps that only mmdet 2 had.
-        traced = torch.export.export(graph.eval(), graph.example(), strict=False)
+        traced = _trace(graph.eval(), path.stem)
         program = torch.onnx.export(
             traced, input_names=list(graph.inputs), output_names=list(graph.outputs),
             opset_version=OPSET, dynamo=True, optimize=False, verbose=False,
@@ -218,6 +217,16 @@ def _write(graph: nn.Module, path: Path) -> dict[str, Any]:
     values = program.model.graph
     return dict(file=path.name, inputs=_described(values.inputs),
                 outputs=_described(values.outputs))
+
+
+def _trace(graph: FrameGraph | TemporalGraph, name: str) -> torch.export.ExportedProgram:
+    try:
+        return torch.export.export(graph, graph.example(), strict=False)
+    except (RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
+        raise ValueError(
+            f'torch cannot trace the {name} graph: {str(error).strip().splitlines()[0]}; a part of '
+            'the detector depends on the numbers that it computes, or has an operator that is '
+            'compiled outside of torch, as the deformable convolution of mmcv is') from error
 
 
 def _described(values: Iterable[Any]) -> dict[str, dict[str, Any]]:

@@ -25,8 +25,9 @@ for name in ('onnx', 'onnxscript', 'onnxruntime'):
     pytest.importorskip(name, reason='the extra "export" is not installed')
 
 from mmvod_plugins.deployment import export, onnx_runtime, verify  # noqa: E402
-from mmvod_plugins.deployment.graphs import FrameGraph, Sizes  # noqa: E402
+from mmvod_plugins.deployment.graphs import FrameGraph, Sizes, TemporalGraph  # noqa: E402
 from mmvod_plugins.deployment.operators import exportable_detectors, kept, pooled  # noqa: E402
+from mmvod_plugins.deployment.policies import policy_settings  # noqa: E402
 from mmvod_plugins.deployment.verify import (  # noqa: E402
     Comparison,
     Differences,
@@ -319,6 +320,29 @@ def test_other_methods_are_refused_with_the_list(tmp_path):
     with pytest.raises(ValueError, match=r'Temporal RoI Align cannot be exported; what can be '
                        r'exported: SELSA, RDN and MEGA'):
         export.export_onnx(built(config, tmp_path), tmp_path / 'out', FRAME)
+
+
+def test_a_part_that_cannot_be_traced_is_said(tmp_path):
+    model = built(method_config('mega'), tmp_path)
+    model.detector.backbone.register_forward_hook(
+        lambda _, __, maps: str(float(maps[0].sum())) and None)
+    with pytest.raises(ValueError, match='torch cannot trace the frame graph: '):
+        export.export_onnx(model, tmp_path / 'out', FRAME)
+    assert not (tmp_path / 'out' / 'manifest.json').exists()
+
+
+@torch.no_grad()
+def test_mega_without_memory_has_no_tables_of_it(tmp_path):
+    config = method_config('mega')
+    config.detector.roi_head.aggregator.memory_size = 0
+    model = built(config, tmp_path)
+    sizes = export._sizes(model, policy_settings(model.policy, model.detector.roi_head.needs.roles),
+                          export.preprocess_settings(model, FRAME))
+    graph = TemporalGraph(model, sizes)
+    boxes, scores = graph(*graph.example())
+    assert graph.outputs == ('boxes', 'scores')
+    assert list(graph.tables) == ['key', 'local', 'global']
+    assert len(boxes) == len(scores) == sizes.proposals
 
 
 @pytest.mark.parametrize('step', [
