@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from mmvod_plugins.engine.where import installed_folder
 from mmvod_plugins.version import __version__
 
-from . import download, page, predict, predict_videos
+from . import download, export, page, predict, predict_videos
 
 #: Tools that a command starts, below the folder ``tools``.
 TOOLS = dict(
@@ -41,12 +41,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     download.add_arguments(commands.add_parser(
         'download', help='download the published weights of a model',
         description='Download the published weights of a model, check their hash.'))
+    export.add_arguments(commands.add_parser(
+        'export', help='write a model for ONNX Runtime, which needs no torch',
+        description='Write a video detector as ONNX graphs with a runtime without torch.'))
     for name, (_, text) in TOOLS.items():
         commands.add_parser(name, help=text)
     args = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     run = {'predict': predict.predict, 'predict-videos': predict_videos.predict_videos,
-           'page': page.page, 'download': download.download_weights}
+           'page': page.page, 'download': download.download_weights, 'export': export.export}
     return run[args.command](args)
 
 

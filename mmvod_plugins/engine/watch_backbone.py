@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mmvod_plugins.utils.precision import is_compiled
+
 
 def watch_backbone(model: nn.Module) -> None:
     """Make a video detector refuse NaN in its backbone's maps, as it would detect nothing.
@@ -17,7 +19,7 @@ def watch_backbone(model: nn.Module) -> None:
 
 
 def _check(backbone: nn.Module, _: object, maps: Tensor | tuple[Tensor, ...]) -> None:
-    if backbone.training:
+    if backbone.training or is_compiled():  # traced maps have no numbers
         return
     levels = [maps] if isinstance(maps, Tensor) else maps
     if any(torch.isnan(level).any() for level in levels):

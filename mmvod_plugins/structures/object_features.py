@@ -29,6 +29,8 @@ class ObjectFeatures:
             boxes (cx, cy, w, h) that boxes are predicted from, in [0, 1] of the frame; or None.
         ids: (N,), int64, the instance that each object shows, -1 for none; in training alone,
             and None where it is not known.
+        valid: (N,), bool, of a table that is padded to a fixed size: the rows that are objects,
+            before the others; None: all are. SELSA, RDN and MEGA look at no other rows.
     """
 
     boxes: Tensor
@@ -41,6 +43,7 @@ class ObjectFeatures:
     queries: Tensor | None = None
     anchors: Tensor | None = None
     ids: Tensor | None = None
+    valid: Tensor | None = None
 
     def __post_init__(self) -> None:
         # hundreds are made for a key frame; `len` of a tensor takes several times longer

@@ -8,6 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from mmvod_plugins.utils.precision import is_compiled
+
 
 def constant(values: Iterable[float], like: Tensor) -> Tensor:
     """A tensor (n,) of numbers, of the type and on the device of another one; not to be changed.
@@ -15,6 +17,8 @@ def constant(values: Iterable[float], like: Tensor) -> Tensor:
     ``new_tensor`` of a list copies it to the device at every call, and the host waits for all work
     before it; here equal numbers are copied once.
     """
+    if is_compiled():  # a traced tensor has no numbers: it must not stay for later
+        return like.new_tensor(tuple(values))
     return _constant(tuple(values), like.dtype, like.device)
 
 

@@ -1,4 +1,4 @@
-"""Steps of mixed precision that need single precision, or no gradient."""
+"""How code runs: steps that need single precision or no gradient, and code that is traced."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ from torch import Tensor
 def at_least_float32(x: Tensor) -> Tensor:
     """Convert half precision to single precision; other tensors stay as they are."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def is_compiled() -> bool:
+    """Whether torch traces the code, to compile or to export it.
+
+    Buffers that are used again and chunks that fit a cache serve eager execution alone.
+    """
+    compiler = getattr(torch, 'compiler', None)  # torch 2.0 has no ``is_compiling``
+    return compiler is not None and hasattr(compiler, 'is_compiling') and compiler.is_compiling()
 
 
 @contextmanager

@@ -20,3 +20,13 @@ def test_a_constant_of_inference_serves_in_training():
     weight = torch.ones(2, requires_grad=True)
     (weight * constant([3.25, 7], weight)).sum().backward()
     assert weight.grad.tolist() == [3.25, 7]
+
+
+def test_tracing_leaves_nothing_in_the_cache():
+    class Scale(torch.nn.Module):
+        def forward(self, x):
+            return x * constant([4.125, 2], x)
+
+    traced = torch.export.export(Scale(), (torch.ones(2), ), strict=False)
+    assert traced.module()(torch.ones(2)).tolist() == [4.125, 2]
+    assert constant([4.125, 2], torch.ones(2)).tolist() == [4.125, 2]

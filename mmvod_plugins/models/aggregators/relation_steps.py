@@ -36,7 +36,7 @@ def relate(relation: RelationModule, objects: ObjectFeatures, reference: ObjectF
         bias: Of both, where it is known.
     """
     added = relation(objects.feats, reference.feats, objects.boxes, reference.boxes,
-                     projected=projected, bias=bias)
+                     projected=projected, bias=bias, valid=reference.valid)
     return objects.with_feats(objects.feats + added)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
@@ -72,11 +73,12 @@ class SELSAAggregator(Aggregator):
                   for role in sorted(references) for frame in references[role]]
         step = step_of(memory)
         projected = projections(step, self, frames)
+        valid = None if frames[0].valid is None else torch.cat([part.valid for part in frames])
         feats = key.feats
         for stage, attention in enumerate(self.attentions):
             if stage:
                 feats = self.fcs[stage - 1](feats)
-            added = attention(feats, projected=projected[2 * stage:2 * stage + 2])
+            added = attention(feats, projected=projected[2 * stage:2 * stage + 2], valid=valid)
             feats = (feats + added).relu()
         return Aggregated(feats, to_memory=step)
 

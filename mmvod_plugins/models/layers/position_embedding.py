@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mmvod_plugins.utils.precision import is_compiled
+
 #: Embedded values held at once by :func:`projected_embedding`: on a CPU few enough to stay in a
 #: cache, elsewhere as many as need few kernels (2**25 with all that joins them are 270 MB).
 CHUNK, DEVICE_CHUNK = 2**16, 2**25
@@ -65,7 +67,7 @@ def sine_embedding(terms: Tensor,
 
 def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
                         bias: Tensor,
-                        finish: Callable[[Tensor], object] | None = None,
+                        finish: Callable[[Tensor], Tensor] | None = None,
                         out: Tensor | None = None) -> Tensor:
     """A linear layer on the sine embedding of location terms, without the embedding in memory.
 
@@ -78,8 +80,10 @@ def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
         reference_boxes: (M, 4).
         weight: (heads, E), on the embedding of :func:`sine_embedding` with E numbers.
         bias: (heads,).
-        finish: Changes results in place, some rows at a time while they are in the cache.
-        out: At least (N, heads, M), gets the result: fresh memory costs as much as the sines.
+        finish: Changes results in place, some rows at a time while they are in the cache, and
+            returns them.
+        out: At least (N, heads, M), gets the result: fresh memory costs as much as the sines. Not
+            used in compiled code.
 
     Returns:
         (heads, N, M).
@@ -112,6 +116,11 @@ def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
     center, ref_center = (0.5 * (part[:, :2] + part[:, 2:]) for part in (boxes, reference_boxes))
     distance = (center[..., None] - ref_center.T.contiguous()).abs_().div_(shape[..., None])
     terms = distance.add_(EPS).log_()
+    if is_compiled():
+        angles = (terms[:, :, None] * frequencies[:, None]).flatten(1, 2)
+        whole = left[:, :, :4 * waves] @ torch.cat([angles.sin(), angles.cos()], 1) \
+            + left[:, :, 4 * waves:] @ fixed
+        return (whole if finish is None else finish(whole)).transpose(0, 1)
     # One small buffer is used again and again.
     chunk = CHUNK if boxes.device.type == 'cpu' else DEVICE_CHUNK
     rows = max(1, chunk // (len(reference_boxes) * 4 * waves))

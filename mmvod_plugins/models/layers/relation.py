@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.nn import functional
 
-from mmvod_plugins.utils.precision import at_least_float32
+from mmvod_plugins.utils.precision import at_least_float32, is_compiled
 
+from .masked_attention import attention
 from .position_embedding import location_terms, projected_embedding, sine_embedding
 
 #: Bias values that a relation module holds at once on a CPU: the fused attention takes larger
@@ -63,7 +63,7 @@ class RelationModule(BaseModule):
     def forward(self, feats: Tensor, reference_feats: Tensor, boxes: Tensor | None = None,
                 reference_boxes: Tensor | None = None, *,
                 projected: tuple[Tensor, Tensor] | None = None,
-                bias: Tensor | None = None) -> Tensor:
+                bias: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """Sum of reference features that is added to the objects.
 
         Args:
@@ -73,6 +73,7 @@ class RelationModule(BaseModule):
             reference_boxes: (M, 4), used with ``location``.
             projected: :meth:`project` of the reference features; None: it is computed.
             bias: :meth:`location_bias` of the boxes; None: it is computed.
+            valid: (M,), bool, the rows that are objects; None: all.
 
         Returns:
             (N, C), to be added to ``feats`` by the caller; zeros without references.
@@ -84,15 +85,17 @@ class RelationModule(BaseModule):
             return torch.zeros_like(feats) + 0 * sum(part.sum() for part in parts)
         projected = self.project(reference_feats) if projected is None else projected
         if self.location is None or bias is not None:
-            return self._attend(feats, projected, bias)
+            return self._attend(feats, projected, bias, valid)
         if torch.is_grad_enabled() or feats.is_cuda:
-            return self._attend(feats, projected, self.location_bias(boxes, reference_boxes))
+            return self._attend(feats, projected, self.location_bias(boxes, reference_boxes),
+                                valid)
         # On a CPU the bias is not held as a whole, but in equal portions, one after the other.
         row = self.num_heads * len(reference_feats)
         rows = -(-len(feats) // -(-len(feats) * row // PORTION))
         buffer = at_least_float32(boxes).new_empty(rows, self.num_heads, len(reference_feats))
         return torch.cat([
-            self._attend(part, projected, self.location_bias(part_boxes, reference_boxes, buffer))
+            self._attend(part, projected, self.location_bias(part_boxes, reference_boxes, buffer),
+                         valid)
             for part, part_boxes in zip(feats.split(rows), boxes.split(rows), strict=True)
         ])
 
@@ -171,13 +174,12 @@ class RelationModule(BaseModule):
         return (projected.relu() + FLOOR).log()
 
     def _attend(self, feats: Tensor, projected: tuple[Tensor, Tensor],
-                bias: Tensor | None) -> Tensor:
+                bias: Tensor | None, valid: Tensor | None) -> Tensor:
         """Sum of values (1, heads, M, C / heads) for objects (N, C), with bias (heads, N, M)."""
         # attention per head; the result, (1, heads, N, C / heads), is put together to (N, C)
         query = self.queries(feats)
-        out = functional.scaled_dot_product_attention(
-            query, *projected, attn_mask=None if bias is None else bias.to(query.dtype)[None],
-            scale=self.scale)
+        out = attention(query, *projected, None if bias is None else bias.to(query.dtype)[None],
+                        valid, scale=self.scale)
         return out[0].transpose(0, 1).flatten(1)
 
     def _heads(self, feats: Tensor) -> Tensor:
@@ -191,9 +193,11 @@ def location_biases(relations: Sequence[RelationModule], boxes: Tensor,
     """The location bias (heads, N, M) of several relations between the same boxes.
 
     Sines and cosines are the same for all of them. With gradients, which need the embedding as a
-    whole, and for relations without location every entry is None: a relation then has its own.
+    whole, for relations without location and in compiled code, which holds no bias as a whole,
+    every entry is None: a relation then has its own.
     """
-    if torch.is_grad_enabled() or any(relation.location is None for relation in relations):
+    if torch.is_grad_enabled() or is_compiled() or any(
+            relation.location is None for relation in relations):
         return [None] * len(relations)
     weights, biases = (torch.cat([getattr(relation.location, name) for relation in relations])
                        for name in ('weight', 'bias'))

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.nn import functional
+
+from .masked_attention import attention
 
 
 class SemanticAttention(BaseModule):
@@ -37,13 +38,15 @@ class SemanticAttention(BaseModule):
         self.out = nn.Linear(channels, channels)
 
     def forward(self, feats: Tensor, reference_feats: Tensor | None = None,
-                projected: Sequence[Tensor] | None = None) -> Tensor:
+                projected: Sequence[Tensor] | None = None,
+                valid: Tensor | None = None) -> Tensor:
         """Sum of reference features that is added to the objects.
 
         Args:
             feats: Objects, (N, C).
             reference_feats: Reference objects, (M, C); their order does not matter.
             projected: :meth:`project` of them, which is computed otherwise.
+            valid: (M,), bool, the rows that are objects; None: all.
 
         Returns:
             (N, C), to be added to ``feats`` by the caller; zeros without references.
@@ -52,8 +55,7 @@ class SemanticAttention(BaseModule):
         if not len(feats) or not projected[0].shape[2]:
             # a share in every parameter: distributed training wants a gradient from each process
             return torch.zeros_like(feats) + 0 * sum(p.sum() for p in self.parameters())
-        added = functional.scaled_dot_product_attention(
-            self._heads(self.query(feats)), *projected)
+        added = attention(self._heads(self.query(feats)), *projected, valid=valid)
         # (1, heads, N, C / heads) back to (N, C)
         return self.out(added[0].transpose(0, 1).flatten(1))
 

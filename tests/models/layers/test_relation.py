@@ -214,3 +214,15 @@ def test_a_device_gets_few_kernels_for_the_location_bias():
     with Count() as count:
         projected_embedding(boxes, references, weight, bias)
     assert count.calls < 150
+
+
+def test_traced_code_computes_the_same_location_bias(monkeypatch):
+    """It fills no buffer, so that a graph can hold it."""
+    torch.manual_seed(0)
+    boxes, references = (torch.rand(n, 2).repeat(1, 2) * 50 + torch.tensor([0, 0, 9.0, 17.0])
+                         for n in (5, 7))
+    weight, bias = torch.randn(4, 64), torch.randn(4)
+    expected = projected_embedding(boxes, references, weight, bias, RelationModule.finish)
+    monkeypatch.setattr(position_embedding, 'is_compiled', lambda: True)
+    found = projected_embedding(boxes, references, weight, bias, RelationModule.finish)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
