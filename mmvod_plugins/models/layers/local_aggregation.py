@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from mmvod_plugins.utils.precision import at_least_float32
 
-from .position_embedding import location_terms, projected_embedding, sine_embedding
-from .relation import RelationModule
+from .position_embedding import location_terms, sine_embedding
+from .relation import RelationModule, projected_biases
 
 #: Numbers of the location embedding.
 EMBEDDED = 64
@@ -132,5 +132,4 @@ class LocalBlock(nn.Module):
         if torch.is_grad_enabled():
             embedding = sine_embedding(location_terms(boxes, boxes), EMBEDDED)
             return RelationModule.bias_of(self.location(embedding).permute(2, 0, 1))
-        return projected_embedding(boxes, boxes, self.location.weight, self.location.bias,
-                                   RelationModule.finish)
+        return projected_biases(boxes, boxes, self.location.weight, self.location.bias)

@@ -166,7 +166,7 @@ class RelationModule(BaseModule):
         if torch.is_grad_enabled():
             embedding = sine_embedding(location_terms(boxes, reference_boxes), self.embed_dim)
             return self.bias_of(self.location(embedding).permute(2, 0, 1))
-        return _biases(boxes, reference_boxes, self.location.weight, self.location.bias, out)
+        return projected_biases(boxes, reference_boxes, self.location.weight, self.location.bias, out)
 
     @staticmethod
     def bias_of(projected: Tensor) -> Tensor:
@@ -201,12 +201,13 @@ def location_biases(relations: Sequence[RelationModule], boxes: Tensor,
         return [None] * len(relations)
     weights, biases = (torch.cat([getattr(relation.location, name) for relation in relations])
                        for name in ('weight', 'bias'))
-    together = _biases(at_least_float32(boxes), at_least_float32(reference_boxes), weights, biases)
+    together = projected_biases(at_least_float32(boxes), at_least_float32(reference_boxes),
+                                weights, biases)
     return list(together.split([relation.num_heads for relation in relations]))
 
 
-def _biases(boxes: Tensor, reference_boxes: Tensor, weight: Tensor, bias: Tensor,
-            out: Tensor | None = None) -> Tensor:
+def projected_biases(boxes: Tensor, reference_boxes: Tensor, weight: Tensor, bias: Tensor,
+                     out: Tensor | None = None) -> Tensor:
     """:meth:`RelationModule.bias_of` of the projected embedding, in place."""
     # relu(x) + floor = max(x + floor, floor): the sum costs nothing in the bias of the layer
     return projected_embedding(boxes, reference_boxes, weight, bias + FLOOR,

@@ -12,6 +12,7 @@ from mmvod_plugins.models.layers import (
     sine_embedding,
 )
 from mmvod_plugins.models.layers.position_embedding import projected_embedding
+from mmvod_plugins.models.layers.relation import projected_biases
 
 from .. import literal
 
@@ -222,7 +223,7 @@ def test_traced_code_computes_the_same_location_bias(monkeypatch):
     boxes, references = (torch.rand(n, 2).repeat(1, 2) * 50 + torch.tensor([0, 0, 9.0, 17.0])
                          for n in (5, 7))
     weight, bias = torch.randn(4, 64), torch.randn(4)
-    expected = projected_embedding(boxes, references, weight, bias, RelationModule.finish)
+    expected = projected_biases(boxes, references, weight, bias)
     monkeypatch.setattr(position_embedding, 'is_compiled', lambda: True)
-    found = projected_embedding(boxes, references, weight, bias, RelationModule.finish)
+    found = projected_biases(boxes, references, weight, bias)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
