@@ -166,7 +166,8 @@ class RelationModule(BaseModule):
         if torch.is_grad_enabled():
             embedding = sine_embedding(location_terms(boxes, reference_boxes), self.embed_dim)
             return self.bias_of(self.location(embedding).permute(2, 0, 1))
-        return projected_biases(boxes, reference_boxes, self.location.weight, self.location.bias, out)
+        return projected_biases(boxes, reference_boxes, self.location.weight, self.location.bias,
+                                out)
 
     @staticmethod
     def bias_of(projected: Tensor) -> Tensor:
