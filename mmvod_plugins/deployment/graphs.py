@@ -141,7 +141,8 @@ class TemporalGraph(nn.Module):
                       for role, frames in tables.items()}
         step = self.head.enhance(_record(self.sizes, key), references,
                                  PaddedMemory(levels) if levels else None)
-        new = [getattr(level, part) for level in step.to_memory.to_memory.levels
+        # copies: levels share boxes, and a value of a graph has one name
+        new = [getattr(level, part).clone() for level in step.to_memory.to_memory.levels
                for part in PARTS] if levels else []
         return step.raw.bboxes, step.raw.scores, *new
 
