@@ -13,10 +13,16 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmvod_plugins.models.layers import SizeRelation
+from mmvod_plugins.models.memories.kept_projections import (
+    KeptProjections,
+    projections,
+    step_of,
+)
 from mmvod_plugins.models.temporal_part import Needs
 from mmvod_plugins.structures import ObjectFeatures
 
-from .base import Aggregated, Aggregator, ObjectsByRole, RelationStage
+from .base import Aggregated, ObjectsByRole, RelationStage
+from .projecting import ProjectingAggregator
 from .relation_steps import best, make_transforms, relate, transform
 
 #: What the instance level does in training where the data do not say which instance a box shows.
@@ -24,12 +30,13 @@ WithoutIds = Literal['iou', 'off']
 
 
 @MODELS.register_module()
-class MSTProposalAggregator(Aggregator):
+class MSTProposalAggregator(ProjectingAggregator):
     """Proposal level: stacked relations of the key objects to the support proposals (eqs. 7 to 11).
 
     Only the key objects change; every layer sees the support proposals as they are.
 
-    Role: ``local``, the window with the key frame included. Nothing is remembered.
+    Role: ``local``, the window with the key frame included. Keys and values of references that
+    stay as they are are kept while they stand in the window.
 
     Args:
         channels: Width of the embeddings.
@@ -65,20 +72,21 @@ class MSTProposalAggregator(Aggregator):
         self.relations = nn.ModuleList(
             SizeRelation(channels, num_heads, **(relation or {})) for _ in range(num_stages))
 
-    def forward(self, key: ObjectFeatures, references: ObjectsByRole, memory: None) -> Aggregated:
+    def forward(self, key: ObjectFeatures, references: ObjectsByRole,
+                memory: KeptProjections | None) -> Aggregated:
         """Enhance the key objects, see :class:`Aggregator`."""
         window = best(references['local'], self.needs.topk)
         first = RelationStage(self.relations[0], key, window)
-        support = ObjectFeatures.cat(window)
+        support, step = ObjectFeatures.cat(window), step_of(memory)
         for index, relation in enumerate(self.relations):
             if index and self.fcs:
                 key = transform(self.fcs[index - 1], key)
-            key = relate(relation, key, support)
-        return Aggregated(key.feats, details={'relations': first.weights_to})
+            key = relate(relation, key, support, projections(step, relation, window))
+        return Aggregated(key.feats, to_memory=step, details={'relations': first.weights_to})
 
 
 @MODELS.register_module()
-class MSTInstanceAggregator(Aggregator):
+class MSTInstanceAggregator(ProjectingAggregator):
     """Instance level: objects are enhanced by support proposals of the same instance (eq. 12).
 
     In training a key object looks at the support proposals that have its instance id
@@ -97,7 +105,8 @@ class MSTInstanceAggregator(Aggregator):
     Where the data have no instance ids, a key object looks in training at the support proposals
     whose boxes overlap with its own.
 
-    Role: ``local``, the window with the key frame included. Nothing is remembered.
+    Role: ``local``, the window with the key frame included. Keys and values of references that
+    stay as they are are kept while they stand in the window.
 
     Args:
         channels: Width of the embeddings.
@@ -149,21 +158,24 @@ class MSTInstanceAggregator(Aggregator):
         self.without_ids = without_ids
         self.relation = SizeRelation(channels, num_heads, **(relation or {}))
 
-    def forward(self, key: ObjectFeatures, references: ObjectsByRole, memory: None) -> Aggregated:
+    def forward(self, key: ObjectFeatures, references: ObjectsByRole,
+                memory: KeptProjections | None) -> Aggregated:
         """Enhance the key objects, see :class:`Aggregator`."""
         window = best(references['local'], self.needs.topk)
-        support = ObjectFeatures.cat(window)
+        support, step = ObjectFeatures.cat(window), step_of(memory)
+        keys, values = projections(step, self.relation, window)
         if self.training and torch.rand(()) >= self.similarity_share:
             pairs = self.same_instance(key, window)
             rows = pairs.any(dim=1).nonzero()[:, 0]
-            pairs, logits = pairs[rows], self._logits(key[rows], support)
+            pairs, logits = pairs[rows], self._logits(key[rows], support, keys)
         else:
             rows = self.candidates(key, len(support))
-            logits = self._logits(key[rows], support)
+            logits = self._logits(key[rows], support, keys)
             pairs = self.most_similar(logits)
         weights = logits.masked_fill(~pairs, -torch.inf).softmax(-1)
-        added = self.relation.gather(weights, support.feats)
-        return Aggregated(key.feats.index_add(0, rows, added.to(key.feats.dtype)))
+        added = self.relation.gather(weights, values)
+        return Aggregated(key.feats.index_add(0, rows, added.to(key.feats.dtype)),
+                          to_memory=step)
 
     def candidates(self, key: ObjectFeatures, num_support: int) -> Tensor:
         """Rows of the key objects that are enhanced in testing, the highest objectness first."""
@@ -208,8 +220,9 @@ class MSTInstanceAggregator(Aggregator):
         """How many of the support proposals a candidate looks at; 0.29 * 100 is 29."""
         return int(self.ratio * num_support + 1e-9)
 
-    def _logits(self, objects: ObjectFeatures, support: ObjectFeatures) -> Tensor:
-        return self.relation.logits(objects.feats, support.feats, objects.boxes, support.boxes)
+    def _logits(self, objects: ObjectFeatures, support: ObjectFeatures, keys: Tensor) -> Tensor:
+        return self.relation.logits(objects.feats, support.feats, objects.boxes, support.boxes,
+                                    keys)
 
 
 @cache

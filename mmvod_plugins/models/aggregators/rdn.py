@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mmdet.registry import MODELS
-from mmengine.structures import InstanceData
 
 from mmvod_plugins.models.layers.relation import location_biases
 from mmvod_plugins.models.memories.kept_projections import (
@@ -15,12 +14,13 @@ from mmvod_plugins.models.memories.kept_projections import (
 from mmvod_plugins.models.temporal_part import Needs
 from mmvod_plugins.structures import ObjectFeatures
 
-from .base import Aggregated, Aggregator, ObjectsByRole, RelationStage
+from .base import Aggregated, ObjectsByRole, RelationStage
+from .projecting import ProjectingAggregator
 from .relation_steps import best, make_relations, make_transforms, relate, transform
 
 
 @MODELS.register_module()
-class RDNAggregator(Aggregator):
+class RDNAggregator(ProjectingAggregator):
     """Basic and advanced stage of relations between the proposals of a window.
 
     The basic stage enhances the key objects with the supportive proposals: the best
@@ -70,16 +70,6 @@ class RDNAggregator(Aggregator):
     def shared_layers(self) -> list[str]:
         """The layers between base stages: with them a trained box head starts RDN."""
         return [f'base_transforms.{i}' for i in range(len(self.base_transforms))]
-
-    def init_memory(self) -> KeptProjections:
-        """No keys and values yet."""
-        return KeptProjections()
-
-    def write(self, memory: KeptProjections, aggregated: Aggregated,
-              found: InstanceData | None) -> None:
-        """Keep the keys and values of the window."""
-        if aggregated.to_memory is not None:
-            memory.write(aggregated.to_memory)
 
     def forward(self, key: ObjectFeatures, references: ObjectsByRole,
                 memory: KeptProjections | None) -> Aggregated:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from mmdet.registry import MODELS
-from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmvod_plugins.models.layers import SemanticAttention
@@ -16,11 +15,12 @@ from mmvod_plugins.models.memories.kept_projections import (
 from mmvod_plugins.models.temporal_part import Needs
 from mmvod_plugins.structures import ObjectFeatures
 
-from .base import Aggregated, Aggregator, ObjectsByRole
+from .base import Aggregated, ObjectsByRole
+from .projecting import ProjectingAggregator
 
 
 @MODELS.register_module()
-class SELSAAggregator(Aggregator):
+class SELSAAggregator(ProjectingAggregator):
     """Key objects attend to the objects of all references, once after every shared layer.
 
     With x the key and r the reference objects, as the RoI embedding (the first shared layer,
@@ -62,10 +62,6 @@ class SELSAAggregator(Aggregator):
         self.attentions = nn.ModuleList(
             SemanticAttention(channels, num_heads) for _ in range(num_stages))
 
-    def init_memory(self) -> KeptProjections:
-        """No projections yet."""
-        return KeptProjections()
-
     def forward(self, key: ObjectFeatures, references: ObjectsByRole,
                 memory: KeptProjections | None) -> Aggregated:
         """Enhance the key objects, see :class:`Aggregator`."""
@@ -81,12 +77,6 @@ class SELSAAggregator(Aggregator):
             added = attention(feats, projected=projected[2 * stage:2 * stage + 2], valid=valid)
             feats = (feats + added).relu()
         return Aggregated(feats, to_memory=step)
-
-    def write(self, memory: KeptProjections, aggregated: Aggregated,
-              found: InstanceData | None) -> None:
-        """Keep the projections of the references."""
-        if aggregated.to_memory is not None:
-            memory.write(aggregated.to_memory)
 
     def project(self, feats: Tensor) -> tuple[Tensor, ...]:
         """Keys and values of reference objects (M, C) for every stage, in a row."""

@@ -146,10 +146,14 @@ class RelationModule(BaseModule):
         return self.logits(feats, reference_feats, boxes, reference_boxes).softmax(-1)
 
     def logits(self, feats: Tensor, reference_feats: Tensor, boxes: Tensor | None = None,
-               reference_boxes: Tensor | None = None) -> Tensor:
-        """Logarithms of the weights before they are normalised, (heads, N, M)."""
+               reference_boxes: Tensor | None = None, keys: Tensor | None = None) -> Tensor:
+        """Logarithms of the weights before they are normalised, (heads, N, M).
+
+        ``keys`` are the first part of :meth:`project`, where it is known.
+        """
         query = self.queries(feats)
-        logits = query[0] @ self._heads(self.key(reference_feats))[0].mT
+        keys = self._heads(self.key(reference_feats)) if keys is None else keys
+        logits = query[0] @ keys[0].mT
         logits = logits / query.shape[-1]**0.5 if self.scale is None else logits * self.scale
         if self.location is not None:
             logits = logits + self.location_bias(boxes, reference_boxes)

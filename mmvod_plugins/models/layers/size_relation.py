@@ -85,15 +85,15 @@ class SizeRelation(RelationModule):
         projected = self.location(sine_embedding(terms, self.embed_dim)).permute(2, 0, 1)
         return projected if self.psi == 'linear' else self.bias_of(projected)
 
-    def gather(self, weights: Tensor, reference_feats: Tensor) -> Tensor:
+    @staticmethod
+    def gather(weights: Tensor, values: Tensor) -> Tensor:
         """Sum of reference features by given weights (eq. 10).
 
         Args:
             weights: (heads, N, M).
-            reference_feats: (M, C).
+            values: The second part of :meth:`project`, (1, heads, M, C / heads).
 
         Returns:
             (N, C), to be added to the objects by the caller.
         """
-        values = self._heads(self.value(reference_feats))[0]
-        return (weights.to(values.dtype) @ values).transpose(0, 1).flatten(1)
+        return (weights.to(values.dtype) @ values[0]).transpose(0, 1).flatten(1)

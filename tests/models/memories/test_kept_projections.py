@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from mmvod_plugins.models import MEGAAggregator, RDNAggregator, SELSAAggregator
+from mmvod_plugins.models import (
+    MEGAAggregator,
+    MSTInstanceAggregator,
+    MSTProposalAggregator,
+    RDNAggregator,
+    SELSAAggregator,
+)
 from mmvod_plugins.models.aggregators import mega
 from mmvod_plugins.models.layers.relation import location_biases
 from mmvod_plugins.models.memories.kept_projections import KeptProjections, projections, step_of
@@ -17,6 +23,8 @@ AGGREGATORS = {
     'RDN': (RDNAggregator, dict(num_heads=4, reference_topk=5, distilled_topk=2)),
     'MEGA': (MEGAAggregator, dict(num_heads=4, num_result_stages=1, reference_topk=5,
                                   distilled_topk=2, memory_size=3)),
+    'MST, proposals': (MSTProposalAggregator, dict(num_heads=4, reference_topk=5, fc=True)),
+    'MST, instances': (MSTInstanceAggregator, dict(num_heads=4, num_candidates=3)),
 }
 
 
