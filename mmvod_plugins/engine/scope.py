@@ -13,9 +13,11 @@ def register_scope() -> None:
 
     mmengine marks every part of a config that comes from another package with its scope
     (``_scope_``). Ours has no components of its own: all are registered in mmdet's registries, to
-    which these are children.
+    which these are children. A registry imports the modules of its components when it is first
+    asked, but not those of its parent: the children name both.
     """
     import_module('mmengine.config.utils').MODULE2PACKAGE.setdefault(SCOPE, SCOPE)
     for registry in vars(mmdet.registry).values():
         if isinstance(registry, Registry) and SCOPE not in registry.children:
-            Registry(registry.name, parent=registry, scope=SCOPE, locations=[SCOPE])
+            Registry(registry.name, parent=registry, scope=SCOPE,
+                     locations=[SCOPE, *registry._locations])
