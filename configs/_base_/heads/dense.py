@@ -26,7 +26,7 @@ with_selsa = dict(
         testing=dict(type='UniformStride', num_frames=14, append_key=True)))
 
 # YOLOV's aggregation: few points without duplicates, of groups of frames of the whole video; its
-# losses. The new layers start anew: on ToyVID that was much better than `residual`.
+# losses; new layers that start anew (no `residual`). docs/mixing.md has what these three are worth.
 yolov_head = dict(
     type='TemporalDenseHead',
     selection=dict(type='TopObjectness', num_points=750, iou_threshold=0.75, num_objects=30),
