@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from mmvod_plugins.models import (
+    ChainedAggregator,
     MEGAAggregator,
     MSTInstanceAggregator,
     MSTProposalAggregator,
@@ -188,3 +189,24 @@ def test_projections_under_autocast_are_not_those_without_it():
             step.project(module, frames)
             kept.write(step)
     assert module.rows == 2 * 6
+
+
+@torch.no_grad()
+def test_a_chain_keeps_the_projections_of_each_of_its_aggregators():
+    settings = dict(channels=CHANNELS, num_heads=4)
+    chain = ChainedAggregator(dict(
+        proposal=dict(type='MSTProposalAggregator', **settings),
+        instance=dict(type='MSTInstanceAggregator', num_candidates=3, **settings)),
+        ['proposal', 'instance'])
+    chain, frames, rows = chain.double().eval(), [frame(t) for t in range(5)], []
+    relation = chain.aggregators['instance'].relation
+    memory = chain.init_memory()
+    for t in (1, 2, 3):
+        references = dict(local=frames[t - 1:t + 2])
+        plain = chain(frames[t], references, None).feats
+        count = relation.key.register_forward_hook(lambda *args: rows.append(len(args[2])))
+        result = chain(frames[t], references, memory)
+        count.remove()
+        torch.testing.assert_close(result.feats, plain)
+        chain.write(memory, result, None)
+    assert sum(rows) == sum(map(len, frames))  # every frame once
