@@ -50,7 +50,11 @@ class PointLosses:
         base: The stock head.
         classes_of: Rows that learn their class: ``'all'``, negatives as background; ``'positive'``
             (YOLOV++, whose objectness learns the negatives); ``'overlapping'`` (YOLOV), positives
-            and rows that overlap an object by ``overlap``, in frames with objects.
+            and rows that overlap an object by ``overlap``, in frames with objects. These two leave
+            it to an objectness to tell objects from background; where there is none, the other
+            rows learn that they are background, too.
+        refined: Whether an objectness is predicted again. Without it YOLOX's own is one, the
+            centerness of other heads is not.
         pos_iou: Least IoU of a positive row.
         overlap: Least IoU of a supervised row for ``'overlapping'``.
         cls_weight: Factor on the loss of classes.
@@ -59,9 +63,9 @@ class PointLosses:
             bound (YOLOV++: 15).
     """
 
-    def __init__(self, base: nn.Module, *, classes_of: str = 'all', pos_iou: float = 0.5,
-                 overlap: float = 0.6, cls_weight: float = 1.0, obj_weight: float = 1.0,
-                 max_obj_loss: float | None = None) -> None:
+    def __init__(self, base: nn.Module, *, classes_of: str = 'all', refined: bool = False,
+                 pos_iou: float = 0.5, overlap: float = 0.6, cls_weight: float = 1.0,
+                 obj_weight: float = 1.0, max_obj_loss: float | None = None) -> None:
         if classes_of not in RULES:
             raise ValueError(f'losses.classes_of must be one of {RULES}, got {classes_of!r}')
         self.classes_of = classes_of
@@ -71,6 +75,8 @@ class PointLosses:
         self.obj_weight = obj_weight
         self.max_obj_loss = max_obj_loss
         self.num_classes = base.num_classes
+        self.assigns = isinstance(base, YOLOXHead)
+        self._backgrounds = classes_of == 'all' or not (refined or self.assigns)
 
     def __call__(self, base: nn.Module, outputs: Sequence[Any], points: Sequence[DensePoints],
                  chosen: Sequence[Tensor], logits: tuple[Tensor, Tensor | None],
@@ -125,10 +131,10 @@ class PointLosses:
         overlaps = bbox_overlaps(points.boxes[rows], boxes)
         if not len(boxes):
             nothing = torch.zeros_like(rows, dtype=torch.bool)
-            supervised = nothing if self.classes_of != 'all' else ~nothing
+            supervised = ~nothing if self._backgrounds else nothing
             return RowTargets(points.class_probs.new_zeros(len(rows), self.num_classes), nothing,
                               supervised, 0)
-        if isinstance(base, YOLOXHead):
+        if self.assigns:
             assigned = _assign(base, points, sample)
             gts, ious = assigned.gt_inds - 1, assigned.max_overlaps
             num_positive = int((gts >= 0).sum())
@@ -142,13 +148,11 @@ class PointLosses:
             near, nearest = overlaps.max(1)
             positive = near >= self.pos_iou
             gts, ious, num_positive = nearest, near, int(positive.sum())
-        supervised = torch.ones_like(positive)
-        if self.classes_of == 'positive':
-            supervised = positive
-        elif self.classes_of == 'overlapping':
-            supervised = positive | (near >= self.overlap)
+        taught = positive
+        if self.classes_of == 'overlapping':
+            taught = positive | (near >= self.overlap)
             gts, ious = gts.where(positive, nearest), ious.where(positive, near)
-        taught = positive if self.classes_of != 'overlapping' else supervised
+        supervised = torch.ones_like(positive) if self._backgrounds else taught
         classes = functional.one_hot(labels[gts.clamp(min=0)], self.num_classes)
         return RowTargets(classes * (ious * taught)[:, None], positive, supervised, num_positive)
 

@@ -87,7 +87,7 @@ class TemporalDenseHead(AggregatingHead, BaseModule):
         self.video_convs = _convolutions(self.base, video_convs)
         self.fc_cls = nn.Linear(feat_channels, self.num_classes)
         self.fc_obj = nn.Linear(feat_channels, 1) if refine_objectness else None
-        self.losses = PointLosses(self.base, **(losses or {}))
+        self.losses = PointLosses(self.base, refined=refine_objectness, **(losses or {}))
         self._register_load_state_dict_pre_hook(
             lambda state_dict, prefix, *_: self.take_stock_names(state_dict, prefix))
 

@@ -8,10 +8,12 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
 
 from mmvod_plugins.models import temporal_part
 from mmvod_plugins.models.dense_heads.temporal_dense_head import best_alone
 from mmvod_plugins.models.dense_heads.towers import PREDICTORS, decode_points, run_towers
+from mmvod_plugins.models.task_modules.point_selection import DensePoints
 from mmvod_plugins.structures import ObjectFeatures
 
 from ..roi_heads.test_mixing import train
@@ -277,6 +279,30 @@ def test_a_step_without_points_or_objects_trains(aggregator):
         total, _ = model.parse_losses(model(**clips, mode='loss'))
         total.backward()
         assert torch.isfinite(total)
+
+
+@pytest.mark.parametrize(('name', 'refined', 'background'), [
+    ('yolox', False, False), ('yolox', True, False), ('rtmdet', False, True),
+    ('retinanet', False, True), ('atss', False, True), ('atss', True, False)])
+@pytest.mark.parametrize('classes_of', ['positive', 'overlapping', 'all'])
+@pytest.mark.parametrize('objects', [0, 2])
+def test_background_is_learned_where_nothing_else_tells_it(name, refined, background, classes_of,
+                                                           objects):
+    head = model_of(name, 'selsa', refine_objectness=refined,
+                    losses=dict(classes_of=classes_of)).detector.bbox_head
+    sample = sample_of(0, 1)
+    truth = torch.tensor([[0.0, 0, 20, 20], [30.0, 30, 60, 60]])[:objects]
+    sample.gt_instances = InstanceData(bboxes=truth, labels=torch.zeros(objects, dtype=torch.long))
+    boxes = torch.tensor([[0.0, 0, 20, 20], [40.0, 0, 60, 20], [30.0, 30, 60, 59]])
+    points = DensePoints(
+        boxes, torch.full((3, 4), 0.3), torch.full((3, ), 0.5) if name != 'rtmdet' else None,
+        torch.tensor([[8.0, 8, 8, 8], [48, 8, 8, 8], [40, 40, 8, 8]]))
+    found = head.losses.targets(head.base, points, torch.arange(3), sample)
+    free = torch.tensor([objects == 0, True, objects == 0])
+    assert found.supervised[free].all() == (background or classes_of == 'all')
+    assert not found.classes[free].any()
+    assert found.supervised[~free].all()
+    assert (found.classes[~free, 0] > 0.9).all()
 
 
 def test_wrong_settings_are_named():
