@@ -1,5 +1,5 @@
-# As toy_yolox.py for RTMDet, four times as long: its classification stands still for some hundred iterations,
-# with AdamW and lower learning rates for longer. The levels of its head share convolutions.
+# As toy_yolox.py for RTMDet, four times as long: its classification stands still for some hundred
+# iterations, with AdamW and lower learning rates for longer. Its levels share convolutions.
 _base_ = './toy_yolox.py'
 max_iters = 6000
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
