@@ -23,6 +23,12 @@ LARGE = 2**26
 VERSION = 2
 
 
+def is_large(path: str | Path) -> bool:
+    """Whether it is a file on a disk, of at least ``LARGE`` bytes."""
+    path = Path(path)
+    return path.is_file() and path.stat().st_size >= LARGE
+
+
 @dataclass
 class CachedVideos:
     """Videos as a data set serves them.
