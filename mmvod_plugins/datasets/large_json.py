@@ -137,12 +137,14 @@ class PackedGroups(Mapping):
         for group, part in parts.items():
             self._packed.setdefault(group, []).append(pickle.dumps(part, protocol=4))
 
-    def pop(self, key: Hashable) -> None:
-        """Forget a key of the group asked for last; the bytes go with the last of them."""
-        group, lists = self._open
-        lists.pop(key, None)
+    def pop(self, key: Hashable, default: list | None = None) -> list | None:
+        """Give and forget the list of a key, in earnest once all keys of its group were popped."""
+        group = self.groups.get(key, -1)
+        lists = self._unpacked(group)
+        found = lists.pop(key, default)
         if not lists:
             self._packed.pop(group, None)
+        return found
 
     def _unpacked(self, group: int) -> dict[Hashable, list]:
         if self._open[0] != group:
