@@ -114,8 +114,11 @@ class AnnotationCache:
         parts = [np.int64([len(head)]).view(np.uint8), np.frombuffer(head, np.uint8), *(
             np.ascontiguousarray(part).reshape(-1).view(np.uint8) for part in arrays.values())]
         try:
-            with replacing(self.path) as path:
-                np.save(path, np.concatenate(parts))
+            with replacing(self.path) as path, path.open('wb') as file:  # np.save, without a copy
+                np.lib.format.write_array_header_1_0(file, dict(
+                    descr='|u1', fortran_order=False, shape=(sum(map(len, parts)), )))
+                for part in parts:
+                    file.write(part.data)
         except OSError as error:
             print_log(f'{self.source} is read anew by every process: its compact form cannot be '
                       f'kept beside it ({error})', logger='current', level=logging.WARNING)

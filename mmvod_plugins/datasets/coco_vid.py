@@ -137,23 +137,27 @@ class CocoVIDDataset(BaseVideoDataset):
             warnings.simplefilter('always')
             videos = self._load_videos() if self._one_by_one() else self.load_data_list()
             if self._indices is not None:
-                videos = subset(videos, self._indices)
-            kept = []
+                self.data_list = videos
+                videos = self._get_unserialized_subset(self._indices)
+            kept, data, ends = [], bytearray(), []
             for video in videos:
                 self._summaries.append(VideoSummary(
                     video['video_id'], video['video_length'],
                     np.asarray(video.pop('key_frame_ids'), dtype=np.int32)))
-                kept.append(pickle.dumps(video, protocol=4) if self.serialize_data else video)
+                if self.serialize_data:
+                    data += pickle.dumps(video, protocol=4)
+                    ends.append(len(data))
+                else:
+                    kept.append(video)
         texts = [str(warning.message) for warning in caught]
         for text in texts:
             warnings.warn(text, stacklevel=4)
-        self.data_list = [] if self.serialize_data else kept
+        self.data_list = kept
         if not self.serialize_data:
             return
         # as mmengine's `_serialize_data`, of videos that were not all there at once
-        self.data_bytes = np.concatenate([np.frombuffer(part, np.uint8) for part in kept])
-        self.data_address = np.cumsum([len(part) for part in kept], dtype=np.int64)
-        del kept
+        self.data_bytes = np.frombuffer(data, np.uint8)
+        self.data_address = np.array(ends, dtype=np.int64)
         if cache is None:
             return
         ids = [summary.key_frame_ids for summary in self._summaries]
