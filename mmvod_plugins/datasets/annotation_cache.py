@@ -23,6 +23,12 @@ LARGE = 2**26
 VERSION = 2
 
 
+def is_large(path: str | Path) -> bool:
+    """Whether it is a file on a disk, of at least ``LARGE`` bytes."""
+    path = Path(path)
+    return path.is_file() and path.stat().st_size >= LARGE
+
+
 @dataclass
 class CachedVideos:
     """Videos as a data set serves them.
@@ -108,8 +114,11 @@ class AnnotationCache:
         parts = [np.int64([len(head)]).view(np.uint8), np.frombuffer(head, np.uint8), *(
             np.ascontiguousarray(part).reshape(-1).view(np.uint8) for part in arrays.values())]
         try:
-            with replacing(self.path) as path:
-                np.save(path, np.concatenate(parts))
+            with replacing(self.path) as path, path.open('wb') as file:  # np.save, without a copy
+                np.lib.format.write_array_header_1_0(file, dict(
+                    descr='|u1', fortran_order=False, shape=(sum(map(len, parts)), )))
+                for part in parts:
+                    file.write(part.data)
         except OSError as error:
             print_log(f'{self.source} is read anew by every process: its compact form cannot be '
                       f'kept beside it ({error})', logger='current', level=logging.WARNING)

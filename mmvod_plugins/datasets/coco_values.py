@@ -171,8 +171,13 @@ class ValueReader:
     path: str
     notes: dict[str, tuple[int, str]] = field(default_factory=dict)
 
-    def entries(self, content: dict[str, Any], part: str) -> list[Entry]:
+    def entries(self, content: dict[str, Any], part: str, start: int = 0) -> list[Entry]:
         """Entries of a list of the file with typed values; absent or null is an empty list.
+
+        Args:
+            content: The file, or some entries of the list alone.
+            part: Key of the list.
+            start: Position of the first entry in the list, for messages.
 
         Raises:
             ValueError: If it is not a list of objects, or a value is invalid.
@@ -183,17 +188,19 @@ class ValueReader:
         if not isinstance(entries, list):
             raise ValueError(f'{self.path}: {part} is a {type(entries).__name__}, expected a list')
         if set(map(type, entries)) - {dict}:
-            position = next(i for i, entry in enumerate(entries) if not isinstance(entry, dict))
-            raise ValueError(f'{self.path}: entry {position} of {part} is {entries[position]!r}, '
+            position, entry = next((i, entry) for i, entry in enumerate(entries, start)
+                                   if not isinstance(entry, dict))
+            raise ValueError(f'{self.path}: entry {position} of {part} is {entry!r}, '
                              'expected an object; remove it')
         for key, rule in FIELDS[part].items():
             if not rule.accepts([entry.get(key) for entry in entries]):
-                entries = self._convert(entries, part, key, rule)
-        return self._boxes(entries) if part == 'annotations' else entries
+                entries = self._convert(entries, part, key, rule, start)
+        return self._boxes(entries, start) if part == 'annotations' else entries
 
-    def _convert(self, entries: list[Entry], part: str, key: str, rule: Field) -> list[Entry]:
+    def _convert(self, entries: list[Entry], part: str, key: str, rule: Field,
+                 start: int) -> list[Entry]:
         converted = []
-        for position, entry in enumerate(entries):
+        for position, entry in enumerate(entries, start):
             found = entry.get(key)
             value = None if found is None else rule.read(found)
             if value is None and not (found is None and rule.optional):
@@ -208,14 +215,14 @@ class ValueReader:
             converted.append(entry if value is found else {**entry, key: value})
         return converted
 
-    def _boxes(self, annotations: list[Entry]) -> list[Entry]:
+    def _boxes(self, annotations: list[Entry], start: int) -> list[Entry]:
         """Make boxes and areas numbers; an invalid box becomes None."""
         areas = plain_numbers([entry.get('area', 1) for entry in annotations])
         if areas is None or not plain_boxes([entry.get('bbox') for entry in annotations]):
-            return [self._box(entry, position) for position, entry in enumerate(annotations)]
+            return [self._box(entry, position) for position, entry in enumerate(annotations, start)]
         found = list(annotations)
         for position in np.flatnonzero(areas <= 0).tolist():
-            found[position] = self._box(found[position], position)
+            found[position] = self._box(found[position], start + position)
         return found
 
     def _box(self, entry: Entry, position: int) -> Entry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import warnings
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from mmdet.registry import DATASETS
 from mmengine.fileio import join_path
 from mmengine.logging import print_log
 
-from .annotation_cache import LARGE, AnnotationCache, CachedVideos, load_plain
+from .annotation_cache import LARGE, AnnotationCache, CachedVideos, is_large, load_plain
 from .coco_values import without_collection
 from .coco_vid_file import CocoVIDFile, image_size
 from .proposal_file import ProposalFile
@@ -134,20 +135,29 @@ class CocoVIDDataset(BaseVideoDataset):
         """Read the file, and keep its compact form."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
-            self.data_list = self.load_data_list()
+            videos = self._load_videos() if self._one_by_one() else self.load_data_list()
+            if self._indices is not None:
+                self.data_list = videos
+                videos = self._get_unserialized_subset(self._indices)
+            kept, data, ends = [], bytearray(), []
+            for video in videos:
+                self._summaries.append(VideoSummary(
+                    video['video_id'], video['video_length'],
+                    np.asarray(video.pop('key_frame_ids'), dtype=np.int32)))
+                if self.serialize_data:
+                    data += pickle.dumps(video, protocol=4)
+                    ends.append(len(data))
+                else:
+                    kept.append(video)
         texts = [str(warning.message) for warning in caught]
         for text in texts:
             warnings.warn(text, stacklevel=4)
-        if self._indices is not None:
-            self.data_list = self._get_unserialized_subset(self._indices)
-        self._summaries = [
-            VideoSummary(video['video_id'], video['video_length'],
-                         np.asarray(video.pop('key_frame_ids'), dtype=np.int32))
-            for video in self.data_list
-        ]
+        self.data_list = kept
         if not self.serialize_data:
             return
-        self.data_bytes, self.data_address = self._serialize_data()
+        # as mmengine's `_serialize_data`, of videos that were not all there at once
+        self.data_bytes = np.frombuffer(data, np.uint8)
+        self.data_address = np.array(ends, dtype=np.int64)
         if cache is None:
             return
         ids = [summary.key_frame_ids for summary in self._summaries]
@@ -171,10 +181,18 @@ class CocoVIDDataset(BaseVideoDataset):
         for text in facts['warnings']:
             warnings.warn(text, stacklevel=4)
 
+    def _one_by_one(self) -> bool:
+        """Whether no list of all videos is needed: in bytes a large file takes a tenth of it."""
+        whole = type(self).load_data_list is CocoVIDDataset.load_data_list
+        return whole and self.serialize_data and self._indices is None and is_large(self.ann_file)
+
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read videos as ``dict(video_id, video_name, video_length, images, key_frame_ids)``."""
+        return list(self._load_videos())
+
+    def _load_videos(self) -> Iterator[dict[str, Any]]:
         path = Path(self.ann_file)
-        large = path.is_file() and path.stat().st_size >= LARGE
+        large = is_large(path)
         if large:
             print_log(f'reading {path} ({path.stat().st_size / 2**20:.0f} MB)', logger='current')
         source = CocoVIDFile(self.ann_file, self.backend_args)
@@ -193,10 +211,9 @@ class CocoVIDDataset(BaseVideoDataset):
         marked = self.key_frames == 'marked' and source.has_train_marks()
         frames, found = len(source.images), source.take_videos()
         with without_collection():
-            videos = [self._parse_video(source, video, marked)
-                      for video in (_with_progress(found, frames, path) if large else found)]
+            for video in _with_progress(found, frames, path) if large else found:
+                yield self._parse_video(source, video, marked)
         source.warn_of_dropped_boxes()
-        return videos
 
     def _parse_video(self, source: CocoVIDFile, video: dict, marked: bool) -> dict[str, Any]:
         length = len(video['images'])

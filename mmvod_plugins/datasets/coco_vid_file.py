@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
 from mmvod_plugins.utils.names import natural_key
 
-from .coco_values import ValueReader, entry_name, read_json
+from .annotation_cache import is_large
+from .coco_entries import CocoEntries
+from .coco_values import read_json
 
 #: First id of one-frame videos made of images without ``video_id`` (as in mmdet).
 STILL_IMAGE_ID = 100001
@@ -35,22 +37,24 @@ class CocoVIDFile:
                  backend_args: dict[str, Any] | None = None) -> None:
         in_memory = isinstance(source, dict)
         self.path = 'annotations' if in_memory else source
-        content = source if in_memory else read_json(source, backend_args)
-        check_content(content, self.path)
-        reader = ValueReader(self.path)
-        self.categories = reader.entries(content, 'categories')
-        self.images = reader.entries(content, 'images')
-        self.video_infos = reader.entries(content, 'videos')
-        annotations = reader.entries(content, 'annotations')
-        reader.warn()
+        entries = None
+        if not in_memory and backend_args is None and is_large(source):
+            entries = CocoEntries.from_blocks(source)
+        if entries is None:
+            content = source if in_memory else read_json(source, backend_args)
+            check_content(content, self.path)
+            entries = CocoEntries.from_content(content, self.path)
+        self.categories, self.images = entries.lists['categories'], entries.lists['images']
+        self.video_infos, self.annotations = entries.lists['videos'], entries.annotations
+        entries.reader.warn()
         self.dropped: Counter[str] = Counter()
         self._check_unique('category id', [c['id'] for c in self.categories])
         self._check_unique('category name', [c['name'] for c in self.categories])
         self._check_unique('video id', [v['id'] for v in self.video_infos])
         self._check_unique('image id', [i['id'] for i in self.images])
-        self._check_categories(annotations)
-        self.annotations = self._group_annotations(annotations)
-        self._instance_numbers = instance_numbers(annotations)
+        self._check_categories(entries)
+        self._warn_of_orphans(entries)
+        self._instance_numbers = instance_numbers(entries.instance_ids)
 
     def _check_unique(self, what: str, values: Sequence[Hashable]) -> None:
         if len(set(values)) < len(values):
@@ -58,16 +62,16 @@ class CocoVIDFile:
             raise ValueError(f'{self.path}: {what} {twice[0]!r} occurs more than once '
                              f'({len(twice)} such); give every entry its own')
 
-    def _check_categories(self, annotations: list[dict]) -> None:
+    def _check_categories(self, entries: CocoEntries) -> None:
         known = {category['id'] for category in self.categories}
-        used = {annotation['category_id'] for annotation in annotations}
+        used = set(entries.categories)
         if used <= known:
             return
-        bad = [(i, a) for i, a in enumerate(annotations) if a['category_id'] not in known]
+        bad = [category_id for category_id in entries.categories if category_id not in known]
         message = (
-            f'{self.path}: {len(bad)} of {len(annotations)} annotations have a category_id that '
-            f'no category has (the first one: {entry_name("annotations", *bad[0][::-1])}, '
-            f'category_id {bad[0][1]["category_id"]!r}; the categories have the ids '
+            f'{self.path}: {sum(entries.categories[i] for i in bad)} of {entries.count} '
+            f'annotations have a category_id that no category has (the first one: '
+            f'{entries.first[bad[0]]}, category_id {bad[0]!r}; the categories have the ids '
             f'{shortened(sorted(known, key=str))})')
         # Then the known ids mean other classes than they say, too.
         numbers = {i for i in used if isinstance(i, int)}
@@ -78,21 +82,13 @@ class CocoVIDFile:
         warnings.warn(f'{message}; they are ignored. Add the categories, or remove these '
                       'annotations', stacklevel=3)
 
-    def _group_annotations(self, annotations: list[dict]) -> dict[Hashable, list[dict]]:
-        known = {image['id'] for image in self.images}
-        grouped: dict[Hashable, list[dict]] = defaultdict(list)
-        orphans = []
-        for annotation in annotations:
-            if annotation.get('image_id') in known:
-                grouped[annotation['image_id']].append(annotation)
-            else:
-                orphans.append(annotation)
-        if orphans:
+    def _warn_of_orphans(self, entries: CocoEntries) -> None:
+        if entries.orphans:
+            first = entries.first_orphan
             warnings.warn(
-                f'{self.path}: {len(orphans)} annotations belong to images that are not in the '
-                f'file (the first one: annotation {orphans[0].get("id")}, image_id '
-                f'{orphans[0].get("image_id")!r}); they are ignored', stacklevel=2)
-        return grouped
+                f'{self.path}: {entries.orphans} annotations belong to images that are not in the '
+                f'file (the first one: annotation {first.get("id")}, image_id '
+                f'{first.get("image_id")!r}); they are ignored', stacklevel=2)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -225,7 +221,8 @@ class CocoVIDFile:
                     renumbered.append(video['video_name'])
             elif images != sorted(images, key=lambda image: natural_key(image['file_name'])):
                 by_file.append(video['video_name'])
-            video['images'] = [dict(image, frame_id=i) for i, image in enumerate(images)]
+            video['images'] = [image if image.get('frame_id') == i else dict(image, frame_id=i)
+                               for i, image in enumerate(images)]
         if renumbered:
             warnings.warn(
                 f'{self.path}: the frame ids of video {renumbered[0]!r} '
@@ -346,10 +343,9 @@ def image_size(image: dict) -> tuple[int | None, int | None]:
     return image.get('height'), image.get('width')
 
 
-def instance_numbers(annotations: Sequence[dict]) -> dict[Hashable, int] | None:
+def instance_numbers(ids: Iterable[Hashable]) -> dict[Hashable, int] | None:
     """Number of every instance id where some are no int32, as mmdet stores them; else None."""
-    ids = dict.fromkeys(annotation.get('instance_id') for annotation in annotations)
-    ids.pop(None, None)
+    ids = [i for i in ids if i is not None]
     if all(isinstance(i, int) and -2**31 <= i < 2**31 for i in ids):
         return None
     return {value: n for n, value in enumerate(ids)}

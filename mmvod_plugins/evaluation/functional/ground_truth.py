@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from array import array
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -193,17 +194,16 @@ class GroundTruth:
         file = CocoVIDFile(source if isinstance(source, dict) else str(source))
         names = tuple(file.classes if classes is None else classes)
         labels = file.labels(names)
-        frames, rows = [], []
+        rows, images = _Rows(labels), []
         for video in file.take_videos():
             for image in video['images']:
-                kept = [annotation for _, annotation in file.valid_annotations(image, labels)]
-                rows.extend(kept)
-                frames.append((image, video['video_id'], len(kept)))
+                rows.add(image, video['video_id'],
+                         [annotation for _, annotation in file.valid_annotations(image, labels)])
+            if degraded is not None:
+                images += video['images']
         file.warn_of_dropped_boxes()
-        marks = None if degraded is None else degraded_frames(
-            [image for image, _, _ in frames], degraded, file.path)
-        truth = GroundTruth(**_frame_arrays(frames), **_box_arrays(rows, labels), classes=names,
-                            degraded=marks)
+        marks = None if degraded is None else degraded_frames(images, degraded, file.path)
+        truth = GroundTruth(**rows.arrays(), classes=names, degraded=marks)
         return truth if videos is None else truth.subset(videos)
 
 
@@ -235,29 +235,44 @@ def degraded_frames(images: Sequence[dict[str, Any]], key: str, path: str) -> np
     return np.array([bool(value) for value in values], dtype=bool)
 
 
-def _frame_arrays(frames: list[tuple[dict, Hashable, int]]) -> dict[str, Any]:
-    shapes = [[size or 0 for size in image_size(image)] for image, _, _ in frames]
-    return dict(
-        image_ids=[image['id'] for image, _, _ in frames],
-        video_ids=[video_id for _, video_id, _ in frames],
-        frame_ids=np.array([image['frame_id'] for image, _, _ in frames], dtype=np.int64),
-        num_boxes=np.array([count for _, _, count in frames], dtype=np.int64),
-        img_shapes=np.array(shapes, dtype=np.int64).reshape(-1, 2))
+class _Rows:
+    """Numbers of frames and boxes, without the entries of the file that they come from."""
 
+    def __init__(self, labels: dict[Hashable, int]) -> None:
+        self._label_of = labels
+        self.image_ids: list[Hashable] = []
+        self.video_ids: list[Hashable] = []
+        self.integers = {name: array('q') for name in (
+            'frame_ids', 'num_boxes', 'img_shapes', 'labels', 'instance_ids', 'crowd')}
+        self.boxes, self.areas = array('d'), array('d')  # x, y, width, height
+        self._numbers: dict[Hashable, int] = {}
 
-def _box_arrays(rows: list[dict], labels: dict[Hashable, int]) -> dict[str, Any]:
-    boxes = np.array([row['bbox'] for row in rows], dtype=np.float64).reshape(-1, 4)
-    areas = np.array([row.get('area', row['bbox'][2] * row['bbox'][3]) for row in rows],
-                     dtype=np.float64)
-    boxes[:, 2:] += boxes[:, :2]
-    crowd = np.array([bool(row.get('iscrowd', False)) for row in rows], dtype=bool)
-    # Ids may be strings; only their equality matters. A region needs none.
-    ids = [('region', n) if crowd[n] and row.get('instance_id') is None else row.get('instance_id')
-           for n, row in enumerate(rows)]
-    number = {instance_id: n for n, instance_id in enumerate(dict.fromkeys(ids))}
-    known = None not in number
-    return dict(
-        boxes=boxes, areas=areas,
-        labels=np.array([labels[row['category_id']] for row in rows], dtype=np.int64),
-        instance_ids=np.array([number[i] for i in ids], dtype=np.int64) if known else None,
-        crowd=crowd)
+    def add(self, image: dict, video_id: Hashable, annotations: list[dict]) -> None:
+        """Append the next frame."""
+        self.image_ids.append(image['id'])
+        self.video_ids.append(video_id)
+        integers = self.integers
+        integers['frame_ids'].append(image['frame_id'])
+        integers['num_boxes'].append(len(annotations))
+        integers['img_shapes'].extend(size or 0 for size in image_size(image))
+        for annotation in annotations:
+            box, instance_id = annotation['bbox'], annotation.get('instance_id')
+            crowd = bool(annotation.get('iscrowd', False))
+            # Ids may be strings; only their equality matters. A region needs none.
+            key = ('region', len(self._numbers)) if crowd and instance_id is None else instance_id
+            integers['instance_ids'].append(self._numbers.setdefault(key, len(self._numbers)))
+            integers['labels'].append(self._label_of[annotation['category_id']])
+            integers['crowd'].append(crowd)
+            self.boxes.extend(box)
+            self.areas.append(annotation.get('area', box[2] * box[3]))
+
+    def arrays(self) -> dict[str, Any]:
+        """Attributes of :class:`GroundTruth`."""
+        found = {name: np.array(values, dtype=np.int64) for name, values in self.integers.items()}
+        boxes = np.array(self.boxes, dtype=np.float64).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        return {**found, 'image_ids': self.image_ids, 'video_ids': self.video_ids, 'boxes': boxes,
+                'areas': np.array(self.areas, dtype=np.float64),
+                'crowd': found['crowd'].astype(bool),
+                'img_shapes': found['img_shapes'].reshape(-1, 2),
+                'instance_ids': None if None in self._numbers else found['instance_ids']}
