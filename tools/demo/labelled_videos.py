@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
@@ -106,6 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                           args.seed)
     except ValueError as error:
         parser.error(str(error))
+    if args.workers < 1:
+        parser.error(f'workers is {args.workers}, expected 1 or more')
     for folder in (args.videos, args.labels):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             print(f'error: {folder} is not empty: choose a new folder or remove it',
@@ -113,9 +116,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
     names = [f'{part}_{number + 1}' for part, count in (
         ('train', spec.train_videos), ('val', spec.val_videos)) for number in range(count)]
-    with get_context('spawn').Pool(args.workers) as pool:
-        work = partial(write, spec=spec, videos=args.videos, labels=args.labels)
-        done = pool.imap_unordered(work, enumerate(names))
+    work = partial(write, spec=spec, videos=args.videos, labels=args.labels)
+    with get_context('spawn').Pool(args.workers) if args.workers > 1 else nullcontext() as pool:
+        done = (pool.imap_unordered if pool else map)(work, enumerate(names))
         for _ in tqdm(done, total=len(names), desc='labelled videos', unit='video'):
             pass
     print(f'{args.videos}: {len(names)} videos of {spec.frames} frames; {args.labels}: their '
