@@ -12,6 +12,7 @@ from benchmark_toyvid import (
     Benchmark,
     Row,
     as_text,
+    draw_gains,
     draw_speeds,
     main,
     read_rows,
@@ -104,6 +105,19 @@ def test_times_come_from_the_benchmark_of_speed(benchmark, tmp_path):
     assert 'static' in (tmp_path / 'speed.svg').read_text()
     draw_speeds(summarise(benchmark), tmp_path / 'none.svg')
     assert not (tmp_path / 'none.svg').exists()
+
+
+def test_the_picture_of_gains_has_the_means_over_the_seeds(benchmark, tmp_path):
+    draw_gains(benchmark, tmp_path / 'none.svg')
+    assert not (tmp_path / 'none.svg').exists()
+    for name, seed, ap in (('control', 0, 70), ('control', 1, 70), ('mega', 0, 80), ('mega', 1, 86)):
+        write(benchmark, name, seed, ap)
+    draw_gains(benchmark, tmp_path / 'gains.svg')
+    text = (tmp_path / 'gains.svg').read_text()
+    assert '<!-- +13 -->' in text
+    assert '<!-- mega -->' in text
+    assert '<!-- clean -->' in text
+    assert '<!-- control -->' not in text
 
 
 @pytest.mark.parametrize(('key', 'message'), [('data', 'not of'), ('settings', 'has changed')])
