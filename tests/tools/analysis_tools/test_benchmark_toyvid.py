@@ -110,7 +110,8 @@ def test_times_come_from_the_benchmark_of_speed(benchmark, tmp_path):
 def test_the_picture_of_gains_has_the_means_over_the_seeds(benchmark, tmp_path):
     draw_gains(benchmark, tmp_path / 'none.svg')
     assert not (tmp_path / 'none.svg').exists()
-    for name, seed, ap in (('control', 0, 70), ('control', 1, 70), ('mega', 0, 80), ('mega', 1, 86)):
+    for name, seed, ap in (('control', 0, 70), ('control', 1, 70), ('mega', 0, 80),
+                           ('mega', 1, 86)):
         write(benchmark, name, seed, ap)
     draw_gains(benchmark, tmp_path / 'gains.svg')
     text = (tmp_path / 'gains.svg').read_text()
