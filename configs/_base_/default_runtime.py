@@ -17,7 +17,8 @@ custom_hooks = [dict(type='CheckClassesHook'), dict(type='CloseStreamsHook')]
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'))
+    dist_cfg=dict(backend='nccl'),
+    keep_freed_memory=True)  # VideoRunner's, on a CPU
 randomness = dict(seed=0)
 
 vis_backends = [dict(type='LocalVisBackend')]

@@ -12,6 +12,7 @@ from mmvod_plugins.apis.sources import VIDEO_SUFFIXES
 from mmvod_plugins.checkpoints import CheckpointError, check_file
 from mmvod_plugins.evaluation import Predictions
 from mmvod_plugins.postprocessing.config_text import parse_post_processor
+from mmvod_plugins.utils.host_memory import keep_freed_memory
 from mmvod_plugins.visualization.encoders import MP4V_NOTE, has_h264
 
 
@@ -84,6 +85,8 @@ def predict(args: argparse.Namespace) -> int:
             args.model, args.weights, args.device, args.palette, classes=args.classes,
             post_processors=list(map(parse_post_processor, args.post_processors)),
             tracker=args.tracker, amp=args.amp, trust=args.trust)
+        if run.device.type == 'cpu':
+            keep_freed_memory()
         results = run(
             inputs, args.batch_size, pred_score_thr=args.score_thr, out_dir=folder or '',
             vis_out=video, pred_out=args.pred_out, pred_format=args.pred_format, fps=args.fps,

@@ -16,6 +16,7 @@ from mmvod_plugins.postprocessing.config_text import parse_post_processor
 from mmvod_plugins.results import check_results
 from mmvod_plugins.results.files import FORMATS, SUFFIXES
 from mmvod_plugins.utils.files import check_output, write_text
+from mmvod_plugins.utils.host_memory import keep_freed_memory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,6 +73,8 @@ def _work(videos: ManyVideos, args: argparse.Namespace) -> None:
         args.model, args.weights, args.device or device_of_process(), show_progress=False,
         post_processors=list(map(parse_post_processor, args.post_processors)),
         tracker=args.tracker, trust=args.trust)
+    if run.device.type == 'cpu':
+        keep_freed_memory()
     done, total = len(videos.jobs) - len(videos.open_jobs()), len(videos.jobs)
     for job, frames, error, seconds in timed(videos.work(detector_of(run, args.batch_size))):
         done += 1  # those of other processes are not counted: that would look at all files

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mmengine.device import get_device
 from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner
@@ -11,6 +12,7 @@ from mmengine.runner import BaseLoop, Runner
 from mmvod_plugins.checkpoints import guard_mmengine_by_default
 from mmvod_plugins.evaluation import DumpVideoPredictions
 from mmvod_plugins.hooks import ResumePredictionsHook
+from mmvod_plugins.utils.host_memory import keep_freed_memory
 
 from .complete_config import complete_config
 from .watch_backbone import watch_backbone
@@ -29,6 +31,9 @@ class VideoRunner(Runner):
 
     Checkpoints are read without running code that they contain, also by mmdet's own scripts.
 
+    ``env_cfg.keep_freed_memory`` lets the process keep the memory that it frees, if it computes
+    on a CPU (:func:`~mmvod_plugins.utils.host_memory.keep_freed_memory`).
+
     Args:
         settings: Arguments of mmengine's ``Runner``, by name.
 
@@ -40,6 +45,12 @@ class VideoRunner(Runner):
         guard_mmengine_by_default()
         super().__init__(**complete_config(settings))
         watch_backbone(self.model.module if is_model_wrapper(self.model) else self.model)
+
+    def setup_env(self, env_cfg: dict[str, Any]) -> None:
+        """Set up the process: mmengine's settings and ``keep_freed_memory``."""
+        if env_cfg.get('keep_freed_memory') and get_device() == 'cpu':
+            keep_freed_memory()
+        super().setup_env(env_cfg)
 
     def build_test_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         """Build the test loop and add the metric that writes predictions."""

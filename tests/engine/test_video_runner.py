@@ -11,7 +11,7 @@ from mmengine.runner.checkpoint import CheckpointLoader, load_from_local
 
 from mmvod_plugins.apis import init_video_detector
 from mmvod_plugins.checkpoints import CheckpointError
-from mmvod_plugins.engine import VideoRunner
+from mmvod_plugins.engine import VideoRunner, video_runner
 from mmvod_plugins.evaluation import DumpVideoPredictions, load_predictions
 from mmvod_plugins.hooks import ResumePredictionsHook
 from mmvod_plugins.references import build_references
@@ -46,6 +46,17 @@ def policies(runner):
     [*_, draw] = [t for t in runner.build_dataloader(
         runner._train_dataloader).dataset.pipeline.transforms if hasattr(t, 'policy')]
     return [draw.policy, runner.test_dataloader.sampler.policy]
+
+
+@pytest.mark.parametrize(('device', 'asked', 'kept'), [
+    ('cpu', True, [1]), ('cpu', False, []), ('cuda', True, [])])
+def test_memory_is_kept_on_a_cpu_if_the_config_says_so(settings, tmp_path, monkeypatch, device,
+                                                       asked, kept):
+    calls = []
+    monkeypatch.setattr(video_runner, 'keep_freed_memory', lambda: calls.append(1))
+    monkeypatch.setattr(video_runner, 'get_device', lambda: device)
+    build(settings, tmp_path, **{'env_cfg.keep_freed_memory': asked})
+    assert calls == kept
 
 
 def test_pipeline_and_sampler_get_the_model_s_policy(settings, tmp_path):

@@ -31,6 +31,7 @@ from torch import nn
 from video_timing import clock_of, load_config, made_up, remove_pretrained
 
 from mmvod_plugins.apis import init_video_detector
+from mmvod_plugins.utils.host_memory import keep_freed_memory
 
 VIDEOS, FRAMES = 2, 40
 CLASSES = ('first', 'second')
@@ -63,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train the configs in turn and print the table; returns the exit code."""
     args = parse_args(argv)
     torch.set_num_threads(args.threads)
+    if args.device == 'cpu':
+        keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         write_videos(Path(folder), tuple(args.size))
         trainings = [Training(name, Path(folder), args) for name in args.configs]

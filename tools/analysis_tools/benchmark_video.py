@@ -19,6 +19,7 @@ import json
 import multiprocessing
 import platform
 import resource
+import runpy
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ from video_timing import PARTS, SteadyVideo, count_step, make_video
 
 from mmvod_plugins import __version__
 
+HOST_MEMORY = Path(__file__).resolve().parents[2] / 'mmvod_plugins/utils/host_memory.py'
 PRECISIONS = {'fp32': None, 'tf32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
@@ -46,6 +48,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
                         help='frames before that; default: 2, with a memory 27')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--threads', type=int, default=1, help='of torch, on a CPU')
+    parser.add_argument('--return-memory', action='store_true',
+                        help='on a CPU: give freed memory back at once, as a program does that '
+                        'does not call keep_freed_memory()')
     parser.add_argument('--precision', choices=PRECISIONS, default='fp32')
     parser.add_argument('--channels-last', action='store_true', help='order of the weights')
     parser.add_argument('--compile', action='store_true', help='compile the backbone')
@@ -141,6 +146,9 @@ def ask(connection: Connection, question: str) -> dict[str, Any]:
 def work(name: str, args: argparse.Namespace, driver: Connection) -> None:
     """Measure one config whenever the driver asks for a round."""
     torch.set_num_threads(args.threads)
+    if args.device == 'cpu' and not args.return_memory:
+        # of this checkout: the package may be an earlier one
+        runpy.run_path(str(HOST_MEMORY))['keep_freed_memory']()
     torch.backends.cuda.matmul.allow_tf32 = args.precision == 'tf32'
     torch.backends.cudnn.allow_tf32 = args.precision == 'tf32'
     video = make_video(name, tuple(args.size), args.device)
