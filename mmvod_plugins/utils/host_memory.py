@@ -15,8 +15,8 @@ def keep_freed_memory() -> bool:
 
     By default glibc takes every large block from the system and gives it back. Then each large
     tensor of each frame consists of pages that the system must find and clear first, which takes
-    a tenth of a CPU's time in a detector, and a third on a busy machine ("Memory that is kept" in
-    docs/benchmarks.md). The process then holds the most that it ever needed until it ends.
+    a few percent of a detector's time on a CPU, and a third on a busy machine ("Memory that is
+    kept" in docs/benchmarks.md). The process then holds the most that it needed until it ends.
 
     Holds for the whole process and those that it forks. Settings by the environment
     (``MALLOC_...``, ``GLIBC_TUNABLES``) stay as they are, and so do other C libraries.
