@@ -16,7 +16,10 @@ def register_scope() -> None:
     which these are children. A registry imports the modules of its components when it is first
     asked, but not those of its parent: the children name both.
     """
-    import_module('mmengine.config.utils').MODULE2PACKAGE.setdefault(SCOPE, SCOPE)
+    # A module, not the package: mmengine 0.10.7 looks for an installed package beside its metadata,
+    # where one that is installed with `pip install -e` is not, but for a module where Python finds
+    # it. Both give the folder of the package.
+    import_module('mmengine.config.utils').MODULE2PACKAGE.setdefault(SCOPE, f'{SCOPE}.version')
     for registry in vars(mmdet.registry).values():
         if isinstance(registry, Registry) and SCOPE not in registry.children:
             Registry(registry.name, parent=registry, scope=SCOPE,
