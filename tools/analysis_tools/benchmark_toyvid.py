@@ -129,8 +129,14 @@ class Benchmark:
 
     def _with_starts(self, name: str) -> list[str]:
         row = self.rows[name]
-        needs = [other for other in (row.start, row.trained, row.control) if other is not None]
+        needs = self.starts(row) + ([] if row.control is None else [row.control])
         return [*(part for other in needs for part in self._with_starts(other)), name]
+
+    def starts(self, row: Row) -> list[str]:
+        """The rows whose checkpoints a row needs; none if its own is given."""
+        if row.name in self.weights:
+            return []
+        return [other for other in (row.start, row.trained) if other is not None]
 
     def folder(self, row: Row, seed: int) -> Path:
         """Folder of a run."""
@@ -236,8 +242,7 @@ def run_all(benchmark: Benchmark, names: Sequence[str], processes: int) -> list[
 
         def begin(row: Row, seed: int) -> None:
             needs = [benchmark.folder(benchmark.rows[name], seed)
-                     for name in (row.start, row.trained)
-                     if name is not None and name not in benchmark.weights]
+                     for name in benchmark.starts(row)]
             wait([running[folder] for folder in needs])
             if any(running[folder].exception() is not None for folder in needs):
                 raise RuntimeError('not run: what it starts from failed')

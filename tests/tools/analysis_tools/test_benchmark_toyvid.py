@@ -186,6 +186,18 @@ def test_the_weights_of_the_demo_are_in_the_repository():
     assert (ROOT / 'tools/demo/single-frame_toyvid.pth').is_file()
 
 
+def test_a_row_with_weights_needs_no_start(tmp_path):
+    rows = [Row('early', 'faster-rcnn_r18-fpn_1200i_toyvid', seeds=False),
+            Row('static', 'faster-rcnn_r18-fpn-control_1200i_toyvid', start='early', seeds=False),
+            Row('mega', 'mega_faster-rcnn_r18-fpn_400i_toyvid', start='static')]
+    given = Benchmark(tmp_path, tmp_path, rows, [3], weights={'static': tmp_path / 'static.pth'})
+    assert [(row.name, seed) for row, seed in given.jobs(['mega'])] == [('static', 0), ('mega', 3)]
+    trained = Benchmark(tmp_path, tmp_path, rows, [3])
+    assert [row.name for row, _ in trained.jobs(['mega'])] == ['early', 'static', 'mega']
+    assert (given.checkpoint('static', 0), trained.checkpoint('static', 0)) == (
+        tmp_path / 'static.pth', tmp_path / 'static-seed0/iter_1200.pth')
+
+
 def test_unknown_rows_and_missing_data_are_named(tmp_path):
     with pytest.raises(SystemExit, match=r"no rows \['megaa'\]"):
         main(['--rows', 'megaa'])
