@@ -7,7 +7,8 @@ The rows are those of ``configs/toy/benchmark.yml``, in its order. A run starts 
 of the row that it names and is compared with its control, the static detector trained on. Every
 finished run is kept in ``--work-dir``; started again, the command resumes training where it was
 interrupted and runs what is missing. Rows without a run stay empty in the table. ``--times`` adds
-what ``benchmark_video.py configs/toy/*.py --size 160 128 --json FILE`` measured.
+what ``benchmark_video.py configs/toy/*.py --size 160 128 --json FILE`` measured. The plots leave
+rows out whose name ends with ``-early``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ import torch
 import yaml
 from mmengine.config import Config
 from toy_vid_difficulty import difficulty
-from toyvid_pages import table
+from toyvid_pages import EARLY, table
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -318,7 +319,8 @@ def as_text(lines: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
 def draw_speeds(lines: Sequence[dict[str, Any]], path: Path) -> None:
     """Draw AP50 against the time per frame; rows without one of them are left out."""
     from matplotlib.figure import Figure
-    known = [line for line in lines if line['ms'] is not None and line['AP50'] is not None]
+    known = [line for line in lines if line['ms'] is not None and line['AP50'] is not None
+             and not line['method'].endswith(f'-{EARLY}')]
     if not known:
         return
     # numbers in the picture, names beside it: names of neighbours would lie on each other
@@ -343,7 +345,7 @@ def draw_gains(benchmark: Benchmark, path: Path) -> None:
     from matplotlib.figure import Figure
     gains: dict[str, dict[str, float]] = {}
     for row in benchmark.rows.values():
-        if row.control is None:
+        if row.control is None or row.name.endswith(f'-{EARLY}'):
             continue
         pairs = [(found, other) for seed in benchmark.seeds
                  if (found := benchmark.result(row, seed)) is not None
@@ -400,7 +402,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         failed = run_all(benchmark, args.rows or [row.name for row in rows], processes)
     lines = summarise(benchmark, args.times)
     texts = as_text(lines)
-    print(table({text['method']: text for text in texts}))
+    by_name = {text['method']: text for text in texts}
+    print(table(by_name, list(by_name)))
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
         with (args.out / 'toyvid.csv').open('w', newline='', encoding='utf-8') as file:

@@ -2,7 +2,8 @@
 
 A page says where by comments: ``<!-- toyvid: mega -->`` ... ``<!-- end -->`` holds a clause about
 the row mega, ``<!-- toyvid: mega degraded -->`` one of its columns, ``<!-- toyvid: table -->`` the
-whole table. benchmark_toyvid.py writes the file.
+whole table but for the rows ``...-early``, ``<!-- toyvid: table early -->`` these.
+benchmark_toyvid.py writes the file.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from mmvod_plugins.utils.files import write_text
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / 'docs/benchmarks/toyvid.csv'
 MARK = re.compile(r'<!-- toyvid: ([\w ,-]+) -->(.*?)<!-- end -->', re.DOTALL)
+#: Ending of the rows that start from a detector that has not converged.
+EARLY = 'early'
 #: Columns of the table, with the title, the spread's column and the format.
 COLUMNS = {
     'AP50': ('AP50', 'spread', '.1f'), 'slow': ('slow', None, '.1f'),
@@ -54,10 +57,12 @@ def clause(rows: Mapping[str, Row], name: str) -> str:
 
 
 def table(rows: Mapping[str, Row], names: Sequence[str] = ()) -> str:
-    """The table of all rows or of some."""
+    """The table of some rows: by default those that start late, with ``early`` the others."""
     head = ['method', 'runs', *(title for title, _, _ in COLUMNS.values())]
     lines = [f'| {" | ".join(head)} |', '|' + '---|' * len(head)]
-    for name in names or rows:
+    if not names or list(names) == [EARLY]:
+        names = [name for name in rows if name.endswith(f'-{EARLY}') == bool(names)]
+    for name in names:
         cells = [name, rows[name]['runs'], *(value(rows[name], column) for column in COLUMNS)]
         lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(['', *lines, ''])

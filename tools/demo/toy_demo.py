@@ -49,7 +49,7 @@ def main() -> int:
     parser.add_argument('--out', type=Path, default=ROOT / 'demo_output')
     parser.add_argument('--seed', type=int, default=0, help='of the training')
     parser.add_argument('--train-all', action='store_true',
-                        help='train the single-frame detector too: some minutes more')
+                        help='train the single-frame detector too: ten to fifteen minutes more')
     args = parser.parse_args()
     out, start = args.out.resolve(), time.monotonic()
     data = out / 'toy_vid'

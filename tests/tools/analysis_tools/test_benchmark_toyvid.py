@@ -1,6 +1,8 @@
 """The ToyVID benchmark: its rows, what is run and resumed, its table; a run on tiny data."""
 
+import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +121,19 @@ def test_the_picture_of_gains_has_the_means_over_the_seeds(benchmark, tmp_path):
     assert '<!-- mega -->' in text
     assert '<!-- clean -->' in text
     assert '<!-- control -->' not in text
+
+
+def test_the_plots_leave_rows_out_that_start_early(benchmark, tmp_path):
+    row = benchmark.rows.pop('mega')
+    benchmark.rows['mega-early'] = dataclasses.replace(row, name='mega-early')
+    for name, ap in (('static', 60), ('control', 70), ('mega-early', 80)):
+        write(benchmark, name, 0, ap)
+    draw_gains(benchmark, tmp_path / 'gains.svg')
+    assert not (tmp_path / 'gains.svg').exists()
+    lines = [line | dict(ms=10.0) for line in summarise(benchmark)]
+    draw_speeds(lines, tmp_path / 'speeds.svg')
+    assert re.findall(r'<!-- \d  (\S+) -->', (tmp_path / 'speeds.svg').read_text()) == [
+        'control', 'static']
 
 
 @pytest.mark.parametrize(('key', 'message'), [('data', 'not of'), ('settings', 'has changed')])

@@ -34,6 +34,15 @@ def test_a_table_has_all_rows_or_those_that_are_named():
     assert [line.split(' | ')[0] for line in lines[3:-1]] == ['| mega', '| later']
 
 
+def test_rows_that_start_early_have_a_table_of_their_own():
+    rows = ROWS | {'mega-early': ROWS['mega'], 'early-stage': ROWS['mega']}
+    lines = filled('<!-- toyvid: table --><!-- end -->', rows).splitlines()
+    assert [line.split(' | ')[0] for line in lines[3:-1]] == [
+        '| base', '| control', '| mega', '| later', '| early-stage']
+    lines = filled('<!-- toyvid: table early --><!-- end -->', rows).splitlines()
+    assert [line.split(' | ')[0] for line in lines[3:-1]] == ['| mega-early']
+
+
 def test_an_unknown_row_is_named_with_its_page():
     with pytest.raises(KeyError, match=r"docs/x.md: 'megaa AP50' names 'megaa'"):
         filled('<!-- toyvid: megaa AP50 --><!-- end -->', ROWS, 'docs/x.md')
