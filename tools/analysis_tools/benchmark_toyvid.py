@@ -362,7 +362,7 @@ def draw_gains(benchmark: Benchmark, path: Path) -> None:
     axes.imshow(table_of, cmap='RdBu', vmin=-LARGE_GAIN, vmax=LARGE_GAIN, aspect='auto')
     for i, values in enumerate(table_of):
         for j, gain in enumerate(values):
-            axes.text(j, i, f'{gain:+.0f}', ha='center', va='center', fontsize='small',
+            axes.text(j, i, f'{round(gain):+d}', ha='center', va='center', fontsize='small',
                       color='white' if abs(gain) > 0.7 * LARGE_GAIN else 'black')
     axes.set_xticks(range(len(kinds)), [kind.replace('_', '\n') for kind in kinds])
     axes.set_yticks(range(len(gains)), list(gains))
