@@ -42,7 +42,8 @@ class VideoDetector(BaseModel):
         references: Config of a reference policy; None for single frames.
         temporal_neck: Config of a :class:`TemporalNeck`.
         data_preprocessor: ``TrackDataPreprocessor`` by default, with the settings of the
-            detector's own preprocessor if it has one.
+            detector's own preprocessor if it has one. Our :class:`VideoDataPreprocessor`, which
+            does the same and more, takes the place of one of this name.
         encode_batch: Frames in one pass through the backbone while testing; None: the whole
             batch. With 1, results do not depend on the batch size to the last bit.
         keep_objects: Where and how the objects of waiting frames are held: ``device`` (``'cpu'``
@@ -79,7 +80,7 @@ class VideoDetector(BaseModel):
         detector = copy.deepcopy(detector)
         own = detector.pop('data_preprocessor', None) or {}
         preprocessor = dict(data_preprocessor or {**own, 'type': 'TrackDataPreprocessor'})
-        if preprocessor['type'] == 'TrackDataPreprocessor' and preprocessor.get('batch_augments'):
+        if preprocessor['type'] == 'TrackDataPreprocessor':  # ours does the same, faster
             preprocessor['type'] = 'VideoDataPreprocessor'
         super().__init__(MODELS.build(preprocessor), init_cfg)
         self.detector = build_detector(detector)

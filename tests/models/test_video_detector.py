@@ -4,12 +4,13 @@ import copy
 
 import pytest
 import torch
+from mmdet.models.data_preprocessors import TrackDataPreprocessor
 from mmdet.registry import MODELS
 from mmdet.structures import TrackDataSample
 from mmengine.config import ConfigDict
 from mmengine.structures import BaseDataElement
 
-from mmvod_plugins.models import NeckStep, TemporalNeck, VideoDetector
+from mmvod_plugins.models import NeckStep, TemporalNeck, VideoDataPreprocessor, VideoDetector
 
 from .tiny import (
     MEGA,
@@ -429,9 +430,33 @@ def test_settings_of_an_image_detector_are_taken_over():
     detector.data_preprocessor = dict(type='DetDataPreprocessor', mean=[1, 2, 3], std=[1, 1, 1],
                                       pad_size_divisor=32)
     model = VideoDetector(detector)
-    assert type(model.data_preprocessor).__name__ == 'TrackDataPreprocessor'
+    assert isinstance(model.data_preprocessor, VideoDataPreprocessor)
     assert model.data_preprocessor.mean.flatten().tolist() == [1, 2, 3]
     assert model.data_preprocessor.pad_size_divisor == 32
+
+
+def test_clips_reach_the_device_as_mmdet_moves_them(monkeypatch):
+    """The same values and metainfo, but no tensor is formatted as text on the way."""
+    model = tiny_model('single')
+    data = training_batch(video(3), 1, {})
+    ours = copy.deepcopy(model.data_preprocessor)
+    expected = TrackDataPreprocessor(mean=[0, 0, 0], std=[1, 1, 1]).cast_data(data)
+
+    def fail(*_):
+        raise AssertionError('a tensor was formatted')
+
+    monkeypatch.setattr(torch.Tensor, '__repr__', fail)
+    moved = ours.cast_data(data)
+    assert moved.keys() == expected.keys()
+    for clip, other, given in zip(moved['data_samples'], expected['data_samples'],
+                                  data['data_samples'], strict=True):
+        assert clip is not given
+        assert clip.metainfo == other.metainfo
+        assert len(clip) == len(other)
+        for frame, same in zip(clip, other, strict=True):
+            assert frame.metainfo == same.metainfo
+            assert torch.equal(frame.gt_instances.bboxes, same.gt_instances.bboxes)
+            assert torch.equal(frame.gt_instances.labels, same.gt_instances.labels)
 
 
 # Refusals ---------------------------------------------------------------------------------------
