@@ -64,7 +64,7 @@ def test_every_toy_config_of_a_method_is_a_row():
     # a variant of MST's row (g), which is not in the paper
     rest = {path.stem for path in (ROOT / 'configs/toy').glob('*.py')} - {
         row.config for row in read_rows(ROWS)}
-    assert rest == {'mst-similarity_faster-rcnn_r18-fpn_400i_toyvid'}
+    assert not rest
 
 
 def test_a_row_that_starts_from_a_later_one_is_refused(tmp_path):
