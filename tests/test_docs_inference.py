@@ -36,6 +36,7 @@ def reader(tmp_path, monkeypatch):
         else find(name) and 'config.py', 'model.pth'))
     monkeypatch.setattr(sources, '_live', lambda *_: sources.VideoSource(
         'camera 0', lambda: iter(frames), replayable=False, live=True))
+    monkeypatch.setenv('DISPLAY', ':0')
     for name in ('namedWindow', 'imshow'):
         monkeypatch.setattr(painter.cv2, name, lambda *_: None)
     monkeypatch.setattr(painter.cv2, 'waitKey', lambda _: -1)

@@ -312,20 +312,26 @@ class VideoDetInferencer:
         run.fps[source.name] = source.fps if writer is None else writer.fps
         frames: list[FramePrediction] = []
         samples: list[DetDataSample] = []
-        with nullcontext() if writer is None else writer:
-            stopped = self._first_pass(source, None if late else painter, run, frames, samples)
-            for video in group_by_video(frames):  # one, or none after an early interruption
-                video = video.with_arrays(image_ids=None)  # they would be the frames' numbers
-                try:
-                    for step in self.post_processors:
-                        video = step(video)
-                except KeyboardInterrupt:
-                    stopped = (f'interrupted: the detections of {source.name} are not wholly '
-                               'post-processed')
-                if late:
-                    stopped = self._second_pass(source, painter, video) or stopped
-                run.videos.append(video)
-                run.samples += [samples] if run.keep_samples else []
+        stopped = ''
+        try:
+            with nullcontext() if writer is None else writer:
+                stopped = self._first_pass(source, None if late else painter, run, frames, samples)
+                for video in group_by_video(frames):  # one, or none after an early interruption
+                    video = video.with_arrays(image_ids=None)  # they would be the frames' numbers
+                    try:
+                        for step in self.post_processors:
+                            video = step(video)
+                    except KeyboardInterrupt:
+                        stopped = (f'interrupted: the detections of {source.name} are not wholly '
+                                   'post-processed')
+                    if late:
+                        stopped = self._second_pass(source, painter, video) or stopped
+                    run.videos.append(video)
+                    run.samples += [samples] if run.keep_samples else []
+        except KeyboardInterrupt:  # while the file was finished, which it waited for
+            if not run.videos or run.videos[-1].video_id != source.name:
+                raise
+            stopped = stopped or f'interrupted: all {len(frames)} frames of {source.name} are done'
         run.drawn.append(writer.path if writer is not None and writer.num_frames else None)
         run.stopped = '' if source.live else stopped
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,14 +60,19 @@ class Painter:
                 raise KeyboardInterrupt
 
 
-def check_window() -> None:
-    """Raise if no window can be opened.
+def check_window(name: str = WINDOW) -> None:
+    """Open a window, or raise if that is not possible.
 
     Raises:
         OSError: With the reason.
     """
+    # Without a display Qt ends the process: there is nothing to catch.
+    displays = ('DISPLAY', 'WAYLAND_DISPLAY', 'QT_QPA_PLATFORM')
+    if sys.platform.startswith('linux') and not any(map(os.environ.get, displays)):
+        raise OSError('no window can be opened: there is no display. Leave out show and write '
+                      'a video')
     try:
-        cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL)
+        cv2.namedWindow(name, cv2.WINDOW_NORMAL)
     except cv2.error as error:
         raise OSError('no window can be opened: this OpenCV has no windows (opencv-python-headless)'
-                      ', or there is no display. Leave out show and write a video') from error
+                      '. Leave out show and write a video') from error

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.error import URLError
 from urllib.parse import urlparse
 
 import numpy as np
@@ -238,11 +239,20 @@ def sha256(path: Path) -> str:
 
 
 def download(address: str) -> Path:
-    """File of an address in torch's hub folder; the first process downloads it."""
+    """File of an address in torch's hub folder; the first process downloads it.
+
+    Raises:
+        OSError: If there is no connection, with the address and what to do.
+    """
     folder = Path(torch.hub.get_dir(), 'checkpoints')
     target = folder / Path(urlparse(address).path).name
     if get_rank() == 0 and not target.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(address, str(target), progress=False)
+        try:
+            torch.hub.download_url_to_file(address, str(target), progress=False)
+        except (URLError, TimeoutError, ConnectionError) as error:
+            raise OSError(f'{address} cannot be downloaded ({error}): is there a connection to the '
+                          'internet? Otherwise copy the file here and give it as --weights'
+                          ) from error
     barrier()
     return target

@@ -6,7 +6,6 @@ import argparse
 import shutil
 import sys
 from pathlib import Path
-from urllib.error import URLError
 
 from mmvod_plugins.checkpoints import CheckpointError, read_checkpoint
 from mmvod_plugins.checkpoints.reading import download, sha256
@@ -66,12 +65,7 @@ def fetch(model: ZooModel, name: str) -> Path:
                          '); give the file as --weights' if page else
                          f'{name} has no published weights: train it, or pass a checkpoint as '
                          '--weights; `mmvod download` lists the models that have some')
-    try:
-        file = download(model.weights)
-    except (URLError, TimeoutError, ConnectionError) as error:
-        raise OSError(f'{model.weights} cannot be downloaded ({error}): is there a connection to '
-                      'the internet? Otherwise copy the file here and give it as --weights'
-                      ) from error
+    file = download(model.weights)
     try:
         if model.sha256 and not sha256(file).startswith(model.sha256):
             raise CheckpointError(f'{file}: its SHA-256 is {sha256(file)[:8]}..., the published '

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from mmvod_plugins.utils.files import check_output, temporary_name
+from mmvod_plugins.utils.interrupts import interruptions_wait
 
 from .encoders import Encoder, open_encoder
 
@@ -98,13 +99,17 @@ class VideoWriter:
                           'usual?') from error
 
     def close(self) -> None:
-        """Finish the file; a second call does nothing.
+        """Finish the file; a second call does nothing. An interruption waits for the end.
 
         Raises:
             OSError: If not all frames can be read from it; an older file remains.
         """
         if self._writer is None:
             return
+        with interruptions_wait():
+            self._finish()
+
+    def _finish(self) -> None:
         self._release()
         try:
             readable = _count(self._part)

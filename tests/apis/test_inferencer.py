@@ -2,6 +2,7 @@
 
 import copy
 import json
+import signal
 
 import cv2
 import mmdet.apis
@@ -23,7 +24,7 @@ from mmvod_plugins.datasets.transforms import ImageToFloat32
 from mmvod_plugins.models import VideoDetector
 from mmvod_plugins.models.adapters import adapt
 from mmvod_plugins.results import read_results
-from mmvod_plugins.visualization import count_frames, read_frames, write_video
+from mmvod_plugins.visualization import VideoWriter, count_frames, read_frames, write_video
 from tests.models.tiny import MEGA, ONLINE, WINDOW, video
 from tests.tools.tiny_coco import write_config
 
@@ -367,6 +368,20 @@ def interrupt(*_):
     raise KeyboardInterrupt
 
 
+def test_an_interruption_waits_until_the_video_is_finished(folder, tmp_path, monkeypatch):
+    release = VideoWriter._release
+
+    def interrupted(self):
+        signal.raise_signal(signal.SIGINT)
+        release(self)
+    monkeypatch.setattr(VideoWriter, '_release', interrupted)
+    with pytest.raises(InferenceInterrupted, match=r'all 3 frames of frames are done; written: '
+                                                   r'.*v\.mp4, .*v\.csv'):
+        inferencer_of(folder)(moving(3), vis_out=tmp_path / 'v.mp4', pred_out=tmp_path / 'v.csv')
+    assert count_frames(tmp_path / 'v.mp4') == 3
+    assert read_results(tmp_path / 'v.csv').videos[0].num_frames == 3
+
+
 def test_a_camera_ends_by_an_interruption(folder, tmp_path, monkeypatch):
     """No error: there is no other end."""
     from mmvod_plugins.apis import sources
@@ -437,6 +452,11 @@ def test_a_window_that_cannot_open_is_said(folder, monkeypatch):
     def fail(*_):
         raise cv2.error('no GTK')
     monkeypatch.setattr(painter.cv2, 'namedWindow', fail)
+    for name in ('DISPLAY', 'WAYLAND_DISPLAY', 'QT_QPA_PLATFORM'):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(OSError, match='there is no display'):
+        run(moving(2), show=True)
+    monkeypatch.setenv('DISPLAY', ':0')
     with pytest.raises(OSError, match='no window can be opened'):
         run(moving(2), show=True)
     monkeypatch.setattr(painter.cv2, 'namedWindow', lambda *_: None)

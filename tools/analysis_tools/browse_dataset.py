@@ -16,6 +16,7 @@ import numpy as np
 from mmdet.registry import DATA_SAMPLERS, DATASETS
 from mmdet.structures.bbox import BaseBoxes
 
+from mmvod_plugins.apis.painter import check_window
 from mmvod_plugins.cli.tool import config_parser, read_config, run_tool
 from mmvod_plugins.datasets.video_index import class_names
 from mmvod_plugins.utils.text import safe_stem
@@ -41,10 +42,12 @@ def browse(args: argparse.Namespace) -> None:
 
     Raises:
         ValueError: If there is nothing to do with them.
-        OSError: If a picture cannot be written.
+        OSError: If no window can be opened, or a picture cannot be written.
     """
     if args.not_show and args.output_dir is None:
         raise ValueError('nothing to do with the clips: add --output-dir, or leave --not-show out')
+    if not args.not_show:
+        check_window('clip')
     loader = read_config(args).train_dataloader
     dataset = DATASETS.build(loader.dataset)
     sampler = DATA_SAMPLERS.build(loader.sampler, default_args=dict(dataset=dataset, seed=0))
