@@ -30,10 +30,9 @@ def reader(tmp_path, monkeypatch):
     for i, frame in enumerate(frames):
         cv2.imwrite(str(tmp_path / f'frames/{i}.png'), frame)
     monkeypatch.chdir(tmp_path)
-    find = build.find_model
-    monkeypatch.setattr(build, 'find_model', lambda name: (
-        find(name)[0].with_name('config.py') if name == 'config.py'
-        else find(name) and 'config.py', 'model.pth'))
+    find = build.find_entry
+    monkeypatch.setattr(build, 'find_entry', lambda name: find(name) and find('config.py'))
+    monkeypatch.setattr(build, 'fetch', lambda *_: 'model.pth')
     monkeypatch.setattr(sources, '_live', lambda *_: sources.VideoSource(
         'camera 0', lambda: iter(frames), replayable=False, live=True))
     monkeypatch.setenv('DISPLAY', ':0')

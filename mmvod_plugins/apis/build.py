@@ -13,10 +13,11 @@ from mmengine.config import Config
 
 from mmvod_plugins.checkpoints import read_checkpoint
 from mmvod_plugins.engine.config_text import config_from_text
-from mmvod_plugins.engine.zoo import find_model
+from mmvod_plugins.engine.zoo import find_entry
 from mmvod_plugins.models import VideoDetector
 
 from .inference import init_video_detector
+from .published import fetch
 from .stock import as_video_config
 
 Model = str | Path | Config | VideoDetector
@@ -48,10 +49,10 @@ def build_model(model: Model | None, weights: str | Path | None, device: str | N
     elif isinstance(model, Config):
         config = model
     else:
-        path, published = find_model(model)
-        config, weights = Config.fromfile(path), weights or published
+        entry = find_entry(model)
+        config, weights = Config.fromfile(entry.config), weights or fetch(entry, str(model))
     if weights is None:
-        raise ValueError(f'{model} has no published weights: pass a checkpoint as weights=...')
+        raise ValueError('a config has no published weights: pass a checkpoint as weights=...')
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     built = init_video_detector(as_video_config(config), weights, device, trust=trust)
     if unsuppressed and not built.adapter.finished:  # others suppress nothing

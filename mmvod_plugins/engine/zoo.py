@@ -19,7 +19,7 @@ MMDET = Path(mmdet.__file__).resolve().parent
 
 @dataclass(frozen=True)
 class ZooModel:
-    """A model of a metafile.
+    """A model of a metafile, or a config that none lists.
 
     Attributes:
         names: Its name and aliases.
@@ -59,8 +59,8 @@ def zoo_models(package: Path = PACKAGE) -> Iterator[ZooModel]:
             yield ZooModel(names, root / model['Config'], model.get('Weights'), model)
 
 
-def find_model(name: str | Path) -> tuple[Path, str | None]:
-    """Config of a model and, if it is the published one, the address of its weights.
+def find_entry(name: str | Path) -> ZooModel:
+    """A model by name; one that no metafile lists has its config alone.
 
     Args:
         name: A config's path; or the name of a config or a model, or an alias, of this package or
@@ -69,12 +69,6 @@ def find_model(name: str | Path) -> tuple[Path, str | None]:
     Raises:
         FileNotFoundError: If there is none, with similar names.
     """
-    model = find_entry(name)
-    return (model.config, model.weights)
-
-
-def find_entry(name: str | Path) -> ZooModel:
-    """A model as :func:`find_model` finds it; one that no metafile lists has its config alone."""
     packages = (PACKAGE, MMDET)
     path = Path(name).resolve() if Path(name).is_file() else None
     known: list[str] = []

@@ -26,10 +26,10 @@ class VideoDataPreprocessor(TrackDataPreprocessor):
         **kwargs: As mmdet's.
     """
 
-    def __init__(self, *, batch_augments: Sequence[dict[str, Any]] = (),
+    def __init__(self, *, batch_augments: Sequence[dict[str, Any]] | None = None,
                  **kwargs: Any) -> None:  # noqa: ANN401 - mmdet's
         super().__init__(**kwargs)
-        self.clip_augments = nn.ModuleList(map(MODELS.build, batch_augments))
+        self.clip_augments = nn.ModuleList(map(MODELS.build, batch_augments or ()))
 
     def cast_data(self, data: Any) -> Any:  # noqa: ANN401 - mmengine's
         """Copy data to the model's device, as mmengine does."""

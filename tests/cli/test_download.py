@@ -9,7 +9,7 @@ import torch
 
 from mmvod_plugins.checkpoints import reading
 from mmvod_plugins.cli import main
-from mmvod_plugins.engine.zoo import find_entry, find_model, zoo_models
+from mmvod_plugins.engine.zoo import find_entry, zoo_models
 from tests.test_docs import ROOT
 
 
@@ -86,7 +86,7 @@ def test_the_list_is_of_models_with_weights(capsys):
 
 def test_an_alias_is_the_model():
     name = 'selsa_faster-rcnn_r50-dc5_8xb1-7e_imagenetvid'
-    assert find_model('selsa-r50') == find_model(name)
+    assert find_entry('selsa-r50') == find_entry(name)
 
 
 def test_weights_that_load_by_default_are_for_any_purpose():

@@ -3,28 +3,29 @@
 import pytest
 
 from mmvod_plugins.engine.config_text import config_from_text
-from mmvod_plugins.engine.zoo import find_model, zoo_models
+from mmvod_plugins.engine.zoo import find_entry, zoo_models
 
 NAME = 'selsa_faster-rcnn_r50-dc5_8xb1-7e_imagenetvid'
 
 
 def test_a_model_has_its_config_and_published_weights():
-    path, weights = find_model(NAME)
-    assert path.name == f'{NAME}.py'
-    assert weights.startswith('https://download.openmmlab.com/mmtracking/vid/selsa/')
-    assert find_model(path) == (path, weights)
+    model = find_entry(NAME)
+    assert model.config.name == f'{NAME}.py'
+    assert model.weights.startswith('https://download.openmmlab.com/mmtracking/vid/selsa/')
+    assert find_entry(model.config) == model
 
 
 def test_a_config_of_one_s_own_has_none(tmp_path):
     (tmp_path / f'{NAME}.py').write_text('')
-    assert find_model(tmp_path / f'{NAME}.py') == (tmp_path / f'{NAME}.py', None)
+    model = find_entry(tmp_path / f'{NAME}.py')
+    assert (model.config, model.weights) == (tmp_path / f'{NAME}.py', None)
 
 
 def test_mmdet_s_models_are_found_by_name_and_alias():
-    path, weights = find_model('rtmdet-s')
-    assert path.name == 'rtmdet_s_8xb32-300e_coco.py'
-    assert find_model(path.stem) == (path, weights)
-    assert weights.endswith('.pth')
+    model = find_entry('rtmdet-s')
+    assert model.config.name == 'rtmdet_s_8xb32-300e_coco.py'
+    assert find_entry(model.config.stem) == model
+    assert model.weights.endswith('.pth')
 
 
 def test_our_names_are_unique():

@@ -428,7 +428,7 @@ def test_settings_of_an_image_detector_are_taken_over():
     config = tiny_config('single')
     detector = config.detector
     detector.data_preprocessor = dict(type='DetDataPreprocessor', mean=[1, 2, 3], std=[1, 1, 1],
-                                      pad_size_divisor=32)
+                                      pad_size_divisor=32, batch_augments=None)
     model = VideoDetector(detector)
     assert isinstance(model.data_preprocessor, VideoDataPreprocessor)
     assert model.data_preprocessor.mean.flatten().tolist() == [1, 2, 3]

@@ -23,8 +23,8 @@ from tests.tools.tiny_video import settings_of
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = {path.stem: path for path in (ROOT / 'tools').rglob('*.py')}
-NAMES = ('browse_references', 'browse_dataset', 'get_flops', 'print_config', 'publish_model',
-         'analyze_results', 'analyze_logs', 'confusion_matrix', 'prediction_page')
+NAMES = ('browse_references', 'browse_dataset', 'get_flops', 'benchmark', 'print_config',
+         'publish_model', 'analyze_results', 'analyze_logs', 'confusion_matrix', 'prediction_page')
 
 
 @pytest.fixture(scope='module')
@@ -122,6 +122,28 @@ def test_flops_grow_with_the_area_and_with_references(run, files):
     assert flops('--shape', '48', '64') > 1.05 * alone
     # tests' pipeline resizes to 64 x 48: another shape changes nothing
     assert flops('--shape', '96', '128', *plain) == pytest.approx(alone, rel=0.02)
+
+
+@pytest.mark.parametrize(('task', 'kind', 'warmup', 'frames'), [
+    ('inference', 'test', 2, 4), ('dataloader', 'train', 2, None), ('dataset', 'test', 0, 26)])
+def test_the_speed_of_a_config_on_its_data(run, files, task, kind, warmup, frames):
+    """A sample of the test set is one of two videos, of 6 and 4 frames; they begin again."""
+    text = run('benchmark', files / 'tiny.py', '--task', task, '--dataset-type', kind,
+               '--max-iter', 6 if frames == 4 else 5, '--num-warmup', warmup, '--repeat-num', 2,
+               '--device', 'cpu')
+    lines = text.splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        speed, time, count = map(float, re.search(
+            r'([\d.]+) frames per second, ([\d.]+) ms per frame \((\d+) fr', line).groups())
+        assert speed * time == pytest.approx(1000, rel=0.1)
+        assert count == (frames or count) > 0
+
+
+@pytest.mark.parametrize('options', [('--max-iter', 5), ('--repeat-num', 0), (
+    '--task', 'inference', '--dataset-type', 'train')])
+def test_a_measurement_of_nothing_is_refused(run, files, options):
+    assert run('benchmark', files / 'tiny.py', *options, code=1).startswith('error: ')
 
 
 def test_a_config_is_printed_whole(run, files, tmp_path):
