@@ -22,7 +22,9 @@ def _check(backbone: nn.Module, _: object, maps: Tensor | tuple[Tensor, ...]) ->
     if backbone.training or is_compiled():  # traced maps have no numbers
         return
     levels = [maps] if isinstance(maps, Tensor) else maps
-    if any(torch.isnan(level).any() for level in levels):
+    # A maximum is NaN where any value is, and takes a pass without a second map; a device's host
+    # waits once for all levels.
+    if torch.stack([level.amax() for level in levels]).isnan().any():
         raise FloatingPointError(
             f'the backbone ({type(backbone).__name__}) gives NaN: nothing would be detected. Check '
             'the checkpoint (an earlier one may be right), mean and std of the data '

@@ -120,6 +120,21 @@ def test_batch_size_does_not_change_a_bit_with_one_frame_per_pass(batch_size):
     assert_same(detect(model, frames, batch_size=batch_size), expected)
 
 
+def test_a_backbone_with_channels_last_gives_the_same_maps_within_rounding():
+    frames, model = video(9), tiny_model()
+    config = tiny_config()
+    config.channels_last = True
+    other = MODELS.build(config).eval()
+    other.load_state_dict(model.state_dict())
+    conv = next(module for module in other.detector.backbone.modules()
+                if isinstance(module, torch.nn.Conv2d) and module.in_channels > 1)
+    assert conv.weight.is_contiguous(memory_format=torch.channels_last)
+    assert len(detect(other, frames)) == 9
+    maps, expected = (m.double().adapter.maps(frames.double()) for m in (other, model))
+    assert all(level.is_contiguous() for level in maps)
+    torch.testing.assert_close(maps, expected, rtol=1e-9, atol=1e-9)
+
+
 def test_batched_encoding_agrees_within_rounding():
     frames, model = video(9), tiny_model()
     expected = detect(model, frames)

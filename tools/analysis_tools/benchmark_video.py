@@ -52,7 +52,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
                         help='on a CPU: give freed memory back at once, as a program does that '
                         'does not call keep_freed_memory()')
     parser.add_argument('--precision', choices=PRECISIONS, default='fp32')
-    parser.add_argument('--channels-last', action='store_true', help='order of the weights')
+    parser.add_argument('--channels-last', choices=('all', 'backbone'),
+                        help='order of the weights; backbone: as by model.channels_last')
+    parser.add_argument('--inference-mode', action='store_true',
+                        help='without counters of versions, which no_grad keeps')
     parser.add_argument('--compile', action='store_true', help='compile the backbone')
     parser.add_argument('--fps', type=float, default=25, help='of a live input, for the latency')
     parser.add_argument('--counts', action='store_true',
@@ -83,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = dict(
         size=list(args.size), device=device_name(args.device), precision=args.precision,
         threads=args.threads, compiled=args.compile, channels_last=args.channels_last,
+        inference_mode=args.inference_mode,
         torch=torch.__version__, package=__version__)
     print(', '.join(f'{name} {value}' for name, value in settings.items()))
     print(table(rows), '', parts_table(rows), sep='\n')
@@ -153,14 +157,19 @@ def work(name: str, args: argparse.Namespace, driver: Connection) -> None:
     torch.backends.cudnn.allow_tf32 = args.precision == 'tf32'
     video = make_video(name, tuple(args.size), args.device)
     model = video.model
-    if args.channels_last:
+    if args.channels_last == 'all':
         model.to(memory_format=torch.channels_last)
+    elif args.channels_last:
+        # here, as packages of earlier commits do not have it
+        from mmvod_plugins.models.memory_format import use_channels_last
+        use_channels_last(model.detector.backbone)
     if args.compile:
         model.detector.backbone.compile()
     loaded = resident()
     dtype = PRECISIONS[args.precision]
     kind = args.device.split(':')[0]
-    with torch.autocast(kind, dtype=dtype, enabled=dtype is not None):
+    with torch.autocast(kind, dtype=dtype, enabled=dtype is not None), \
+            torch.inference_mode() if args.inference_mode else contextlib.nullcontext():
         warmup = args.warmup if args.warmup is not None else 27 if video.remembers else 2
         for _ in range(warmup):
             video.step()

@@ -93,7 +93,8 @@ class TwoStageAdapter(DetectorAdapter):
                 'CentredWindow')
         raw = super().poolable(raw, options)
         threshold = min(self.test_cfg.score_thr, options.change(self.test_cfg).score_thr)
-        return raw[(raw.scores[:, :-1] > threshold).any(dim=1)]
+        # indices, as a device's host waits for each field that a mask selects from
+        return raw[(raw.scores[:, :-1] > threshold).any(dim=1).nonzero()[:, 0]]
 
     def objects(self, maps: Maps, records: Sequence[FrameRecord],
                 topk: int | None = None) -> list[ObjectFeatures]:

@@ -96,9 +96,8 @@ class YOLOVAggregator(Aggregator):
         """Enhance the key objects, see :class:`Aggregator`; (N, C') or (N, 2, C')."""
         if memory is not None:
             return self._online(key, memory)
-        own = set(key.frame_ids[:1].tolist())
-        others = [frame for role in sorted(references) for frame in references[role]
-                  if own.isdisjoint(frame.frame_ids[:1].tolist())]
+        others = other_frames(key, [frame for role in sorted(references)
+                                    for frame in references[role]])
         return Aggregated(self._enhance([key, *others])[:len(key)])
 
     def group(self, frames: Sequence[ObjectFeatures]) -> list[Aggregated]:
@@ -136,3 +135,13 @@ class YOLOVAggregator(Aggregator):
             outputs.update(self.obj_attention(x_cls, x_reg, best, objectness))
         return outputs['cls'] if len(outputs) == 1 else \
             torch.stack([outputs[name] for name in BRANCHES], 1)
+
+
+def other_frames(key: ObjectFeatures, frames: Sequence[ObjectFeatures]) -> list[ObjectFeatures]:
+    """The frames that have objects and are not the frame of the key objects."""
+    others = [frame for frame in frames if len(frame)]
+    if not len(key) or not others:
+        return others
+    # all numbers at once: a device's host waits for each time that it reads some
+    own, *ids = torch.stack([frame.frame_ids[0] for frame in (key, *others)]).tolist()
+    return [frame for frame, number in zip(others, ids, strict=True) if number != own]

@@ -212,7 +212,7 @@ class TemporalDenseHead(AggregatingHead, BaseModule):
 
 def best_alone(probs: Tensor) -> Tensor:
     """Probabilities (N, K) of a head that gives a point its best class alone, others below 0."""
-    best = nn.functional.one_hot(probs.argmax(1), probs.shape[1]).bool()
+    best = torch.zeros_like(probs, dtype=torch.bool).scatter_(1, probs.argmax(1, True), True)
     return probs.where(best, -1)
 
 

@@ -85,7 +85,7 @@ def transformation_coefficients(current: Tensor, previous: Tensor, radius: int,
     matched = total >= SMALLEST_SUM
     # the middle neighbour is the cell itself: there the memory stays
     itself = torch.zeros_like(affinities)
-    itself[:, affinities.shape[1] // 2] = 1
+    itself[:, affinities.shape[1] // 2].fill_(1)
     # the inner `where` keeps a division by zero out of the gradient
     return torch.where(matched, affinities / torch.where(matched, total, 1), itself)
 

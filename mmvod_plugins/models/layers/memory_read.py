@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmvod_plugins.utils.constants import constant
 from mmvod_plugins.utils.precision import at_least_float32
 
 #: Attention weights that are computed at once; more rows are read in several steps.
@@ -113,7 +115,6 @@ class MemoryRead(nn.Module):
         queries = self.temperature * self._unit(self.query, x).permute(1, 2, 0)
         aligned = total = 0
         attention = x.new_zeros(len(sizes), len(x))
-        owners = torch.repeat_interleave(torch.tensor([*sizes, 0], device=x.device))
         start = 0
         for rows in self._pieces(blocks, len(x)):
             weights = (self._unit(self.key, rows).transpose(0, 1) @ queries).softmax(-1)
@@ -121,8 +122,8 @@ class MemoryRead(nn.Module):
             aligned = aligned + weights.transpose(1, 2) @ values
             mean = weights.mean(0)
             total = total + mean.sum(0)
-            if sizes:
-                attention += _sums(mean.detach(), owners[start:start + len(rows)], len(sizes))
+            if start < sum(sizes):
+                attention += _sums(mean.detach(), start, sizes)
                 start += len(rows)
         theta, beta = 1 / total.clamp(min=1), 1 / (total.clamp(max=1) + 1)
         memory = theta[:, None] * aligned.transpose(0, 1).flatten(1)[:, :self.channels]
@@ -148,7 +149,14 @@ class MemoryRead(nn.Module):
         return f'channels={self.channels}, num_heads={self.num_heads}'
 
 
-def _sums(weights: Tensor, owners: Tensor, num_groups: int) -> Tensor:
-    """Sums (G, n) of rows (l, n) by the group of each; rows beyond the owners count nowhere."""
-    members = functional.one_hot(owners, num_groups).T.to(weights)
-    return members @ weights[:len(owners)]
+def _sums(weights: Tensor, start: int, sizes: Sequence[int]) -> Tensor:
+    """Sums (G, n) of the rows (l, n) from ``start`` on by groups of these sizes.
+
+    Rows after the last group count nowhere. The host knows the sizes: no device is asked for them.
+    """
+    ends = list(accumulate(sizes))
+    weights = weights[:ends[-1] - start]
+    # sizes change when the memory does, which is less often than it is read
+    first, after = constant([0, *ends[:-1], *ends], weights).view(2, -1, 1)
+    rows = torch.arange(start, start + len(weights), device=weights.device)
+    return ((rows >= first) & (rows < after)).to(weights) @ weights

@@ -154,8 +154,8 @@ class FlowNetSimple(BaseModule):
         """
         pixels = image.flip(1) if self.channel_order == 'bgr' else image
         inputs = pixels / 255 - self.input_mean
-        inputs[..., img_shape[0]:, :] = 0
-        inputs[..., img_shape[1]:] = 0
+        inputs[..., img_shape[0]:, :].zero_()
+        inputs[..., img_shape[1]:].zero_()
         if self.downsample == 'average':
             return functional.avg_pool2d(inputs, 2, ceil_mode=True, count_include_pad=False)
         return functional.interpolate(inputs, scale_factor=0.5, mode='bilinear',

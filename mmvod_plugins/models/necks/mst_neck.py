@@ -16,6 +16,7 @@ from mmvod_plugins.models.layers.frame_attention import FrameAttention
 from mmvod_plugins.models.layers.padding import padded_as, without_padding
 from mmvod_plugins.models.temporal_part import NeckStep, Needs
 from mmvod_plugins.structures import FrameRecord, Maps, References, in_temporal_order
+from mmvod_plugins.utils.constants import constant
 
 from .flow_guided_neck import find_motion, flow_input, warp
 from .temporal_neck import TemporalNeck
@@ -183,7 +184,7 @@ class MSTNeck(TemporalNeck):
         if not moving:  # a share in every parameter: distributed training wants a gradient
             return [maps + 0 * sum(p.sum() for p in self.motion.parameters()) for maps in stacked]
         motion = find_motion(self.motion, key, [frames[i] for i in moving])
-        rows = torch.tensor(moving, device=stacked[0].device)
+        rows = constant(moving, torch.empty(0, dtype=torch.long, device=stacked[0].device))
         return [maps.index_copy(0, rows, warp(maps[rows], motion, self.grid)) for maps in stacked]
 
     def _project(self, frames: Sequence[FrameRecord], aligned: list[Tensor]) -> list[Tensor]:

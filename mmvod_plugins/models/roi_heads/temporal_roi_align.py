@@ -27,8 +27,9 @@ class TemporalRoIAlign(BaseModule):
         num_points: Most similar cells of a reference map.
         num_heads: Blocks of channels of the temporal attention, MMTracking's
             ``num_temporal_attention_blocks``; 0 for the plain mean without weights.
-        portion: Similarities computed at once (cells of the RoIs times cells of the maps), which
-            bounds the memory of a step while testing: 2**25 are 134 MB.
+        portion: Values computed at once (similarities of cells of the RoIs and cells of the maps;
+            transposed embeddings), which bounds the memory of a step while testing: 2**25 are
+            134 MB.
         init_cfg: Initial weights.
     """
 
@@ -60,11 +61,12 @@ class TemporalRoIAlign(BaseModule):
         """
         if not len(roi_feats) or not len(maps):
             return roi_feats + 0 * sum(p.sum() for p in self.parameters())
-        # The table of similarities, (cells of RoIs) x (cells of maps), bounds how many RoIs are
-        # worked off at once.
-        similarities = maps[:, 0].numel() * roi_feats[0, 0].numel()  # of one RoI
-        portions = roi_feats.split(max(self.portion // similarities, 1))
-        cells = maps.flatten(2).transpose(1, 2)  # (K, H * W, C)
+        # How many RoIs are worked off at once: a cell of a RoI has a row in the table of
+        # similarities, and its embedding is transposed for each offset and block.
+        values = max(maps[:, 0].numel(), 9 * self.num_heads * maps.shape[1])
+        portions = roi_feats.split(max(self.portion // (values * roi_feats[0, 0].numel()), 1))
+        # (K, H * W, C), in this order, or each portion would make its own copies
+        cells = maps.flatten(2).transpose(1, 2).contiguous()
         directions = functional.normalize(cells, dim=2)
         return torch.cat([
             self.attend(part, most_similar(part, cells, directions, self.num_points))
@@ -81,14 +83,16 @@ class TemporalRoIAlign(BaseModule):
         Returns:
             (N, C, h, w).
         """
-        # (N, h, w, K + 1, C), the key frame's own features first
-        feats = torch.cat([roi_feats.permute(0, 2, 3, 1).unsqueeze(3), similar], dim=3)
+        own = roi_feats.permute(0, 2, 3, 1)
         if self.embed is None:
-            return feats.mean(3).permute(0, 3, 1, 2)
+            return torch.cat([own.unsqueeze(3), similar], 3).mean(3).permute(0, 3, 1, 2)
         # a softmax over the frames for every cell and block of channels
-        weights = self.logits(roi_feats, similar).softmax(3).to(feats.dtype)
-        blocks = feats.unflatten(4, (self.num_heads, -1)).transpose(3, 4)
-        mean = weights.transpose(3, 4).unsqueeze(4) @ blocks  # (N, h, w, heads, 1, C / heads)
+        weights = self.logits(roi_feats, similar).softmax(3).to(similar.dtype)
+        # A block of channels takes the mean with its own weights. The means of all channels with
+        # the weights of all blocks cost little, and the features stay as they lie in memory.
+        means = (weights[..., 1:, :].mT @ similar).unflatten(4, (self.num_heads, -1))
+        mean = means.diagonal(dim1=3, dim2=4).movedim(-1, 3)  # (N, h, w, heads, C / heads)
+        mean = mean + weights[..., 0, :, None] * own.unflatten(3, (self.num_heads, -1))
         return mean.flatten(3).permute(0, 3, 1, 2)
 
     def logits(self, roi_feats: Tensor, similar: Tensor) -> Tensor:
@@ -110,19 +114,21 @@ class TemporalRoIAlign(BaseModule):
         # <E, E> of the key frame with itself, and <b, E>, which every reference has
         own = embedded.square().sum(4).unsqueeze(3)
         bias = (embedded * self.embed.bias.view(self.num_heads, -1)).sum(4).unsqueeze(3)
-        # For each offset of the kernel one product of (heads, C) with the references that lie
-        # there. The embedding moves to them, and the small product back: they are K times larger.
-        kernel = self.embed.weight.unflatten(0, (self.num_heads, -1))  # (heads, C / heads, C, 3, 3)
+        # For each offset of the kernel a product of (heads, C) with the references that lie there,
+        # all offsets in one, as they read the references, which are the largest. The embedding
+        # moves to them, and the small products back: (9 heads, cells, C / heads), then (..., C).
+        offsets = [(y, x) for y in range(3) for x in range(3)]
         around = functional.pad(embedded, (0, 0, 0, 0, 1, 1, 1, 1))
+        moved = torch.stack([around[:, 2 - y:2 - y + height, 2 - x:2 - x + width]
+                             for y, x in offsets]).flatten(1, 3).transpose(1, 2).flatten(0, 1)
+        kernel = self.embed.weight.unflatten(0, (self.num_heads, -1)).permute(3, 4, 0, 1, 2)
+        transposed = moved @ kernel.flatten(0, 2)
+        there = (similar.flatten(0, 2) @ transposed.permute(1, 2, 0)).unflatten(2, (9, -1))
+        there = there.view(*similar.shape[:4], *there.shape[2:])
         products = functional.pad(bias.expand(*similar.shape[:4], self.num_heads),
                                   (0, 0, 0, 0, 1, 1, 1, 1))
-        for y in range(3):
-            for x in range(3):
-                moved = around[:, 2 - y:2 - y + height, 2 - x:2 - x + width]
-                transposed = torch.einsum('nhwbe,bec->nhwcb', moved, kernel[..., y, x])
-                there = functional.pad(similar @ transposed,
-                                       (0, 0, 0, 0, 2 - x, x, 2 - y, y))
-                products = products + there
+        for (y, x), part in zip(offsets, there.unbind(4), strict=True):
+            products[:, 2 - y:2 - y + height, 2 - x:2 - x + width] += part
         products = products[:, 1:-1, 1:-1]
         return torch.cat([own, products], dim=3) / embedded.shape[4]**0.5
 

@@ -176,6 +176,9 @@ class TemporalRoIHead(TemporalRoIHeadMixin, StandardRoIHead):
         In a pyramid a RoI looks at the level of the references that it is itself pooled from.
         """
         extractor = self.bbox_roi_extractor
+        if extractor.num_inputs == 1 and len(reference_maps) == 1:
+            # all RoIs: a device's host need not wait for their indices
+            return self._align_alike(feats, reference_maps[0], 0)
         levels = torch.zeros(len(rois), dtype=torch.long, device=rois.device)
         if extractor.num_inputs > 1:
             levels = extractor.map_roi_levels(rois, extractor.num_inputs)
@@ -183,8 +186,12 @@ class TemporalRoIHead(TemporalRoIHeadMixin, StandardRoIHead):
         for frame, frames_maps in enumerate(reference_maps):
             for level in range(extractor.num_inputs):
                 rows = ((rois[:, 0] == frame) & (levels == level)).nonzero()[:, 0]
-                # without references nothing is added, but the weights stay in the graph
-                maps = torch.cat([maps[level] for maps in frames_maps]) if frames_maps else \
-                    feats.new_zeros(0, *feats.shape[1:])
-                aligned[rows] = self.temporal_roi_align(feats[rows], maps).to(feats.dtype)
+                aligned[rows] = self._align_alike(feats[rows], frames_maps, level)
         return aligned
+
+    def _align_alike(self, feats: Tensor, frames_maps: Sequence[Maps], level: int) -> Tensor:
+        """Align RoIs (N, C, h, w) of one frame and level."""
+        # without references nothing is added, but the weights stay in the graph
+        maps = torch.cat([maps[level] for maps in frames_maps]) if frames_maps else \
+            feats.new_zeros(0, *feats.shape[1:])
+        return self.temporal_roi_align(feats, maps).to(feats.dtype)

@@ -195,6 +195,12 @@ def objects(num, classes, objectness=True):
 # Points ------------------------------------------------------------------------------------------
 
 
+def test_a_point_alone_keeps_the_first_of_its_best_classes():
+    probs = torch.tensor([[0.1, 0.7, 0.7], [0.3, 0.2, 0.1]])
+    assert torch.equal(best_alone(probs), torch.tensor([[-1, 0.7, -1], [0.3, -1, -1]]))
+    assert best_alone(probs[:0]).shape == (0, 3)
+
+
 @every_head
 @torch.no_grad()
 def test_points_are_those_that_the_stock_head_decodes(name):

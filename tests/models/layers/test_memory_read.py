@@ -54,8 +54,9 @@ def test_attention_is_summed_over_the_rows_of_each_group(monkeypatch):
     torch.testing.assert_close(weights.sum(1), torch.ones(9).double())
     for step in (2**26, 1, 4 * 7 * 2):
         monkeypatch.setattr('mmvod_plugins.models.layers.memory_read.WEIGHTS_AT_ONCE', step)
-        groups = read(x, [rows[:5], rows[5:]], [2, 4]).attention
-        torch.testing.assert_close(groups, torch.stack([weights[:2].sum(0), weights[2:6].sum(0)]))
+        groups = read(x, [rows[:5], rows[5:]], [2, 0, 4]).attention
+        torch.testing.assert_close(groups, torch.stack([
+            weights[:2].sum(0), torch.zeros(7).double(), weights[2:6].sum(0)]))
 
 
 def test_a_sharp_row_moves_one_location_half_way():

@@ -331,6 +331,19 @@ def test_in_a_pyramid_a_roi_looks_at_its_own_level():
         torch.testing.assert_close(found[rows], expected)
 
 
+def test_the_only_frame_of_a_level_is_aligned_as_one_of_two():
+    """There no indices of its RoIs are needed."""
+    head = MODELS.build(selsa_config('selsa-troialign').detector.roi_head).eval()
+    feats = torch.randn(5, head.temporal_roi_align.embed.in_channels, 7, 7)
+    maps = [(torch.randn(1, feats.shape[1], 4, 6), ) for _ in range(3)]
+    rois = torch.tensor([0., 0, 0, 1, 1])[:, None].expand(-1, 5)
+    both = head._align(feats, rois, [maps, maps[:1]])
+    for rows, frames in ((slice(0, 3), maps), (slice(3, 5), maps[:1])):
+        alone = head._align(feats[rows], torch.zeros(len(both[rows]), 5), [frames])
+        torch.testing.assert_close(both[rows], alone)
+    assert torch.equal(head._align(feats, torch.zeros(5, 5), [[]]), feats)
+
+
 def test_a_single_frame_head_starts_embedding_and_aggregator():
     """Its shared layers become ours; its box layers stay."""
     model = model_of('selsa')

@@ -104,6 +104,13 @@ def test_the_command(capsys, tmp_path):
     assert len(list((tmp_path / 'traces').iterdir())) == 2
 
 
+@pytest.mark.parametrize('part', ['all', 'backbone'])
+def test_other_orders_of_the_weights_and_no_versions(part, capsys):
+    assert main([toy('faster-rcnn_*.py'), '--size', '64', '48', '--rounds', '1', '--device', 'cpu',
+                 '--warmup', '1', '--channels-last', part, '--inference-mode']) == 0
+    assert f'channels_last {part}, inference_mode True' in capsys.readouterr().out
+
+
 def test_another_checkout_runs_first(capsys, tmp_path):
     """Its package, not this one: a copy that says where it comes from."""
     shutil.copytree(ROOT / 'mmvod_plugins', tmp_path / 'mmvod_plugins')
