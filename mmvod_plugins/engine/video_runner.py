@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from mmengine.device import get_device
 from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner
+from torch.utils.data import DataLoader
 
 from mmvod_plugins.checkpoints import guard_mmengine_by_default
 from mmvod_plugins.evaluation import DumpVideoPredictions
@@ -51,6 +53,17 @@ class VideoRunner(Runner):
         if env_cfg.get('keep_freed_memory') and get_device() == 'cpu':
             keep_freed_memory()
         super().setup_env(env_cfg)
+
+    @staticmethod
+    def build_dataloader(dataloader: DataLoader | dict[str, Any], seed: int | None = None,
+                         diff_rank_seed: bool = False) -> DataLoader:
+        """Build a data loader; for a GPU it pins its batches unless its config says otherwise.
+
+        The copies of pinned batches do not stop the host (``non_blocking`` of the preprocessor).
+        """
+        if isinstance(dataloader, dict) and torch.cuda.is_available():
+            dataloader = {'pin_memory': True, **dataloader}
+        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def build_test_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         """Build the test loop and add the metric that writes predictions."""

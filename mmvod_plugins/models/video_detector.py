@@ -86,6 +86,7 @@ class VideoDetector(BaseModel):
         preprocessor = dict(data_preprocessor or {**own, 'type': 'TrackDataPreprocessor'})
         if preprocessor['type'] == 'TrackDataPreprocessor':  # ours does the same, faster
             preprocessor['type'] = 'VideoDataPreprocessor'
+            preprocessor.setdefault('non_blocking', True)  # batches are pinned on a GPU
         super().__init__(MODELS.build(preprocessor), init_cfg)
         self.detector = build_detector(detector)
         if channels_last:

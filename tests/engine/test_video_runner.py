@@ -59,6 +59,14 @@ def test_memory_is_kept_on_a_cpu_if_the_config_says_so(settings, tmp_path, monke
     assert calls == kept
 
 
+@pytest.mark.parametrize(('gpu', 'option', 'pinned'), [
+    (True, {}, True), (True, dict(pin_memory=False), False), (False, {}, False)])
+def test_batches_are_pinned_for_a_gpu(settings, tmp_path, monkeypatch, gpu, option, pinned):
+    loader = build(settings, tmp_path)._train_dataloader
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
+    assert VideoRunner.build_dataloader({**loader, **option}).pin_memory is pinned
+
+
 def test_pipeline_and_sampler_get_the_model_s_policy(settings, tmp_path):
     runner = build(settings, tmp_path)
     assert policies(runner) == [build_references(settings['model']['references'])] * 2

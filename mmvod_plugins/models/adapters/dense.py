@@ -12,9 +12,11 @@ from mmdet.models.dense_heads import (
     PAAHead,
     RPNHead,
     RTMDetInsHead,
+    SSDHead,
     StageCascadeRPNHead,
     YOLACTHead,
 )
+from mmdet.models.detectors import SingleStageDetector
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -39,6 +41,12 @@ class DenseAdapter(DetectorAdapter):
     """
 
     finished_heads = FINISHED
+
+    def __init__(self, detector: SingleStageDetector) -> None:
+        super().__init__(detector)
+        # mmdet's prediction asks every head for its loss, which SSDHead alone does not have
+        if isinstance(self.last_head, SSDHead):
+            self.last_head.loss_cls = None
 
     @property
     def num_classes(self) -> int | None:

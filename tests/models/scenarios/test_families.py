@@ -204,3 +204,22 @@ def test_a_head_with_finished_detections_is_the_stock_head():
         assert_same(expected, [sample])
     with pytest.raises(ValueError, match='CenterNetHead, which gives nothing but finished'):
         video_model(settings, detections=dict(nms=False))
+
+
+@torch.no_grad()
+def test_ssd_detects_though_its_head_has_no_loss_to_ask_for():
+    """mmdet's own prediction fails: it asks the head for a loss that SSDHead does not have."""
+    settings = detector_of('retinanet')
+    settings.bbox_head = dict(
+        type='SSDHead', in_channels=[WIDTH] * 3, num_classes=4,
+        anchor_generator=dict(type='AnchorGenerator', scales=[4], ratios=[1.0],
+                              strides=[8, 16, 32]))
+    model, frames = video_model(settings), video(2)
+    stock = MODELS.build(settings).eval()
+    stock.load_state_dict(model.detector.state_dict())
+    stock.bbox_head.loss_cls = None
+    for frame, sample in zip(frames, detect(model, frames), strict=True):
+        assert len(sample.pred_instances) > 0
+        expected = stock.test_step(dict(inputs=[frame], data_samples=[sample_of(
+            sample.frame_id, 2)]))
+        assert_same(expected, [sample])
