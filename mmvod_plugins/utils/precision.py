@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def at_least_float32(x: Tensor) -> Tensor:
     """Convert half precision to single precision; other tensors stay as they are."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def predict_in_float32(head: nn.Module) -> None:
+    """Let a dense head give float32 maps to what decodes them, while testing.
+
+    mmdet makes anchors in the precision of the head's maps, and so boxes in mixed precision: pixels
+    from 256 on are then multiples of 2 in bfloat16, from 1024 on whole numbers in float16.
+
+    Args:
+        head: Whose ``forward`` returns lists of maps (N, C, H, W).
+    """
+    head.register_forward_hook(_in_float32)
+
+
+def _in_float32(head: nn.Module, _: object, maps: Any) -> Any:  # noqa: ANN401 - of any head
+    # losses have anchors of their own, in float32
+    return None if head.training else _converted(maps)
+
+
+def _converted(maps: Any) -> Any:  # noqa: ANN401 - tensors in lists and tuples
+    if isinstance(maps, Tensor):
+        return at_least_float32(maps)
+    return type(maps)(map(_converted, maps)) if isinstance(maps, list | tuple) else maps
 
 
 def is_compiled() -> bool:

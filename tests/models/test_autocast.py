@@ -10,7 +10,8 @@ from mmvod_plugins.models.layers import RelationModule
 from mmvod_plugins.utils.precision import no_grad_and_uncached
 
 from .flow_models import KINDS, flow_model
-from .tiny import selsa_config, tiny_model, training_batch, video
+from .scenarios.detectors import detector_of, video_model
+from .tiny import detect, selsa_config, tiny_config, tiny_model, training_batch, video
 
 BILATERAL = dict(type='LocalWindow', radius=2, num_samples=2, bilateral=True)
 ROLES = {
@@ -97,3 +98,19 @@ def test_locations_of_half_precision_boxes_are_computed_exactly(dtype):
     with torch.enable_grad():
         training = module.location_bias(boxes, boxes)
     torch.testing.assert_close(training.exp(), exact.exp(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize('name', ['faster-rcnn', 'retinanet', 'yolox'])
+@torch.no_grad()
+def test_boxes_are_not_rounded_to_half_precision(name):
+    """In bfloat16 mmdet's anchors are even numbers from 256 on, in this frame multiples of 2."""
+    model = video_model(tiny_config('single').detector if name == 'faster-rcnn'
+                        else detector_of(name))
+    frames = video(1, shape=(64, 448))
+    with torch.autocast('cpu', torch.bfloat16):
+        [sample] = detect(model, frames)
+    found = sample.pred_instances
+    assert found.bboxes.dtype == found.scores.dtype == torch.float32
+    right = found.bboxes[found.bboxes[:, 2] > 256, 2]
+    assert len(right)
+    assert (right != right.bfloat16().float()).any()

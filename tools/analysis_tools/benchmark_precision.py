@@ -47,8 +47,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def compare(args: argparse.Namespace) -> None:
-    """Test in all precisions and print."""
+    """Test in all precisions and print.
+
+    Raises:
+        ValueError: If the config has another metric than ``ImageNetVIDMetric``.
+    """
     config = read_config(args)
+    if config.test_evaluator.get('type') != 'ImageNetVIDMetric':
+        raise ValueError('test_evaluator must be an ImageNetVIDMetric, got '
+                         f'{config.test_evaluator}')
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     with tempfile.TemporaryDirectory() as folder:
         metrics, plain = outcome(config, args.checkpoint, Path(folder))

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from mmvod_plugins.models.selection import OutputOptions
 from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References
+from mmvod_plugins.utils.precision import predict_in_float32
 
 from .base import DetectorAdapter
 
@@ -47,6 +48,7 @@ class DenseAdapter(DetectorAdapter):
         # mmdet's prediction asks every head for its loss, which SSDHead alone does not have
         if isinstance(self.last_head, SSDHead):
             self.last_head.loss_cls = None
+        predict_in_float32(self.last_head)
 
     @property
     def num_classes(self) -> int | None:

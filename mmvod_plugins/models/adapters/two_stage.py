@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from mmdet.models.detectors import TwoStageDetector
 from mmdet.models.roi_heads import (
     GridRoIHead,
     HybridTaskCascadeRoIHead,
@@ -24,7 +25,7 @@ from mmvod_plugins.models.dense_heads import FirstLevelRPNHead
 from mmvod_plugins.models.selection import OutputOptions, select_detections
 from mmvod_plugins.models.temporal_part import Needs
 from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References
-from mmvod_plugins.utils.precision import no_grad_and_uncached
+from mmvod_plugins.utils.precision import no_grad_and_uncached, predict_in_float32
 
 from .base import DetectorAdapter, rescaled
 
@@ -43,6 +44,11 @@ class TwoStageAdapter(DetectorAdapter):
     """
 
     finished_heads = FINISHED
+
+    def __init__(self, detector: TwoStageDetector) -> None:
+        super().__init__(detector)
+        if detector.with_rpn:
+            predict_in_float32(detector.rpn_head)
 
     @property
     def last_head(self) -> nn.Module:
