@@ -318,12 +318,8 @@ class VideoDetInferencer:
                 stopped = self._first_pass(source, None if late else painter, run, frames, samples)
                 for video in group_by_video(frames):  # one, or none after an early interruption
                     video = video.with_arrays(image_ids=None)  # they would be the frames' numbers
-                    try:
-                        for step in self.post_processors:
-                            video = step(video)
-                    except KeyboardInterrupt:
-                        stopped = (f'interrupted: the detections of {source.name} are not wholly '
-                                   'post-processed')
+                    video, cut = self._post_process(video)
+                    stopped = cut or stopped
                     if late:
                         stopped = self._second_pass(source, painter, video) or stopped
                     run.videos.append(video)
@@ -334,6 +330,16 @@ class VideoDetInferencer:
             stopped = stopped or f'interrupted: all {len(frames)} frames of {source.name} are done'
         run.drawn.append(writer.path if writer is not None and writer.num_frames else None)
         run.stopped = '' if source.live else stopped
+
+    def _post_process(self, video: VideoDetections) -> tuple[VideoDetections, str]:
+        """Apply the post-processors; with a sentence if that was interrupted."""
+        try:
+            for step in self.post_processors:
+                video = step(video)
+        except KeyboardInterrupt:
+            return video, (f'interrupted: the detections of {video.video_id} are not wholly '
+                           'post-processed')
+        return video, ''
 
     def _first_pass(self, source: VideoSource, painter: Painter | None, run: _Run,
                     frames: list[FramePrediction], samples: list[DetDataSample]) -> str:

@@ -16,13 +16,14 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 def predict_in_float32(head: nn.Module) -> None:
-    """Let a dense head give float32 maps to what decodes them, while testing.
+    """Let a head give float32 to what decodes its output, while testing.
 
-    mmdet makes anchors in the precision of the head's maps, and so boxes in mixed precision: pixels
-    from 256 on are then multiples of 2 in bfloat16, from 1024 on whole numbers in float16.
+    mmdet makes anchors in the precision of a dense head's maps, and so boxes in mixed precision:
+    pixels from 256 on are then multiples of 2 in bfloat16, from 1024 on whole numbers in float16.
+    The boxes of a transformer are rounded within its head; they become float32 for what follows.
 
     Args:
-        head: Whose ``forward`` returns lists of maps (N, C, H, W).
+        head: Whose ``forward`` returns tensors, in lists and tuples.
     """
     head.register_forward_hook(_in_float32)
 

@@ -114,3 +114,12 @@ def test_boxes_are_not_rounded_to_half_precision(name):
     right = found.bboxes[found.bboxes[:, 2] > 256, 2]
     assert len(right)
     assert (right != right.bfloat16().float()).any()
+
+
+@torch.no_grad()
+def test_detections_of_a_transformer_are_single_precision():
+    """An array of numpy has no bfloat16: nothing could be evaluated."""
+    with torch.autocast('cpu', torch.bfloat16):
+        [sample] = detect(video_model(detector_of('deformable_detr')), video(1))
+    assert sample.pred_instances.bboxes.dtype == torch.float32
+    assert sample.pred_instances.scores.dtype == torch.float32

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmcv.ops import batched_nms
+from mmdet.models.detectors import DetectionTransformer
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch import Tensor
 from mmvod_plugins.models.selection import OutputOptions
 from mmvod_plugins.structures import FrameRecord, Maps, ObjectFeatures, References
 from mmvod_plugins.utils.constants import constant
+from mmvod_plugins.utils.precision import predict_in_float32
 
 from .base import DetectorAdapter
 
@@ -25,6 +27,10 @@ class QueryAdapter(DetectorAdapter):
     mmdet suppresses nothing here; the boxes of several windows need ``test_cfg.nms``, without which
     their copies would all be detections.
     """
+
+    def __init__(self, detector: DetectionTransformer) -> None:
+        super().__init__(detector)
+        predict_in_float32(self.last_head)
 
     @property
     def num_classes(self) -> int:
