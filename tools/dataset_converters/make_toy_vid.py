@@ -47,9 +47,11 @@ def build_parser() -> argparse.ArgumentParser:
         text = 'share of the videos' if name in CONDITIONS else 'weight among the degradations'
         group.add_argument(f'--{name.replace("_", "-")}', metavar='WEIGHT[:LOW[:HIGH]]',
                            help=f'{text} (default: {level.weight}:{level.low}:{level.high})')
-    group.add_argument('--degraded-fraction', type=float, metavar='SHARE',
-                       default=spec.difficulty.degraded_fraction,
-                       help='share of the frames under a degradation (default: %(default)s)')
+    for name, text in (('degraded_fraction', 'training'), ('val_degraded_fraction', 'validation')):
+        group.add_argument(
+            f'--{name.replace("_", "-")}', type=float, metavar='SHARE',
+            default=getattr(spec.difficulty, name),
+            help=f'share of the {text} frames under a degradation (default: %(default)s)')
     group.add_argument('--speeds', type=float, nargs=3, metavar=('SLOW', 'MEDIUM', 'FAST'),
                        default=(1.0, 1.0, 1.0), help='weights of the speeds (default: 1 1 1)')
     group.add_argument('--max-objects', type=int, default=3, metavar='N',
@@ -64,7 +66,8 @@ def build_spec(args: argparse.Namespace) -> ToyVidSpec:
               for name in (*DEGRADATIONS, *CONDITIONS) if getattr(args, name) is not None}
     slow, medium, fast = args.speeds
     difficulty = dataclasses.replace(
-        standard, degraded_fraction=args.degraded_fraction, max_objects=args.max_objects,
+        standard, degraded_fraction=args.degraded_fraction,
+        val_degraded_fraction=args.val_degraded_fraction, max_objects=args.max_objects,
         slow=slow, medium=medium, fast=fast, **levels)
     return ToyVidSpec(
         args.train_videos, args.val_videos, args.stills, args.frames, tuple(args.size),

@@ -1,9 +1,9 @@
 """Specification of ToyVID: classes, degradations and settings."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-VERSION = 'toyvid-v2'
+VERSION = 'toyvid-v3'
 """Name of the difficulty. Any change of the default pictures needs a new name."""
 
 SHAPES = ('disk', 'square', 'star')
@@ -55,7 +55,8 @@ class Difficulty:
     """The difficulty named ``VERSION``; every default is part of that name.
 
     Attributes:
-        degraded_fraction: Share of the frames under a degradation, 0 to 1.
+        degraded_fraction: Share of the training frames under a degradation, 0 to 1.
+        val_degraded_fraction: The same of the validation frames.
         motion_blur: Line blur of the frame; strength 1 is 16% of the shorter image side.
         defocus: Gaussian blur of the frame; strength 1 is a sigma of 5% of the shorter side.
         partial_occlusion: A plate hides the textured middle; strength 1 is 80% of the diameter.
@@ -72,6 +73,7 @@ class Difficulty:
     """
 
     degraded_fraction: float = 0.65
+    val_degraded_fraction: float = 0.85
     motion_blur: Level = Level(1.0, 1.1, 1.6)
     defocus: Level = Level(1.0, 0.8, 1.2)
     partial_occlusion: Level = Level(1.0, 0.95, 1.1)
@@ -86,20 +88,29 @@ class Difficulty:
     max_objects: int = 3
 
     def __post_init__(self) -> None:
-        if not 0 <= self.degraded_fraction <= 1:
-            raise ValueError(f'degraded_fraction is {self.degraded_fraction}, expected 0 to 1')
+        for name in ('degraded_fraction', 'val_degraded_fraction'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f'{name} is {getattr(self, name)}, expected 0 to 1')
         if not 1 <= self.max_objects <= len(SHAPES):
             raise ValueError(f'max_objects is {self.max_objects}, expected 1 to {len(SHAPES)}: '
                              'the objects of a video have different shapes')
         if min(self.speed_weights) < 0 or sum(self.speed_weights) == 0:
             raise ValueError('the weights of slow, medium and fast motion are '
                              f'{self.speed_weights}: none may be negative, one must be above 0')
-        if self.degraded_fraction > 0 and sum(self.degradation_weights) == 0:
-            raise ValueError('all degradations have weight 0: set degraded_fraction to 0 too')
+        degraded = self.degraded_fraction + self.val_degraded_fraction
+        if degraded > 0 and sum(self.degradation_weights) == 0:
+            raise ValueError('all degradations have weight 0: set degraded_fraction and '
+                             'val_degraded_fraction to 0 too')
         for name in CONDITIONS:
             if getattr(self, name).weight > 1:
                 raise ValueError(f'{name} has weight {getattr(self, name).weight}: it is the '
                                  'share of the videos, at most 1')
+
+    def of_split(self, split: str) -> 'Difficulty':
+        """The difficulty of the videos of a split: only ``degraded_fraction`` differs."""
+        if split != 'val':
+            return self
+        return replace(self, degraded_fraction=self.val_degraded_fraction)
 
     @property
     def speed_weights(self) -> tuple[float, ...]:

@@ -69,7 +69,8 @@ class _Job:
         """Plan the video; independent of the number of workers."""
         rng = np.random.default_rng([self.spec.seed, _SPLITS.index(self.split), self.index])
         length = 1 if self.split == 'det' else self.spec.frames
-        plan = plan_video(self.spec.difficulty, self.spec.size, length, rng)
+        difficulty = self.spec.difficulty.of_split(self.split)
+        plan = plan_video(difficulty, self.spec.size, length, rng)
         return plan.without_degradations() if self.split == 'det' else plan
 
 
