@@ -20,11 +20,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'tools/analysis_tools'))
 
-from benchmark_toyvid import ROWS, Benchmark, read_rows, run_all  # noqa: E402 - a script's module
+from benchmark_toyvid import Benchmark, read_rows, run_all  # noqa: E402 - a script's module
 from demo_pictures import draw_results  # noqa: E402 - after the slow imports
 
 WEIGHTS = Path(__file__).with_name('single-frame_toyvid.pth')
-#: Rows of the benchmark, and what the demo calls them.
+ROWS = Path(__file__).with_name('rows.yml')
+#: Names of the rows, and what the demo calls them.
 TITLES = {'single-frame': 'single frame', 'control': 'single frame, trained on (control)',
           'mega-no-references': 'MEGA without references', 'mega': 'MEGA'}
 SHOWN = ('single-frame', 'control', 'mega')

@@ -22,7 +22,10 @@ from benchmark_toyvid import (
     settings_of,
     summarise,
 )
+from mmengine.config import Config
 from toyvid_pages import table
+
+DEMO_ROWS = ROOT / 'tools/demo/rows.yml'
 
 PARTS = ('slow', 'medium', 'fast', 'clean', 'degraded')
 
@@ -49,8 +52,9 @@ def table_of(lines):
     return table({text['method']: text for text in as_text(lines)}).split('\n')[1:]
 
 
-def test_every_row_has_its_config_and_a_control_of_its_start():
-    rows = {row.name: row for row in read_rows(ROWS)}
+@pytest.mark.parametrize('path', [ROWS, DEMO_ROWS], ids=['benchmark', 'demo'])
+def test_every_row_has_its_config_and_a_control_of_its_start(path):
+    rows = {row.name: row for row in read_rows(path)}
     for row in rows.values():
         assert (ROOT / row.path).is_file()
         if row.control is not None:
@@ -62,7 +66,19 @@ def test_every_row_has_its_config_and_a_control_of_its_start():
 
 def test_every_toy_config_of_a_method_is_a_row():
     configs = {path.stem for path in (ROOT / 'configs/toy').glob('*.py')}
-    assert configs == {row.config for row in read_rows(ROWS)}
+    assert configs == {row.config for path in (ROWS, DEMO_ROWS) for row in read_rows(path)}
+
+
+@pytest.mark.parametrize('path', [ROWS, DEMO_ROWS], ids=['benchmark', 'demo'])
+def test_the_control_of_mega_sees_as_many_frames(path):
+    rows = {row.name: row for row in read_rows(path)}
+    seen = {}
+    for name in ('mega', 'control'):
+        config = Config.fromfile(ROOT / rows[name].path)
+        parts = config.model.get('references', {}).get('policies', {}).values()
+        clip = 1 + sum(part.num_samples for part in parts)  # the key frame first
+        seen[name] = config.train_cfg.max_iters * config.train_dataloader.batch_size * clip
+    assert seen['mega'] == seen['control']
 
 
 def test_a_row_that_starts_from_a_later_one_is_refused(tmp_path):

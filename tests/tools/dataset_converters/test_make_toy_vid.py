@@ -31,7 +31,8 @@ from toy_vid.sprites import detail
 from toy_vid.tree import ToyVidError, write_tree
 
 SPEC = ToyVidSpec(train_videos=2, val_videos=1, stills=2, frames=5, size=(48, 64), seed=3)
-CALM = Difficulty(camera_motion=Level(0, 1, 1), distractors=Level(0, 1, 1), degraded_fraction=0)
+CALM = Difficulty(camera_motion=Level(0, 1, 1), distractors=Level(0, 1, 1), degraded_fraction=0,
+                  val_degraded_fraction=0)
 
 
 def files(root):
@@ -207,6 +208,23 @@ def test_share_of_degraded_frames_is_an_option(fraction):
     assert share == pytest.approx(fraction, abs=0.05 if 0 < fraction < 1 else 0)
 
 
+def test_validation_frames_have_a_share_of_their_own():
+    difficulty = Difficulty(degraded_fraction=0.2, val_degraded_fraction=0.9)
+    assert difficulty.of_split('train') == difficulty
+    assert difficulty.of_split('val').degraded_fraction == 0.9
+    spec = build_spec(build_parser().parse_args(['out', '--val-degraded-fraction=0.5']))
+    assert spec.difficulty == dataclasses.replace(Difficulty(), val_degraded_fraction=0.5)
+
+
+def test_share_of_a_split_reaches_its_frames(tmp_path):
+    spec = dataclasses.replace(
+        SPEC, difficulty=dataclasses.replace(CALM, max_objects=1, val_degraded_fraction=1))
+    write_tree(tmp_path, spec, workers=1)
+    for split, degraded in (('train', False), ('val', True)):
+        images = json.loads((tmp_path / f'annotations/toy_vid_{split}.json').read_text())['images']
+        assert {bool(image['degradations']) for image in images} == {degraded}
+
+
 def test_classes_are_textures_of_each_shape():
     for i, name in enumerate(TOY_CLASSES):
         assert name == f'{TEXTURES[i // len(SHAPES)]}_{SHAPES[i % len(SHAPES)]}'
@@ -285,7 +303,7 @@ def look():
 
 
 PINNED = {
-    'toyvid-v2': ('23968534cafe8e34', [
+    'toyvid-v3': ('428baac710393063', [
         [83.5, 80.4, 150.1, 67.5, 65.7, 83.3, 18.0, 15.8, 21.9],
         [87.4, 102.2, 125.2, 26.9, 28.0, 40.8, 5.2, 5.7, 5.9],
         [91.8, 118.6, 118.8, 15.2, 34.0, 21.6, 1.5, 2.9, 2.4],
@@ -312,6 +330,7 @@ def test_difficulty_changes_its_name_when_it_changes():
     (['--defocus', 'often'], "'often' is not of the form"),
     (['--defocus', '1:2:1'], 'the first strength is the smaller'),
     (['--degraded-fraction', '1.5'], 'degraded_fraction is 1.5'),
+    (['--val-degraded-fraction', '-1'], 'val_degraded_fraction is -1'),
     (['--camera-motion', '2'], 'share of the videos'),
     (['--speeds', '0', '0', '0'], 'one must be above 0'),
     (['--max-objects', '4'], 'max_objects is 4'),
