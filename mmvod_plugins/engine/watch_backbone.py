@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mmvod_plugins.utils.precision import is_compiled
+from mmvod_plugins.utils.precision import is_compiled, outside_compiled_code
 
 
 def watch_backbone(model: nn.Module) -> None:
@@ -18,6 +18,7 @@ def watch_backbone(model: nn.Module) -> None:
         backbone.register_forward_hook(_check)
 
 
+@outside_compiled_code
 def _check(backbone: nn.Module, _: object, maps: Tensor | tuple[Tensor, ...]) -> None:
     if backbone.training or is_compiled():  # traced maps have no numbers
         return

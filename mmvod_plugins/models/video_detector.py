@@ -21,6 +21,7 @@ from mmvod_plugins.structures import FrameRecord, ObjectStorage, References, tra
 from . import checks
 from .adapters import adapt, build_detector
 from .clip_trainer import ClipTrainer
+from .compiled_parts import compile_parts
 from .frame_encoder import FrameEncoder
 from .frozen_parts import FrozenParts
 from .key_frame_detector import DetectorMemory, KeyFrameDetector
@@ -57,6 +58,9 @@ class VideoDetector(BaseModel):
             :class:`~mmvod_plugins.models.frozen_parts.FrozenParts`: ``dict(names=['detector'])``.
         channels_last: Whether the backbone computes with the channels of a cell side by side in
             memory, which is often faster; results differ by rounding.
+        compiled: Parts that ``torch.compile`` translates at their first call, the arguments of
+            :func:`~mmvod_plugins.models.compiled_parts.compile_parts`:
+            ``dict(names=['detector.backbone'])``. Results differ by rounding.
         init_cfg: Initial weights.
 
     Attributes:
@@ -80,6 +84,7 @@ class VideoDetector(BaseModel):
                  detections: dict[str, Any] | None = None,
                  frozen: dict[str, Any] | None = None,
                  channels_last: bool = False,
+                 compiled: dict[str, Any] | None = None,
                  init_cfg: dict | None = None) -> None:
         detector = copy.deepcopy(detector)
         own = detector.pop('data_preprocessor', None) or {}
@@ -108,6 +113,8 @@ class VideoDetector(BaseModel):
         for part in self.parts:
             part.check(self)
         self.frozen = FrozenParts(self, **(frozen or {}))
+        if compiled:
+            compile_parts(self, **compiled)
         self._register_state_dict_hook(self._name_methods)
         self._register_load_state_dict_pre_hook(self._adapt_checkpoint)
 

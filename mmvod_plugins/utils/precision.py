@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+_P, _R = ParamSpec('_P'), TypeVar('_R')
 
 
 def at_least_float32(x: Tensor) -> Tensor:
@@ -46,6 +48,12 @@ def is_compiled() -> bool:
     """
     compiler = getattr(torch, 'compiler', None)  # torch 2.0 has no ``is_compiling``
     return compiler is not None and hasattr(compiler, 'is_compiling') and compiler.is_compiling()
+
+
+def outside_compiled_code(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Let a function run as it is written where compiled code calls it; a decorator."""
+    compiler = getattr(torch, 'compiler', None)  # nor has torch 2.0 ``disable``
+    return compiler.disable(function) if hasattr(compiler, 'disable') else function
 
 
 @contextmanager

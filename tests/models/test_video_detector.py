@@ -10,6 +10,7 @@ from mmdet.structures import TrackDataSample
 from mmengine.config import ConfigDict
 from mmengine.structures import BaseDataElement
 
+from mmvod_plugins.engine import watch_backbone
 from mmvod_plugins.models import NeckStep, TemporalNeck, VideoDataPreprocessor, VideoDetector
 
 from .tiny import (
@@ -133,6 +134,44 @@ def test_a_backbone_with_channels_last_gives_the_same_maps_within_rounding():
     maps, expected = (m.double().adapter.maps(frames.double()) for m in (other, model))
     assert all(level.is_contiguous() for level in maps)
     torch.testing.assert_close(maps, expected, rtol=1e-9, atol=1e-9)
+
+
+PARTS = ['detector.backbone', 'detector.rpn_head']
+
+
+def compiled_model(**compiled):
+    config = tiny_config()
+    config.compiled = dict(compiled)
+    return MODELS.build(config).eval()
+
+
+@pytest.mark.skipif(not hasattr(torch.nn.Module, 'compile'), reason='torch before 2.2')
+def test_compiled_parts_detect_the_same():
+    """``aot_eager`` translates as the default backend does, but needs no compiler of C++."""
+    frames, model = video(9), tiny_model()
+    other = compiled_model(names=PARTS, backend='aot_eager')
+    other.load_state_dict(model.state_dict())
+    expected, results = detect(model, frames), detect(other, frames)
+    assert all(other.get_submodule(name)._compiled_call_impl is not None for name in PARTS)
+    assert_same(results, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(not hasattr(torch.nn.Module, 'compile'), reason='torch before 2.2')
+def test_a_compiled_backbone_is_still_watched():
+    model = compiled_model(names=['detector.backbone'], backend='aot_eager')
+    watch_backbone(model)
+    detect(model, video(3))
+    next(model.detector.backbone.parameters()).data.fill_(float('nan'))
+    with pytest.raises(FloatingPointError, match='gives NaN'):
+        detect(model, video(3))
+
+
+@pytest.mark.parametrize(('compiled', 'message'), [
+    (dict(names=['backbone']), r"no part 'backbone'.*detector\.backbone"),
+    (dict(names=['detector.backbone'], mode='reduce-overhead'), 'CUDA graphs')])
+def test_what_cannot_be_compiled_is_said(compiled, message):
+    with pytest.raises(ValueError, match=message):
+        compiled_model(**compiled)
 
 
 def test_batched_encoding_agrees_within_rounding():

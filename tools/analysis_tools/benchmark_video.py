@@ -8,7 +8,8 @@ work of the method takes to repeat itself) in steady state: all references are t
 full. Weights and frames are random, as only shapes matter. Times are processor seconds on a CPU,
 seconds with synchronised ends on a GPU; there the parts are measured in rounds of their own, as
 waiting for them takes time. `--counts` runs the operators in a counter, on any device. `--before`
-names a checkout of an earlier commit, whose package runs every config first.
+names a checkout of an earlier commit, whose package runs every config first; with `--plain` every
+config first runs without the options that change how it computes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import runpy
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,25 @@ from mmvod_plugins import __version__
 
 HOST_MEMORY = Path(__file__).resolve().parents[2] / 'mmvod_plugins/utils/host_memory.py'
 PRECISIONS = {'fp32': None, 'tf32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+#: Options that change how a config computes, as they are for `--plain`.
+PLAIN = dict(compile=None, channels_last=None, inference_mode=False, precision='fp32')
+
+
+@dataclass(frozen=True)
+class Run:
+    """A config that is measured.
+
+    Attributes:
+        name: Of the config.
+        args: The options that it runs with.
+        label: What tells it from other runs of the config.
+        folder: The checkout whose package runs it; None: this one.
+    """
+
+    name: str
+    args: argparse.Namespace
+    label: str = ''
+    folder: Path | None = None
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -56,12 +77,16 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
                         help='order of the weights; backbone: as by model.channels_last')
     parser.add_argument('--inference-mode', action='store_true',
                         help='without counters of versions, which no_grad keeps')
-    parser.add_argument('--compile', action='store_true', help='compile the backbone')
+    parser.add_argument('--compile', nargs='*', metavar='PART',
+                        help='parts to compile, as by model.compiled; default: the backbone')
     parser.add_argument('--fps', type=float, default=25, help='of a live input, for the latency')
     parser.add_argument('--counts', action='store_true',
                         help='count launches and waits of the host per frame')
     parser.add_argument('--before', type=Path, metavar='FOLDER',
                         help='another checkout: each config first runs with its package')
+    parser.add_argument('--plain', action='store_true',
+                        help='each config first runs in single precision without --compile, '
+                        '--channels-last and --inference-mode')
     parser.add_argument('--json', type=Path, help='file for all numbers')
     parser.add_argument('--plot', type=Path, help='file for a picture of the parts')
     parser.add_argument('--trace', type=Path, help='folder for a profiler trace of each config')
@@ -72,9 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure the configs in turn and print the tables; returns the exit code."""
     args = parse_args(argv)
     with workers(args) as connections:
-        rows = [{'config': Path(name).stem + ' (before)' * (folder is not None),
-                 **connection.recv()}
-                for (name, folder), connection in zip(runs(args), connections, strict=True)]
+        rows = [{'config': Path(run.name).stem + run.label, **connection.recv()}
+                for run, connection in zip(runs(args), connections, strict=True)]
         for number in range(args.rounds):
             for row, connection in zip(rows, connections, strict=True):
                 for key, value in ask(connection, 'round').items():
@@ -97,10 +121,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def runs(args: argparse.Namespace) -> list[tuple[str, Path | None]]:
-    """The configs, each with the checkout whose package runs it; None: this one."""
-    folders = [None] if args.before is None else [args.before, None]
-    return [(name, folder) for name in args.configs for folder in folders]
+def runs(args: argparse.Namespace) -> list[Run]:
+    """The configs, each after the runs that it is compared with."""
+    found = []
+    for name in args.configs:
+        if args.before is not None:
+            found.append(Run(name, args, ' (before)', args.before))
+        if args.plain:
+            found.append(Run(name, argparse.Namespace(**vars(args) | PLAIN), ' (plain)'))
+        found.append(Run(name, args))
+    return found
 
 
 @contextlib.contextmanager
@@ -108,11 +138,11 @@ def workers(args: argparse.Namespace) -> Iterator[list[Connection]]:
     """A process for each run; they are ready one after the other."""
     context = multiprocessing.get_context('spawn')
     pairs = [context.Pipe() for _ in runs(args)]
-    processes = [context.Process(target=work, args=(name, args, end), daemon=True)
-                 for (name, _), (_, end) in zip(runs(args), pairs, strict=True)]
+    processes = [context.Process(target=work, args=(run.name, run.args, end), daemon=True)
+                 for run, (_, end) in zip(runs(args), pairs, strict=True)]
     try:
-        for (_, folder), process, (start, end) in zip(runs(args), processes, pairs, strict=True):
-            with package_of(folder):
+        for run, process, (start, end) in zip(runs(args), processes, pairs, strict=True):
+            with package_of(run.folder):
                 process.start()
             end.close()
             start.poll(None)
@@ -163,8 +193,9 @@ def work(name: str, args: argparse.Namespace, driver: Connection) -> None:
         # here, as packages of earlier commits do not have it
         from mmvod_plugins.models.memory_format import use_channels_last
         use_channels_last(model.detector.backbone)
-    if args.compile:
-        model.detector.backbone.compile()
+    if args.compile is not None:
+        from mmvod_plugins.models.compiled_parts import compile_parts  # as above
+        compile_parts(model, args.compile or ['detector.backbone'])
     loaded = resident()
     dtype = PRECISIONS[args.precision]
     kind = args.device.split(':')[0]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmark_video import main
+from benchmark_video import main, parse_args, runs
 from video_timing import DispatchCounter, HostReads, Stopwatch, made_up, make_video
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -109,6 +109,20 @@ def test_other_orders_of_the_weights_and_no_versions(part, capsys):
     assert main([toy('faster-rcnn_*.py'), '--size', '64', '48', '--rounds', '1', '--device', 'cpu',
                  '--warmup', '1', '--channels-last', part, '--inference-mode']) == 0
     assert f'channels_last {part}, inference_mode True' in capsys.readouterr().out
+
+
+def test_a_config_runs_without_its_options_first(capsys):
+    assert main([toy('faster-rcnn_*.py'), '--size', '64', '48', '--rounds', '1', '--device', 'cpu',
+                 '--warmup', '1', '--inference-mode', '--plain']) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith('faster-')]
+    assert [' (plain)' in row for row in rows] == [True, False]
+
+
+def test_plain_runs_have_no_options_but_those_of_the_measurement():
+    args = parse_args(['a.py', '--plain', '--compile', '--channels-last', 'all', '--rounds', '2'])
+    plain, run = runs(args)
+    assert (plain.args.compile, plain.args.channels_last, plain.args.rounds) == (None, None, 2)
+    assert (run.args.compile, run.args.channels_last, run.label) == ([], 'all', '')
 
 
 def test_another_checkout_runs_first(capsys, tmp_path):
