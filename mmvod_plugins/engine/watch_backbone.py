@@ -15,10 +15,10 @@ def watch_backbone(model: nn.Module) -> None:
     """
     backbone = getattr(getattr(model, 'detector', None), 'backbone', None)
     if backbone is not None:
-        backbone.register_forward_hook(_check)
+        compiled = getattr(backbone, '_compiled_call_impl', None) is not None
+        backbone.register_forward_hook(outside_compiled_code(_check) if compiled else _check)
 
 
-@outside_compiled_code
 def _check(backbone: nn.Module, _: object, maps: Tensor | tuple[Tensor, ...]) -> None:
     if backbone.training or is_compiled():  # traced maps have no numbers
         return

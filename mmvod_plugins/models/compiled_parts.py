@@ -9,39 +9,43 @@ from torch import nn
 
 from .memory_format import return_usual_order
 
-#: Modes that record CUDA graphs: the next frame's maps overwrite those of the last one there,
-#: while video detectors keep maps and objects of earlier frames.
+#: Modes that record CUDA graphs.
 GRAPH_MODES = ('reduce-overhead', 'max-autotune')
+#: Parts whose own parts are called one by one, so that nothing of them as a whole is translated.
+CONTAINERS = ('', 'detector', 'detector.roi_head', 'temporal_neck')
 
 
 def compile_parts(model: nn.Module, names: Sequence[str], **settings: Any) -> None:  # noqa: ANN401
-    """Let ``torch.compile`` translate parts of a model when they are first called.
+    """Let ``torch.compile`` translate parts of a video detector when they are first called.
 
-    Names, weights and checkpoints stay as they are. Backbones gain most; new sizes of frames are
-    translated anew.
+    Names, weights and checkpoints stay as they are; a copy of the model (that of an EMA hook) is
+    not compiled. Backbones gain most. A second size of frames is translated once more, then any.
 
     Args:
-        model: It has the parts.
-        names: Of the parts below the model, such as ``'detector.backbone'``.
+        model: The video detector.
+        names: Of the parts below it, such as ``'detector.backbone'``.
         settings: Arguments of ``torch.compile``, such as ``dynamic``, ``mode`` and ``backend``.
 
     Raises:
-        ValueError: For a name that the model does not have, for a mode with CUDA graphs, and
-            where torch is older than 2.2.
+        ValueError: For a name that the model does not have or that is a container of parts, for
+            CUDA graphs, and where torch is older than 2.2.
     """
-    if settings.get('mode') in GRAPH_MODES:
+    if settings.get('mode') in GRAPH_MODES or settings.get('backend') == 'cudagraphs' \
+            or (settings.get('options') or {}).get('triton.cudagraphs'):
         raise ValueError(
-            f'mode={settings["mode"]!r} uses CUDA graphs, in whose memory the next frame '
-            'overwrites the maps of earlier ones, which video detectors keep: use '
-            "mode='default' or 'max-autotune-no-cudagraphs'")
-    for name in names:
+            f'compiled: {settings} uses CUDA graphs, in whose memory the next frame overwrites the '
+            "maps of earlier ones, which video detectors keep: use mode='default' or "
+            "'max-autotune-no-cudagraphs'")
+    for name in [names] if isinstance(names, str) else names:
         try:
-            part = model.get_submodule(name)
-        except AttributeError as error:
-            known = [f'{parent}.{child}' for parent, module in model.named_children()
-                     for child, _ in module.named_children()]
-            raise ValueError(f'compiled: there is no part {name!r}; there are, among others, '
-                             f'{known}') from error
+            part = None if name in CONTAINERS else model.get_submodule(name)
+        except AttributeError:
+            part = None
+        if part is None:
+            known = [full for full, _ in model.named_modules()
+                     if full.count('.') == 1 and full not in CONTAINERS]
+            raise ValueError(f'compiled: there is no part {name!r} that is called as a whole; '
+                             f'there are, among others, {known}')
         if not hasattr(part, 'compile'):
             raise ValueError('compiled: parts are compiled in place, for which torch must be '
                              '2.2 or later; leave the option out')

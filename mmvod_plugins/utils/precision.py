@@ -51,7 +51,10 @@ def is_compiled() -> bool:
 
 
 def outside_compiled_code(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Let a function run as it is written where compiled code calls it; a decorator."""
+    """A function that runs as it is written where compiled code calls it.
+
+    Torch's compiler is imported for it, which takes a second.
+    """
     compiler = getattr(torch, 'compiler', None)  # nor has torch 2.0 ``disable``
     return compiler.disable(function) if hasattr(compiler, 'disable') else function
 

@@ -99,7 +99,10 @@ def settings_of(row: Row) -> str:
     """A short hash of what a row trains and tests with."""
     config = Config.fromfile(ROOT / row.path).to_dict()
     parts = [config.get(key) for key in SETTINGS]
-    text = json.dumps([parts, row.options], sort_keys=True, default=repr)
+    return _short_hash(json.dumps([parts, row.options], sort_keys=True, default=repr))
+
+
+def _short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -120,6 +123,9 @@ class Benchmark:
         self.weights = dict(weights or {})
         self.rows = {row.name: row for row in rows}
         self.truth = self.data / 'annotations' / 'toy_vid_val.json'
+        spec = self.data / 'toyvid.json'
+        #: A short hash of what the videos were rendered with: a folder may be rendered again.
+        self.rendered = _short_hash(spec.read_text(encoding='utf-8')) if spec.is_file() else None
 
     def jobs(self, names: Sequence[str]) -> list[tuple[Row, int]]:
         """Rows and seeds to run, with the rows that they start from, seed by seed."""
@@ -167,12 +173,13 @@ class Benchmark:
         if not path.is_file():
             return None
         found = json.loads(path.read_text())
-        if found['data'] != str(self.data):
-            raise ValueError(f'{path} is of {found["data"]}, not of {self.data}: name another '
-                             '--work-dir')
+        if (found['data'], found.get('rendered')) != (str(self.data), self.rendered):
+            raise ValueError(f'{path} is of other videos ({found["data"]}, perhaps rendered with '
+                             f'other settings) than those of {self.data}: use another folder for '
+                             'the runs')
         if found['settings'] != settings_of(row):
-            raise ValueError(f'{row.path} has changed since {path} was written: name another '
-                             '--work-dir, or remove that folder to run it again')
+            raise ValueError(f'{row.path} has changed since {path} was written: use another '
+                             'folder for the runs, or remove that one to run it again')
         return found
 
     def run(self, row: Row, seed: int, threads: int) -> None:
@@ -210,7 +217,8 @@ class Benchmark:
             **{group: 100 * metrics[f'vid/coco_AP50_{group}'] for group in GROUPS},
             **{name: value for name, (_, _, value, _) in frames.items() if name != 'all'},
             known={name: value for name, (_, _, _, value) in frames.items()},
-            minutes=minutes, data=str(self.data), settings=settings_of(row),
+            minutes=minutes, data=str(self.data), rendered=self.rendered,
+            settings=settings_of(row),
             command=shlex.join(['python', *(train or test)]))
         (folder / 'result.json').write_text(json.dumps(result, indent=1))
 

@@ -19,6 +19,7 @@ import contextlib
 import json
 import multiprocessing
 import platform
+import re
 import resource
 import runpy
 import statistics
@@ -49,12 +50,19 @@ class Run:
         args: The options that it runs with.
         label: What tells it from other runs of the config.
         folder: The checkout whose package runs it; None: this one.
+        base: The title of the run of this config that it is compared with.
     """
 
     name: str
     args: argparse.Namespace
     label: str = ''
     folder: Path | None = None
+    base: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The config's name with the label."""
+        return Path(self.name).stem + self.label
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -90,14 +98,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--json', type=Path, help='file for all numbers')
     parser.add_argument('--plot', type=Path, help='file for a picture of the parts')
     parser.add_argument('--trace', type=Path, help='folder for a profiler trace of each config')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.compile is not None:
+        args.compile = args.compile or ['detector.backbone']
+    return args
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure the configs in turn and print the tables; returns the exit code."""
     args = parse_args(argv)
     with workers(args) as connections:
-        rows = [{'config': Path(run.name).stem + run.label, **connection.recv()}
+        rows = [{'config': run.title, 'base': run.base, **answer(connection)}
                 for run, connection in zip(runs(args), connections, strict=True)]
         for number in range(args.rounds):
             for row, connection in zip(rows, connections, strict=True):
@@ -125,11 +136,12 @@ def runs(args: argparse.Namespace) -> list[Run]:
     """The configs, each after the runs that it is compared with."""
     found = []
     for name in args.configs:
+        own = []
         if args.before is not None:
-            found.append(Run(name, args, ' (before)', args.before))
+            own.append(Run(name, args, ' (before)', args.before))
         if args.plain:
-            found.append(Run(name, argparse.Namespace(**vars(args) | PLAIN), ' (plain)'))
-        found.append(Run(name, args))
+            own.append(Run(name, argparse.Namespace(**vars(args) | PLAIN), ' (plain)'))
+        found += [*own, Run(name, args, base=own[-1].title if own else None)]
     return found
 
 
@@ -138,7 +150,7 @@ def workers(args: argparse.Namespace) -> Iterator[list[Connection]]:
     """A process for each run; they are ready one after the other."""
     context = multiprocessing.get_context('spawn')
     pairs = [context.Pipe() for _ in runs(args)]
-    processes = [context.Process(target=work, args=(run.name, run.args, end), daemon=True)
+    processes = [context.Process(target=work, args=(run, end), daemon=True)
                  for run, (_, end) in zip(runs(args), pairs, strict=True)]
     try:
         for run, process, (start, end) in zip(runs(args), processes, pairs, strict=True):
@@ -173,12 +185,25 @@ def package_of(folder: Path | None) -> Iterator[None]:
 def ask(connection: Connection, question: str) -> dict[str, Any]:
     """A worker's answer."""
     connection.send(question)
-    return connection.recv()
+    return answer(connection)
+
+
+def answer(connection: Connection) -> dict[str, Any]:
+    """What a worker sends.
+
+    Raises:
+        SystemExit: If its process has ended.
+    """
+    try:
+        return connection.recv()
+    except EOFError as error:
+        raise SystemExit('the process of a config has failed; the lines above say why') from error
 
 
 @torch.no_grad()
-def work(name: str, args: argparse.Namespace, driver: Connection) -> None:
+def work(run: Run, driver: Connection) -> None:
     """Measure one config whenever the driver asks for a round."""
+    name, args = run.name, run.args
     torch.set_num_threads(args.threads)
     if args.device == 'cpu' and not args.return_memory:
         # of this checkout: the package may be an earlier one
@@ -187,15 +212,7 @@ def work(name: str, args: argparse.Namespace, driver: Connection) -> None:
     torch.backends.cudnn.allow_tf32 = args.precision == 'tf32'
     video = make_video(name, tuple(args.size), args.device)
     model = video.model
-    if args.channels_last == 'all':
-        model.to(memory_format=torch.channels_last)
-    elif args.channels_last:
-        # here, as packages of earlier commits do not have it
-        from mmvod_plugins.models.memory_format import use_channels_last
-        use_channels_last(model.detector.backbone)
-    if args.compile is not None:
-        from mmvod_plugins.models.compiled_parts import compile_parts  # as above
-        compile_parts(model, args.compile or ['detector.backbone'])
+    use_options(model, args)
     loaded = resident()
     dtype = PRECISIONS[args.precision]
     kind = args.device.split(':')[0]
@@ -219,8 +236,24 @@ def work(name: str, args: argparse.Namespace, driver: Connection) -> None:
             args.trace.mkdir(parents=True, exist_ok=True)
             with torch.profiler.profile() as profiler:
                 video.step()
-            profiler.export_chrome_trace(str(args.trace / f'{Path(name).stem}.json'))
+            profiler.export_chrome_trace(str(args.trace / f'{run.title}.json'))
         driver.send(end)
+
+
+def use_options(model: torch.nn.Module, args: argparse.Namespace) -> None:
+    """Order and compile a model's parts; imports here, as earlier packages lack some."""
+    if args.channels_last == 'all':
+        model.to(memory_format=torch.channels_last)
+    elif args.channels_last:
+        from mmvod_plugins.models.memory_format import use_channels_last
+        use_channels_last(model.detector.backbone)
+    if args.compile is not None:
+        try:
+            from mmvod_plugins.models.compiled_parts import compile_parts
+            compile_parts(model, args.compile)
+        except ModuleNotFoundError:
+            for part in args.compile:
+                model.get_submodule(part).compile()
 
 
 def measure(video: SteadyVideo, period: int) -> dict[str, Any]:
@@ -267,10 +300,10 @@ def device_name(device: str) -> str:
 
 def summarise(rows: list[dict[str, Any]], fps: float) -> None:
     """Add medians, ranges, ratios to the first config and latencies, in place."""
-    first = rows[0]['seconds']
+    seconds = {row['config']: row['seconds'] for row in rows}
     for row in rows:
-        ratios = [mine / theirs for mine, theirs in zip(row['seconds'], first, strict=True)]
-        row['ratio'] = dict(median=statistics.median(ratios), range=[min(ratios), max(ratios)])
+        row['ratio'] = ratio_of(row['seconds'], rows[0]['seconds'])
+        row['change'] = row['base'] and ratio_of(row['seconds'], seconds[row['base']])
         row['median'] = statistics.median(row['seconds'])
         names = dict.fromkeys(name for parts in row['parts'] for name in parts)
         row['median_parts'] = {name: statistics.median(parts.get(name, 0) for parts in row['parts'])
@@ -282,8 +315,14 @@ def summarise(rows: list[dict[str, Any]], fps: float) -> None:
             ahead * max(1 / fps, row['median']) + row['median']
 
 
+def ratio_of(seconds: list[float], base: list[float]) -> dict[str, Any]:
+    """Median and range of the ratios of the rounds."""
+    ratios = [mine / theirs for mine, theirs in zip(seconds, base, strict=True)]
+    return dict(median=statistics.median(ratios), range=[min(ratios), max(ratios)])
+
+
 def table(rows: list[dict[str, Any]]) -> str:
-    """A row for every config."""
+    """A row for every config, then what options or a later checkout make of its time."""
     lines = [f'{"config":60s}{"M par.":>7s}{"ms/frame":>10s}  {"range":16s}{"ratio":>6s}  '
              f'{"range":12s}{"passes":>7s}{"launches":>9s}{"waits":>6s}{"host GiB":>9s}'
              f'{"device GiB":>11s}{"ahead":>6s}{"age ms":>9s}']
@@ -300,6 +339,10 @@ def table(rows: list[dict[str, Any]]) -> str:
             f'{number(waits, 6, 0)}{row["host_bytes"] / 2**30:9.2f}'
             f'{number(device and device / 2**30, 11, 2)}{number(row["lookahead"], 6, 0)}'
             f'{number(latency and 1000 * latency, 9, 0)}')
+    for row in rows:
+        if row['change'] is not None:
+            lines.append('{} / {}: {:.2f} ({:.2f} to {:.2f})'.format(
+                row['config'], row['base'], row['change']['median'], *row['change']['range']))
     return '\n'.join(lines)
 
 
@@ -337,8 +380,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         width = [1000 * row['median_parts'].get(name, 0) for row in rows]
         axes.barh(range(len(rows)), width, left=left, label=name, color=colors(i % 20))
         left = [a + b for a, b in zip(left, width, strict=True)]
-    axes.set_yticks(range(len(rows)), [row['config'].split('_4xb')[0].split('_8xb')[0]
-                                       for row in rows])
+    axes.set_yticks(range(len(rows)), [re.sub(r'_[48]xb\S*', '', row['config']) for row in rows])
     axes.invert_yaxis()
     axes.set_xlabel('ms per frame')
     axes.legend(fontsize='small', loc='center left', bbox_to_anchor=(1, 0.5))

@@ -81,6 +81,16 @@ def test_the_control_of_mega_sees_as_many_frames(path):
     assert seen['mega'] == seen['control']
 
 
+def test_a_folder_that_was_rendered_again_does_not_have_the_old_results(benchmark):
+    write(benchmark, 'static', 0, 60)
+    assert benchmark.result(benchmark.rows['static'], 0)['AP50'] == 60
+    benchmark.data.mkdir()
+    (benchmark.data / 'toyvid.json').write_text('{"version": "another"}')
+    again = Benchmark(benchmark.data, benchmark.work_dir, list(benchmark.rows.values()), [0])
+    with pytest.raises(ValueError, match='of other videos'):
+        again.result(again.rows['static'], 0)
+
+
 def test_a_row_that_starts_from_a_later_one_is_refused(tmp_path):
     path = tmp_path / 'rows.yml'
     path.write_text('- {name: a, config: x, start: b}\n- {name: b, config: y}\n')
@@ -150,7 +160,8 @@ def test_the_plots_leave_rows_out_that_start_early(benchmark, tmp_path):
         'control', 'static']
 
 
-@pytest.mark.parametrize(('key', 'message'), [('data', 'not of'), ('settings', 'has changed')])
+@pytest.mark.parametrize(('key', 'message'), [
+    ('data', 'of other videos'), ('settings', 'has changed')])
 def test_a_run_of_other_data_or_settings_is_not_taken(benchmark, key, message):
     write(benchmark, 'static', 0, 60)
     path = benchmark.folder(benchmark.rows['static'], 0) / 'result.json'
@@ -204,7 +215,7 @@ def test_the_static_detector_has_one_seed_whatever_the_others_are(benchmark):
 def test_results_of_other_data_are_refused(benchmark, tmp_path):
     write(benchmark, 'static', 0, 60)
     benchmark.data = tmp_path / 'other'
-    with pytest.raises(ValueError, match='name another --work-dir'):
+    with pytest.raises(ValueError, match='use another folder for the runs'):
         benchmark.result(benchmark.rows['static'], 0)
 
 

@@ -1,12 +1,13 @@
 """The benchmark of video detectors: a steady video, exclusive sections, counters, the command."""
 
 import json
+import multiprocessing
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from benchmark_video import main, parse_args, runs
+from benchmark_video import answer, main, parse_args, runs, summarise
 from video_timing import DispatchCounter, HostReads, Stopwatch, made_up, make_video
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -111,18 +112,39 @@ def test_other_orders_of_the_weights_and_no_versions(part, capsys):
     assert f'channels_last {part}, inference_mode True' in capsys.readouterr().out
 
 
-def test_a_config_runs_without_its_options_first(capsys):
+def test_a_config_runs_without_its_options_first(capsys, tmp_path):
     assert main([toy('faster-rcnn_*.py'), '--size', '64', '48', '--rounds', '1', '--device', 'cpu',
-                 '--warmup', '1', '--inference-mode', '--plain']) == 0
+                 '--warmup', '1', '--inference-mode', '--plain', '--trace', str(tmp_path)]) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith('faster-')]
-    assert [' (plain)' in row for row in rows] == [True, False]
+    assert [' (plain)' in row for row in rows[:2]] == [True, False]
+    assert ' (plain): ' in rows[2]
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_plain_runs_have_no_options_but_those_of_the_measurement():
     args = parse_args(['a.py', '--plain', '--compile', '--channels-last', 'all', '--rounds', '2'])
     plain, run = runs(args)
     assert (plain.args.compile, plain.args.channels_last, plain.args.rounds) == (None, None, 2)
-    assert (run.args.compile, run.args.channels_last, run.label) == ([], 'all', '')
+    assert (run.args.compile, run.args.channels_last) == (['detector.backbone'], 'all')
+    assert (plain.title, plain.base, run.title, run.base) == ('a (plain)', None, 'a', 'a (plain)')
+
+
+def test_what_an_option_changes_is_stated_for_each_config():
+    runs_of = {'a (plain)': (None, [1.0, 1.0]), 'a': ('a (plain)', [0.8, 0.9]),
+               'b (plain)': (None, [2.0, 3.0]), 'b': ('b (plain)', [1.5, 1.5])}
+    rows = [dict(config=name, base=base, seconds=seconds, parts=[], lookahead=None)
+            for name, (base, seconds) in runs_of.items()]
+    summarise(rows, fps=25)
+    assert [row['change'] and row['change']['range'] for row in rows] == [
+        None, [0.8, 0.9], None, [0.5, 0.75]]
+    assert rows[3]['ratio']['range'] == [1.5, 1.5]
+
+
+def test_a_config_that_fails_is_no_traceback_of_the_driver():
+    driver, worker = multiprocessing.Pipe()
+    worker.close()
+    with pytest.raises(SystemExit, match='lines above say why'):
+        answer(driver)
 
 
 def test_another_checkout_runs_first(capsys, tmp_path):
