@@ -23,7 +23,6 @@ from mmvod_plugins.engine.where import find_config
 from mmvod_plugins.models import VideoDetector
 from mmvod_plugins.models.adapters.two_stage import TwoStageAdapter
 from mmvod_plugins.models.layers import RelationModule
-from mmvod_plugins.models.memories.kept_projections import KeptProjections
 from mmvod_plugins.structures import FramePlace, FrameRecord
 
 #: Frames of the video that is made up; no window of a frame in its middle reaches an end.
@@ -192,7 +191,8 @@ class SteadyVideo:
     @property
     def remembers(self) -> bool:
         """Whether a part of the model has a memory that fills frame by frame."""
-        return any(not isinstance(part, KeptProjections | None)
+        # by name, as packages of earlier commits do not have the class
+        return any(part is not None and type(part).__name__ != 'KeptProjections'
                    for part in (self.memory.neck, self.memory.head))
 
     @property
