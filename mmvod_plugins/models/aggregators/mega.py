@@ -21,7 +21,15 @@ from mmvod_plugins.structures import ObjectFeatures
 from mmvod_plugins.utils.precision import no_grad_and_uncached
 
 from .base import Aggregated, Aggregator, ObjectsByRole, RelationStage
-from .relation_steps import best, make_relations, make_transforms, relate, split, transform
+from .relation_steps import (
+    best,
+    make_relations,
+    make_transforms,
+    relate,
+    relate_frames,
+    split,
+    transform,
+)
 
 #: Products of a query and a key, in channels, from which the global stage keeps sums on a CPU.
 KEEP_SUMS_FROM = 2**27
@@ -183,17 +191,41 @@ class MEGAAggregator(Aggregator):
         """
         levels, distilled = [window], best(window, self.distilled_topk)
 
-        def refine(objects: ObjectFeatures, level: int) -> ObjectFeatures:
-            relation = self.local_relations[level]
-            references = ObjectFeatures.cat(with_memory(levels[level], memory, level))
-            projected = _projected(relation, levels[level], memory, level, step)
-            return relate(relation, objects, references, projected)
+        def refine(level: int, frames: list[ObjectFeatures]
+                   ) -> tuple[ObjectFeatures, list[ObjectFeatures]]:
+            return self._refine(key, frames, levels[level], memory, level, step)
 
         for level, linear in enumerate(self.local_transforms):
-            objects = transform(linear, refine(ObjectFeatures.cat([key, *distilled]), level))
+            key, distilled = refine(level, distilled)
+            objects = transform(linear, ObjectFeatures.cat([key, *distilled]))
             key, distilled = objects[:len(key)], split(objects[len(key):], distilled)
             levels.append(distilled)
-        return refine(key, len(levels) - 1), levels
+        key, _ = refine(len(levels) - 1, [])
+        return key, levels
+
+    def _refine(
+        self, key: ObjectFeatures, frames: list[ObjectFeatures], window: list[ObjectFeatures],
+        memory: LongRangeMemory | None, level: int, step: ProjectionStep | None
+    ) -> tuple[ObjectFeatures, list[ObjectFeatures]]:
+        """Relate the key objects and those of window frames to a level of window and memory."""
+        relation = self.local_relations[level]
+        references = with_memory(window, memory, level)
+        projected = _projected(relation, window, memory, level, step)
+        kept = None
+        if projected is not None and frames:
+            kept = step.location_bias(relation, frames, references)
+        if kept is not None:  # the key objects take the references as they stand in the table
+            references = [references[i] for i in kept.columns]
+            projected = [projected[i] for i in kept.columns]
+        reference = ObjectFeatures.cat(references)
+        joined = None
+        if projected is not None:
+            joined = tuple(torch.cat(part, dim=-2) for part in zip(*projected, strict=True))
+        if kept is not None:
+            return (relate(relation, key, reference, joined),
+                    relate_frames(relation, frames, reference, joined, kept))
+        objects = relate(relation, ObjectFeatures.cat([key, *frames]), reference, joined)
+        return objects[:len(key)], split(objects[len(key):], frames)
 
 
 def with_memory(window: list[ObjectFeatures], memory: LongRangeMemory | None,
@@ -212,13 +244,14 @@ class _Remembered:
 
 def _projected(relation: RelationModule, window: list[ObjectFeatures],
                memory: LongRangeMemory | None, level: int,
-               step: ProjectionStep | None) -> tuple[Tensor, Tensor] | None:
-    """Keys and values of a level, those of the memory kept; None where nothing is kept.
+               step: ProjectionStep | None) -> list[tuple[Tensor, Tensor]] | None:
+    """Keys and values of every frame of a level, those of the memory kept; None: none are kept.
 
     The window's own change with every key frame: they look at the global frames.
     """
     if step is None or not len(memory):
         return None
+    sizes = [len(frame) for frame in window]
     now = relation.project(ObjectFeatures.cat(window).feats)
-    kept = step.project(relation, memory.read(level))
-    return tuple(torch.cat(parts, dim=2) for parts in zip(now, kept, strict=True))
+    return [*zip(*(part.split(sizes, dim=-2) for part in now), strict=True),
+            *step.project_each(relation, memory.read(level))]

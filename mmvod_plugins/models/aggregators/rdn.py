@@ -16,7 +16,15 @@ from mmvod_plugins.structures import ObjectFeatures
 
 from .base import Aggregated, ObjectsByRole, RelationStage
 from .projecting import ProjectingAggregator
-from .relation_steps import best, make_relations, make_transforms, relate, transform
+from .relation_steps import (
+    best,
+    make_relations,
+    make_transforms,
+    relate,
+    relate_frames,
+    split,
+    transform,
+)
 
 
 @MODELS.register_module()
@@ -89,9 +97,17 @@ class RDNAggregator(ProjectingAggregator):
     def _advanced_stage(self, key: ObjectFeatures, window: list[ObjectFeatures],
                         support: ObjectFeatures, step: ProjectionStep | None) -> ObjectFeatures:
         """Refine the best supportive proposals, then the key objects with them."""
-        refined = ObjectFeatures.cat(best(window, self.distilled_topk))
+        refined = best(window, self.distilled_topk)
         *refining, last = self.advanced_relations
         for relation, linear in zip(refining, self.advanced_transforms, strict=True):
-            refined = transform(linear, relate(relation, refined, support,
-                                               projections(step, relation, window)))
-        return relate(last, key, refined)
+            kept = None if step is None else step.location_bias(relation, refined, window)
+            if kept is None:
+                objects = relate(relation, ObjectFeatures.cat(refined), support,
+                                 projections(step, relation, window))
+            else:
+                frames = [window[i] for i in kept.columns]
+                objects = ObjectFeatures.cat(relate_frames(
+                    relation, refined, ObjectFeatures.cat(frames),
+                    projections(step, relation, frames), kept))
+            refined = split(transform(linear, objects), refined)
+        return relate(last, key, ObjectFeatures.cat(refined))

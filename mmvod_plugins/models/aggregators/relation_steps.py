@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from mmvod_plugins.models.layers import RelationModule
+from mmvod_plugins.models.memories.bias_table import FrameBias
 from mmvod_plugins.structures import ObjectFeatures
 
 
@@ -38,6 +39,25 @@ def relate(relation: RelationModule, objects: ObjectFeatures, reference: ObjectF
     added = relation(objects.feats, reference.feats, objects.boxes, reference.boxes,
                      projected=projected, bias=bias, valid=reference.valid)
     return objects.with_feats(objects.feats + added)
+
+
+def relate_frames(relation: RelationModule, frames: Sequence[ObjectFeatures],
+                  reference: ObjectFeatures, projected: tuple[Tensor, Tensor],
+                  kept: FrameBias) -> list[ObjectFeatures]:
+    """:func:`relate` for the objects of several frames, with a bias that was kept.
+
+    Args:
+        relation: The module.
+        frames: Whose objects are enhanced.
+        reference: What they look at, frame by frame in the order of ``kept.columns``.
+        projected: Of the reference objects.
+        kept: The bias.
+    """
+    rows = [frames[i] for i in kept.rows]
+    enhanced = split(relate(relation, ObjectFeatures.cat(rows), reference, projected, kept.values),
+                     rows)
+    return [frame for _, frame in sorted(zip(kept.rows, enhanced, strict=True),
+                                         key=lambda pair: pair[0])]
 
 
 def transform(linear: nn.Linear, objects: ObjectFeatures) -> ObjectFeatures:

@@ -16,7 +16,7 @@ from .position_embedding import location_terms, projected_embedding, sine_embedd
 
 #: Bias values that a relation module holds at once on a CPU: the fused attention takes larger
 #: blocks from 192 rows on.
-PORTION = 14 * 10**6
+PORTION = 18 * 10**6
 #: Of the weights' location term, before the logarithm.
 FLOOR = 1e-6
 

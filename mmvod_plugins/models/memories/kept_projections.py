@@ -11,6 +11,12 @@ import torch
 from torch import Tensor
 
 from mmvod_plugins.structures import ObjectFeatures
+from mmvod_plugins.utils.precision import is_compiled
+
+from .bias_table import BiasTable, FrameBias, Locates
+
+#: Values of a location bias from which it is kept on a CPU: fewer are computed as fast.
+KEEP_BIAS_FROM = 2**20
 
 
 class Projects(Protocol):
@@ -50,6 +56,7 @@ class KeptProjections:
     def __init__(self) -> None:
         self._kept: dict[_Place, tuple[Tensor, tuple[Tensor, ...]]] = {}
         self._sums: dict[_Place, _Sums] = {}
+        self._tables: dict[Locates, BiasTable] = {}
         self._misses = 0
 
     @property
@@ -63,13 +70,14 @@ class KeptProjections:
 
     def step(self) -> ProjectionStep:
         """Read for one key frame."""
-        return ProjectionStep(dict(self._kept), dict(self._sums))
+        return ProjectionStep(dict(self._kept), dict(self._sums), dict(self._tables))
 
     def write(self, step: ProjectionStep) -> None:
         """Keep what a key frame used, and nothing else."""
         self._misses = 0 if step.hits else self._misses + 1
         self._kept = {} if self.useless else step.used
         self._sums = {} if self.useless else step.used_sums
+        self._tables = {} if self.useless else step.used_tables
 
 
 @dataclass(frozen=True)
@@ -94,27 +102,57 @@ class ProjectionStep:
     Args:
         kept: Of the key frame before.
         sums: The same, of relations between frames.
+        tables: Location biases between frames, by relation. They are brought up to date in place;
+            no result depends on what they hold.
 
     Attributes:
         used: What this key frame used.
         used_sums: The same, of relations between frames.
+        used_tables: The same, of location biases.
         hits: How often something kept was found.
     """
 
     def __init__(self, kept: dict[_Place, tuple[Tensor, tuple[Tensor, ...]]],
-                 sums: dict[_Place, _Sums]) -> None:
+                 sums: dict[_Place, _Sums], tables: dict[Locates, BiasTable]) -> None:
         self._kept = kept
         self._sums = sums
+        self._tables = tables
         self.used: dict[_Place, tuple[Tensor, tuple[Tensor, ...]]] = {}
         self.used_sums: dict[_Place, _Sums] = {}
+        self.used_tables: dict[Locates, BiasTable] = {}
         self.hits = 0
 
     def project(self, module: Projects, frames: Sequence[ObjectFeatures]) -> tuple[Tensor, ...]:
         """Projections of the objects of frames, in order, each frame on its own."""
-        parts = [self._of_frame(module, frame.feats) for frame in frames if len(frame)]
+        parts = self.project_each(module, [frame for frame in frames if len(frame)])
         if not parts:
             return module.project(frames[0].feats)
         return tuple(torch.cat(part, dim=-2) for part in zip(*parts, strict=True))
+
+    def project_each(self, module: Projects,
+                     frames: Sequence[ObjectFeatures]) -> list[tuple[Tensor, ...]]:
+        """Projections of the objects of every frame."""
+        return [self._of_frame(module, frame.feats) for frame in frames]
+
+    def location_bias(self, relation: Locates, rows: Sequence[ObjectFeatures],
+                      columns: Sequence[ObjectFeatures]) -> FrameBias | None:
+        """The location bias of a relation between the objects of frames, kept where that pays.
+
+        Args:
+            relation: The module.
+            rows: Frames whose objects are enhanced.
+            columns: Frames that they look at.
+
+        Returns:
+            None where the relation had better compute its own: for few objects, frames with
+            different numbers of objects, in mixed precision, compiled, on other devices, and for
+            the second time in a step.
+        """
+        if relation in self.used_tables or not _pays(relation, rows, columns):
+            return None
+        table = self._tables.get(relation) or BiasTable(relation)
+        self.used_tables[relation] = table
+        return table.update([frame.boxes for frame in rows], [frame.boxes for frame in columns])
 
     def relate(self, module: Relates, frames: Sequence[ObjectFeatures],
                pool: Sequence[ObjectFeatures]) -> list[Tensor]:
@@ -158,6 +196,18 @@ class ProjectionStep:
             self.hits += place not in self.used
         self.used[place] = kept
         return kept[1]
+
+
+def _pays(relation: Locates, rows: Sequence[ObjectFeatures],
+          columns: Sequence[ObjectFeatures]) -> bool:
+    """Whether a bias between frames is kept."""
+    n, m, device = len(rows[0]), len(columns[0]), rows[0].boxes.device.type
+    if relation.num_heads * n * len(rows) * m * len(columns) < KEEP_BIAS_FROM:
+        return False
+    if device != 'cpu' or torch.is_autocast_enabled(device) or is_compiled():
+        return False
+    return all(len(frame) == n for frame in rows) and all(
+        len(frame) == m and frame.valid is None for frame in columns)
 
 
 def _place(module: Projects, feats: Tensor) -> _Place:

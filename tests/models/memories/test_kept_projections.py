@@ -14,6 +14,7 @@ from mmvod_plugins.models import (
 )
 from mmvod_plugins.models.aggregators import mega
 from mmvod_plugins.models.layers.relation import location_biases
+from mmvod_plugins.models.memories import kept_projections
 from mmvod_plugins.models.memories.kept_projections import KeptProjections, projections, step_of
 from mmvod_plugins.structures import ObjectFeatures
 
@@ -100,8 +101,10 @@ def test_gradients_need_the_plain_form():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize('keep_bias_from', [1, kept_projections.KEEP_BIAS_FROM])
 @pytest.mark.parametrize('name', AGGREGATORS)
-def test_aggregators_give_the_same_with_and_without(name):
+def test_aggregators_give_the_same_with_and_without(name, keep_bias_from, monkeypatch):
+    monkeypatch.setattr(kept_projections, 'KEEP_BIAS_FROM', keep_bias_from)
     kind, settings = AGGREGATORS[name]
     module = aggregator_of(kind, **settings)
     frames = [frame(t) for t in range(12)]
@@ -119,6 +122,8 @@ def test_aggregators_give_the_same_with_and_without(name):
         else:
             expected = module(frames[t], references, None)
         torch.testing.assert_close(step.feats, expected.feats)
+    kept = memory.kept if name == 'MEGA' else memory
+    assert bool(kept._tables) == (name in ('MEGA', 'RDN') and keep_bias_from == 1)
 
 
 @torch.no_grad()
@@ -156,7 +161,7 @@ def test_mega_keeps_sums_where_there_is_much_work(monkeypatch):
     assert not module._keeps_sums([frame(0)], [frame(1)])
     monkeypatch.setattr(mega, 'KEEP_SUMS_FROM', 1)
     assert module._keeps_sums([frame(0)], [frame(1)])
-    test_aggregators_give_the_same_with_and_without('MEGA')
+    test_aggregators_give_the_same_with_and_without('MEGA', 1, monkeypatch)
 
 
 def test_biases_of_several_relations_at_once():
