@@ -122,7 +122,7 @@ def test_cell(path):
     data = golden.load(path)
     feat, previous, memory = maps(data, 'feat', 'prev_feat', 'memory')
     cell = cell_of(data, STMMCell, {})
-    aligned = cell.align(feat, CellState(previous, memory), cell.project(feat).candidate)
+    aligned = cell.alignment(feat, previous, memory)
     update, reset = cell.gates(cell.project(feat), aligned)
     parts = {'aligned': aligned, 'z': update, 'r': reset}
     for name in outputs_of(data):

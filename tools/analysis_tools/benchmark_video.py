@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from video_timing import PARTS, SteadyVideo, count_step, make_video
+from video_timing import PARTS, SteadyVideo, count_step, load_config, make_video
 
 from mmvod_plugins import __version__
 
@@ -107,6 +107,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure the configs in turn and print the tables; returns the exit code."""
     args = parse_args(argv)
+    for name in args.configs:
+        load_config(name)  # a mistake in the last one shows before the first one runs
     with workers(args) as connections:
         rows = [{'config': run.title, 'base': run.base, **answer(connection)}
                 for run, connection in zip(runs(args), connections, strict=True)]

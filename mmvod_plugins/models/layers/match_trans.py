@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmvod_plugins.utils.precision import at_least_float32
@@ -48,10 +49,12 @@ class MatchTrans(nn.Module):
         Returns:
             (N, M, H, W).
         """
+        return transform_memory(self.coefficients(current, previous), memory)
+
+    def coefficients(self, current: Tensor, previous: Tensor) -> Tensor:
+        """:func:`transformation_coefficients`; they know nothing of the memory."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach):
-            coefficients = transformation_coefficients(current, previous, self.radius,
-                                                       self.affinity)
-        return transform_memory(coefficients, memory)
+            return transformation_coefficients(current, previous, self.radius, self.affinity)
 
     def extra_repr(self) -> str:
         """The settings."""
@@ -77,10 +80,12 @@ def transformation_coefficients(current: Tensor, previous: Tensor, radius: int,
         the cell ``k`` above and ``k`` to the left on.
     """
     current, previous = at_least_float32(current), at_least_float32(previous)
-    if affinity == 'cosine':
-        current, previous = _unit(current), _unit(previous)
     # (N, (2 k + 1)^2, H, W); neighbours outside the map are zeros, so they match nothing
     affinities = correlate(current, previous, radius).relu()
+    if affinity == 'cosine':
+        # of the products, not of the maps: these have more values
+        neighbours = F.unfold(_inverse_norm(previous), 2 * radius + 1, padding=radius)
+        affinities = affinities * _inverse_norm(current) * neighbours.view_as(affinities)
     total = affinities.sum(1, keepdim=True)
     matched = total >= SMALLEST_SUM
     # the middle neighbour is the cell itself: there the memory stays
@@ -104,6 +109,6 @@ def transform_memory(coefficients: Tensor, memory: Tensor) -> Tensor:
     return gather(coefficients.to(memory.dtype), memory, radius)
 
 
-def _unit(feats: Tensor) -> Tensor:
-    """Unit vectors of the cells; cells without features stay zero."""
-    return feats / (torch.linalg.vector_norm(feats, dim=1, keepdim=True) + 1e-8)
+def _inverse_norm(feats: Tensor) -> Tensor:
+    """What makes unit vectors of the cells, (N, 1, H, W)."""
+    return 1 / (torch.linalg.vector_norm(feats, dim=1, keepdim=True) + 1e-8)

@@ -16,6 +16,11 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from mmvod_plugins.utils.precision import is_compiled
+
+#: Values of a map that are multiplied at once on a CPU.
+CHUNK = 2**20
+
 
 def correlate(cells: Tensor, feats: Tensor, radius: int) -> Tensor:
     """Dot product of every cell with each of its neighbours.
@@ -78,6 +83,18 @@ class _Gather(Function):
 
 
 def _correlate(cells: Tensor, padded: Tensor, radius: int) -> Tensor:
+    if cells.device.type != 'cpu' or is_compiled():
+        return _products(cells, padded, radius)
+    # channels whose products stay in the cache of a processor
+    area = cells.shape[-2] * cells.shape[-1]
+    count = max(1, -(-cells.shape[1] * area // CHUNK))
+    return torch.cat([
+        sum(_products(*parts, radius) for parts in zip(
+            one.chunk(count, 1), other.chunk(count, 1), strict=True))
+        for one, other in zip(cells.split(1), padded.split(1), strict=True)])
+
+
+def _products(cells: Tensor, padded: Tensor, radius: int) -> Tensor:
     return torch.stack([(cells * moved).sum(1) for moved in _views(padded, radius)], dim=1)
 
 

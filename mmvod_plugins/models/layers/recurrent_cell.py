@@ -11,7 +11,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from .match_trans import MatchTrans
+from .match_trans import MatchTrans, transform_memory
 
 
 @dataclass
@@ -90,8 +90,8 @@ class RecurrentCell(BaseModule, metaclass=ABCMeta):
                 num_clips: int = 1, inputs: CellInputs | None = None) -> list[CellState]:
         """Go through the frames of a sequence, or of several of the same length side by side.
 
-        The convolutions of the features, which know nothing of the memory, run on all of them at
-        once.
+        What knows nothing of the memory, the convolutions of the features and the coefficients of
+        the alignment, is computed of all of them at once.
 
         Args:
             feats: (T N, C, H, W), in the order of the recurrence, time first.
@@ -103,25 +103,36 @@ class RecurrentCell(BaseModule, metaclass=ABCMeta):
             The state after every frame.
         """
         inputs = self.project(feats) if inputs is None else inputs
+        memory = torch.zeros_like(inputs.candidate[:num_clips]) if state is None else state.memory
+        moves = self._moves(feats, state, num_clips)
         states: list[CellState] = []
-        for start in range(0, len(feats), num_clips):
+        for start, move in zip(range(0, len(feats), num_clips), moves, strict=True):
             rows = slice(start, start + num_clips)
-            memory = self.align(feats[rows], state, inputs.candidate[rows])
-            state = CellState(feats[rows], self.step(inputs[rows], memory))
-            states.append(state)
+            memory = memory if move is None else transform_memory(move, memory)
+            memory = self.step(inputs[rows], memory)
+            states.append(CellState(feats[rows], memory))
         return states
 
     def project(self, feats: Tensor) -> CellInputs:
         """The feature convolutions of some frames, (T N, C, H, W)."""
         return CellInputs(self.w_z(feats), self.w_r(feats), self.w(feats))
 
-    def align(self, feat: Tensor, state: CellState | None, like: Tensor) -> Tensor:
-        """The memory (N, M, H, W) as the current frame (N, C, H, W) sees it; zeros at first."""
-        if state is None:
-            return torch.zeros_like(like)
+    def _moves(self, feats: Tensor, state: CellState | None,
+               num_clips: int) -> list[Tensor | None]:
+        """The coefficients that move a memory to each frame; None: it stays where it is.
+
+        A memory of zeros, before the first frame, does.
+        """
+        count = len(feats) // num_clips
         if self.alignment is None:
-            return state.memory
-        return self.alignment(feat, state.feat, state.memory)
+            return [None] * count
+        if state is not None:
+            before = torch.cat([state.feat, feats[:-num_clips]])
+            return [*self.alignment.coefficients(feats, before).split(num_clips)]
+        if count <= 1:
+            return [None] * count
+        found = self.alignment.coefficients(feats[num_clips:], feats[:-num_clips])
+        return [None, *found.split(num_clips)]
 
     def step(self, inputs: CellInputs, memory: Tensor) -> Tensor:
         """Equations 3 and 4.

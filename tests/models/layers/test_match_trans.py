@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmvod_plugins.models.layers import MatchTrans, transformation_coefficients
+from mmvod_plugins.models.layers import MatchTrans, neighbourhood, transformation_coefficients
 
 both = pytest.mark.parametrize('affinity', ['cosine', 'dot'])
 
@@ -144,3 +144,14 @@ def test_no_tensor_grows_with_the_square_of_the_map():
 def test_impossible_settings_are_refused(settings):
     with pytest.raises(ValueError, match=r'alignment\.(radius|affinity) must be'):
         MatchTrans(**settings)
+
+
+def test_channels_in_portions_give_the_same(monkeypatch):
+    current, previous = random(3, 7, 5, 6), random(3, 7, 5, 6, seed=1)
+    whole = transformation_coefficients(current, previous, 2)
+    calls, products = [], neighbourhood._products
+    monkeypatch.setattr(neighbourhood, '_products', lambda cells, *others: (
+        calls.append(cells.shape[:2]), products(cells, *others))[1])
+    monkeypatch.setattr(neighbourhood, 'CHUNK', 3 * 5 * 6)
+    torch.testing.assert_close(transformation_coefficients(current, previous, 2), whole)
+    assert calls == [(1, 3), (1, 3), (1, 1)] * 3
