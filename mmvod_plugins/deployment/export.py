@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmcv.ops import RoIAlign
 from mmdet.models.dense_heads import RPNHead
 from mmdet.models.detectors import FasterRCNN, TwoStageDetector
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
@@ -27,6 +26,7 @@ from mmvod_plugins.models.aggregators import (
     RDNAggregator,
     SELSAAggregator,
 )
+from mmvod_plugins.models.layers.roi_align import CPURoIAlign
 from mmvod_plugins.models.roi_heads import Conv5RoIExtractor, TemporalRoIHead
 from mmvod_plugins.utils.files import write_text
 from mmvod_plugins.version import __version__
@@ -114,7 +114,7 @@ def check_exportable(model: VideoDetector) -> None:
         ('rpn_head', getattr(detector, 'rpn_head', None), (RPNHead, )),
         ('roi_head.bbox_roi_extractor', head.bbox_roi_extractor,
          (SingleRoIExtractor, Conv5RoIExtractor)),
-        *(('roi_layer', layer, (RoIAlign, )) for layer in head.bbox_roi_extractor.roi_layers))
+        *(('roi_layer', layer, (CPURoIAlign, )) for layer in head.bbox_roi_extractor.roi_layers))
     for name, part, types in expected:
         if type(part) not in types:
             raise ValueError(f'{name} is {type(part).__name__}, expected '

@@ -25,6 +25,7 @@ from .compiled_parts import compile_parts
 from .frame_encoder import FrameEncoder
 from .frozen_parts import FrozenParts
 from .key_frame_detector import DetectorMemory, KeyFrameDetector
+from .layers.roi_align import use_cpu_roi_align
 from .memory_format import use_channels_last
 from .selection import OutputOptions
 from .temporal_part import TemporalPart
@@ -94,6 +95,7 @@ class VideoDetector(BaseModel):
             preprocessor.setdefault('non_blocking', True)  # batches are pinned on a GPU
         super().__init__(MODELS.build(preprocessor), init_cfg)
         self.detector = build_detector(detector)
+        use_cpu_roi_align(self.detector)
         if channels_last:
             use_channels_last(self.detector.backbone)
         self.adapter = adapt(self.detector)

@@ -12,6 +12,7 @@ from mmengine.structures import BaseDataElement
 
 from mmvod_plugins.engine import watch_backbone
 from mmvod_plugins.models import NeckStep, TemporalNeck, VideoDataPreprocessor, VideoDetector
+from mmvod_plugins.models.layers.roi_align import use_cpu_roi_align
 
 from .tiny import (
     MEGA,
@@ -53,10 +54,14 @@ def assert_same_losses(model, plain):
 
 
 def plain_detector(model, config):
-    """The wrapped detector as a plain mmdet model with the same weights and preprocessing."""
+    """The wrapped detector as a plain mmdet model with the same weights and preprocessing.
+
+    Its RoIAlign sums in the order that those of video detectors have on a CPU.
+    """
     settings = copy.deepcopy(config.detector)
     settings.data_preprocessor = ConfigDict(config.data_preprocessor, type='DetDataPreprocessor')
     plain = MODELS.build(settings)
+    use_cpu_roi_align(plain)
     plain.load_state_dict(model.detector.state_dict())
     return plain.eval()
 

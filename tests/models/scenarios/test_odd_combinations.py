@@ -11,6 +11,7 @@ from mmengine.structures import InstanceData
 
 from mmvod_plugins.models import FGFANeck, Needs, VideoDetector
 from mmvod_plugins.models.aggregators import Aggregated
+from mmvod_plugins.models.layers.roi_align import use_cpu_roi_align
 from mmvod_plugins.models.roi_heads.base import joined_losses
 from mmvod_plugins.references import CentredWindow, FramePlan, LocalWindow
 
@@ -49,6 +50,7 @@ def equal_to_mmdet(config):
     model.init_weights()
     model.eval()
     plain = MODELS.build(config)
+    use_cpu_roi_align(plain)
     plain.load_state_dict(model.detector.state_dict())
     meta = dict(scale_factor=(0.5, 0.5), ori_shape=(128, 192))
     found = detect(model, frames, **meta)
