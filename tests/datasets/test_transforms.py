@@ -338,6 +338,23 @@ def test_frames_of_different_size_name_files_and_sizes():
         PackVideoInputs()(results)
 
 
+@pytest.mark.parametrize('dtype', [np.uint8, np.float32])
+@pytest.mark.parametrize('change', [
+    pytest.param(lambda image: image, id='as read'),
+    pytest.param(lambda image: image[:, ::-1], id='flipped view'),
+    pytest.param(lambda image: image[1:5, 2:6], id='cropped view'),
+    pytest.param(lambda image: image[..., :1], id='one channel'),
+])
+def test_images_become_one_tensor_with_the_channels_first(dtype, change):
+    random_numbers = np.random.default_rng(0)
+    images = [change(random_numbers.integers(0, 256, (6, 8, 3)).astype(dtype)) for _ in range(2)]
+    inputs = PackVideoInputs()(dict(img=images, img_path=['a', 'b'], img_id=[1, 2]))['inputs']
+    expected = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
+    assert torch.equal(inputs, expected)
+    assert inputs.dtype == expected.dtype
+    assert inputs.is_contiguous()
+
+
 @pytest.mark.parametrize('keys', ['height', ['height', 'width']], ids=['one', 'two'])
 def test_further_keys_can_be_kept(tiny_json, keys):
     pipeline = [*train_pipeline(Fixed({'local': [2]}))[:-1], dict(type='PackVideoInputs',

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import cv2
+import numpy as np
+import torch
 from mmdet.datasets.transforms import PackTrackInputs
 from mmdet.registry import TRANSFORMS
+from torch import Tensor
 
 from .proposals import pack_proposals
 
@@ -44,7 +49,9 @@ class PackVideoInputs(PackTrackInputs):
             raise ValueError(f'the frames of a clip must be of one size (height, width), got '
                              f'{frames}: resize the video, or use transforms that draw once per '
                              'clip (ClipTransform)')
-        packed = super().transform(results)
+        packed = super().transform({key: value for key, value in results.items() if key != 'img'})
+        if shapes:
+            packed['inputs'] = stacked(results['img'])
         if 'proposals' in results:
             samples = packed['data_samples'].video_data_samples
             for sample, proposals in zip(samples, pack_proposals(results), strict=True):
@@ -53,3 +60,12 @@ class PackVideoInputs(PackTrackInputs):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(meta_keys={self.meta_keys})'
+
+
+def stacked(images: Sequence[np.ndarray]) -> Tensor:
+    """Images (H, W, C) as one tensor (T, C, H, W): OpenCV separates channels ten times as fast."""
+    height, width, channels = images[0].shape
+    planes = np.empty((len(images), channels, height, width), images[0].dtype)
+    for image, plane in zip(images, planes, strict=True):
+        cv2.split(image, [*plane])
+    return torch.from_numpy(planes)
