@@ -11,6 +11,8 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmvod_plugins.utils.forms import on_processor
+
 #: Candidates from which on a CPU suppresses the boxes of each class on their own.
 SPLIT = 4000
 
@@ -101,7 +103,7 @@ def class_by_class(nms: ConfigDict, scores: Tensor) -> ConfigDict:
     a GPU that is one kernel; on a CPU the pairs of different classes are most of the work. Class by
     class mmcv does not know ``class_agnostic``.
     """
-    if scores.is_cuda or nms.get('type', 'nms') != 'nms' or nms.get('class_agnostic') \
+    if not on_processor(scores) or nms.get('type', 'nms') != 'nms' or nms.get('class_agnostic') \
             or 'split_thr' in nms:
         return nms
     return ConfigDict(nms, split_thr=SPLIT)

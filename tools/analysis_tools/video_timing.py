@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -327,16 +327,27 @@ class Counts:
 
 
 def count_step(video: SteadyVideo, frames: int) -> Counts:
-    """Counts per frame, over some frames."""
+    """Counts per frame, over some frames; on a CPU of the forms that a GPU takes."""
     dispatched, reads = DispatchCounter(), HostReads()
-    with torch.no_grad(), dispatched, reads:
-        for _ in range(frames):
-            video.step()
+    with torch.no_grad(), forms_of_devices():
+        video.step()  # what is computed once
+        with dispatched, reads:
+            for _ in range(frames):
+                video.step()
     waits = dispatched.waits + reads.counts
     launches = dispatched.launches
     if video.device.startswith('cuda'):
         launches = _launched(video, frames)
     return Counts(launches / frames, {name: count / frames for name, count in waits.items()})
+
+
+def forms_of_devices() -> AbstractContextManager:
+    """The forms for devices on a CPU; not of packages of earlier commits, which have no switch."""
+    try:
+        from mmvod_plugins.utils.forms import device_forms
+    except ModuleNotFoundError:
+        return nullcontext()
+    return device_forms()
 
 
 def _launched(video: SteadyVideo, frames: int) -> int:

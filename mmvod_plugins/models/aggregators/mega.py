@@ -18,6 +18,7 @@ from mmvod_plugins.models.memories.kept_projections import (
 )
 from mmvod_plugins.models.temporal_part import Needs
 from mmvod_plugins.structures import ObjectFeatures
+from mmvod_plugins.utils.forms import on_processor
 from mmvod_plugins.utils.precision import no_grad_and_uncached
 
 from .base import Aggregated, Aggregator, ObjectsByRole, RelationStage
@@ -178,7 +179,7 @@ class MEGAAggregator(Aggregator):
         if len(self.global_relations) != 1 or self.global_relations[0].location is not None:
             return False
         work = sum(map(len, frames)) * sum(map(len, pool)) * frames[0].feats.shape[1]
-        return work >= KEEP_SUMS_FROM and frames[0].feats.device.type == 'cpu'
+        return work >= KEEP_SUMS_FROM and on_processor(frames[0].feats)
 
     def _local_stage(
         self, key: ObjectFeatures, window: list[ObjectFeatures], memory: LongRangeMemory | None,

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmvod_plugins.utils.constants import constant
+from mmvod_plugins.utils.forms import on_processor
 from mmvod_plugins.utils.precision import at_least_float32
 
 #: How positions are handed to ``grid_sample``; see :func:`flow_warp`.
@@ -60,7 +61,7 @@ def flow_warp(feats: Tensor, flow: Tensor, grid: Grid = 'exact') -> Tensor:
         # grid_sample rounds positions: a cell that does not move keeps its value, its gradients
         # stay those of sampling
         still = (flow == 0).all(dim=1, keepdim=True)
-        if still.device.type == 'cpu' and not still.any():
+        if on_processor(still) and not still.any():
             return warped.to(feats.dtype)
         if warped.requires_grad:
             exact = exact.detach() + (warped - warped.detach())

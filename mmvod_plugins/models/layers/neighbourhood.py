@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from mmvod_plugins.utils.forms import on_processor
 from mmvod_plugins.utils.precision import is_compiled
 
 #: Values of a map that are multiplied at once on a CPU.
@@ -83,7 +84,7 @@ class _Gather(Function):
 
 
 def _correlate(cells: Tensor, padded: Tensor, radius: int) -> Tensor:
-    if cells.device.type != 'cpu' or is_compiled():
+    if is_compiled() or not on_processor(cells):
         return _products(cells, padded, radius)
     # channels whose products stay in the cache of a processor
     area = cells.shape[-2] * cells.shape[-1]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mmvod_plugins.utils.forms import on_processor
 from mmvod_plugins.utils.precision import is_compiled
 
 #: Embedded values held at once by :func:`projected_embedding`: on a CPU few enough to stay in a
@@ -122,7 +123,7 @@ def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
             + left[:, :, 4 * waves:] @ fixed
         return (whole if finish is None else finish(whole)).transpose(0, 1)
     # One small buffer is used again and again.
-    chunk = CHUNK if boxes.device.type == 'cpu' else DEVICE_CHUNK
+    chunk = CHUNK if on_processor(boxes) else DEVICE_CHUNK
     rows = max(1, chunk // (len(reference_boxes) * 4 * waves))
     right = fixed.new_empty(min(rows, len(boxes)), 4 * waves + len(fixed), len(reference_boxes))
     right[:, 4 * waves:] = fixed

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmvod_plugins.utils.constants import constant
+from mmvod_plugins.utils.forms import on_processor
 from mmvod_plugins.utils.precision import is_compiled
 
 #: Cells of a map for each bin of all RoIs from which mmcv's operation is as fast.
@@ -58,7 +59,7 @@ class CPURoIAlign(RoIAlign):
 
     def _pays(self, maps: Tensor, rois: Tensor) -> bool:
         height, width = self.output_size
-        return (maps.device.type == 'cpu' and maps.dtype in (torch.float32, torch.float64)
+        return (on_processor(maps) and maps.dtype in (torch.float32, torch.float64)
                 and rois.dtype == maps.dtype and self.pool_mode == 'avg'
                 and not (self.use_torchvision or is_compiled() or torch.jit.is_tracing())
                 and len(rois) * height * width * CELLS_PER_BIN > maps.shape[0] * maps[0, 0].numel())

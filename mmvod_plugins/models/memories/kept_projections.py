@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mmvod_plugins.structures import ObjectFeatures
+from mmvod_plugins.utils.forms import on_processor
 from mmvod_plugins.utils.precision import is_compiled
 
 from .bias_table import BiasTable, FrameBias, Locates
@@ -201,10 +202,10 @@ class ProjectionStep:
 def _pays(relation: Locates, rows: Sequence[ObjectFeatures],
           columns: Sequence[ObjectFeatures]) -> bool:
     """Whether a bias between frames is kept."""
-    n, m, device = len(rows[0]), len(columns[0]), rows[0].boxes.device.type
+    n, m = len(rows[0]), len(columns[0])
     if relation.num_heads * n * len(rows) * m * len(columns) < KEEP_BIAS_FROM:
         return False
-    if device != 'cpu' or torch.is_autocast_enabled(device) or is_compiled():
+    if not on_processor(rows[0].boxes) or torch.is_autocast_enabled('cpu') or is_compiled():
         return False
     return all(len(frame) == n for frame in rows) and all(
         len(frame) == m and frame.valid is None for frame in columns)

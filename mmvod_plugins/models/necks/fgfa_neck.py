@@ -16,6 +16,7 @@ from mmvod_plugins.models.motion import Motion
 from mmvod_plugins.models.temporal_part import NeckStep
 from mmvod_plugins.structures import FrameRecord, References
 from mmvod_plugins.utils.constants import constant
+from mmvod_plugins.utils.forms import on_processor
 from mmvod_plugins.utils.precision import at_least_float32
 
 from .flow_guided_neck import FlowGuidedNeck, records_of
@@ -162,7 +163,7 @@ class FGFANeck(FlowGuidedNeck):
         wanted = None if warps_key else direction(self._embedding(key, level))
         total = weight = 0
         # On a CPU frame by frame: fresh memory for the maps of all frames costs more than the rest.
-        at_once = 1 if own.device.type == 'cpu' and not torch.is_grad_enabled() else len(warped)
+        at_once = 1 if on_processor(own) and not torch.is_grad_enabled() else len(warped)
         for start in range(0, len(warped), at_once):
             part = slice(start, start + at_once)
             maps, embedded = self._warp_and_embed(warped[part], motion[part], level)

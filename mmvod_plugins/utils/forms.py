@@ -1,0 +1,33 @@
+"""Which of two forms of a step runs: the one for processors or the one for devices.
+
+Both give the same. A processor gains by little memory at a time and by what was computed before, a
+GPU by few and large operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor
+
+_forced = False
+
+
+def on_processor(x: Tensor) -> bool:
+    """Whether a step on a tensor takes the form for processors."""
+    return x.device.type == 'cpu' and not _forced
+
+
+@contextmanager
+def device_forms() -> Iterator[None]:
+    """Take the forms for devices on a CPU too: to test them there, and to count their operations.
+
+    For the whole process, all threads included.
+    """
+    global _forced  # compiled code knows no context variables
+    before, _forced = _forced, True
+    try:
+        yield
+    finally:
+        _forced = before
