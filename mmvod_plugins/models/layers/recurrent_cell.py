@@ -150,12 +150,14 @@ class RecurrentCell(BaseModule, metaclass=ABCMeta):
 
     def gates(self, inputs: CellInputs, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Equations 1 and 2: ``z`` and ``r``, (N, M, H, W) each."""
-        return (self.squash_gate(inputs.update + self.u_z(memory)),
-                self.squash_gate(inputs.reset + self.u_r(memory)))
+        # maps do not mix: both gates are squashed in one pass
+        both = torch.cat([inputs.update + self.u_z(memory), inputs.reset + self.u_r(memory)])
+        update, reset = self.squash_gate(both).chunk(2)
+        return update, reset
 
     @abstractmethod
     def squash_gate(self, x: Tensor) -> Tensor:
-        """The nonlinearity of the gates, into [0, 1]."""
+        """The nonlinearity of the gates, into [0, 1], of every map on its own."""
 
     @abstractmethod
     def squash(self, x: Tensor) -> Tensor:
