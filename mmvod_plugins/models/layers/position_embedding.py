@@ -10,6 +10,8 @@ from torch import Tensor
 from mmvod_plugins.utils.forms import on_processor
 from mmvod_plugins.utils.precision import is_compiled
 
+from .sines import write_sines
+
 #: Embedded values held at once by :func:`projected_embedding`: on a CPU few enough to stay in a
 #: cache, elsewhere as many as need few kernels (2**25 with all that joins them are 270 MB).
 CHUNK, DEVICE_CHUNK = 2**16, 2**25
@@ -128,17 +130,23 @@ def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
     right = fixed.new_empty(min(rows, len(boxes)), 4 * waves + len(fixed), len(reference_boxes))
     right[:, 4 * waves:] = fixed
     sines, cosines = right[:, :2 * waves], right[:, 2 * waves:4 * waves]
+    compiled = None
+    if on_processor(boxes) and boxes.dtype == torch.float32 and not torch.jit.is_tracing():
+        compiled = frequencies.numpy(), right.numpy()
     size = len(boxes), len(weight), len(reference_boxes)
     out = boxes.new_empty(size) if out is None else out[:len(boxes)]
     for part, part_terms, part_left in zip(out.split(rows), terms.split(rows), left.split(rows),
                                            strict=True):
         count = len(part)
-        # angles (rows, 2 waves, M) are written where their cosines will be
-        angles = cosines[:count]
-        torch.mul(part_terms[:, :, None], frequencies[:, None],
-                  out=angles.unflatten(1, (2, waves)))
-        torch.sin(angles, out=sines[:count])
-        angles.cos_()
+        if compiled is not None:
+            write_sines(part_terms.numpy(), *compiled)
+        else:
+            # angles (rows, 2 waves, M) are written where their cosines will be
+            angles = cosines[:count]
+            torch.mul(part_terms[:, :, None], frequencies[:, None],
+                      out=angles.unflatten(1, (2, waves)))
+            torch.sin(angles, out=sines[:count])
+            angles.cos_()
         torch.bmm(part_left, right[:count], out=part)
         if finish is not None:
             finish(part)
