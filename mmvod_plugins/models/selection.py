@@ -11,7 +11,7 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmvod_plugins.utils.forms import on_processor
+from mmvod_plugins.utils.forms import on_gpu
 
 #: Candidates from which on a CPU suppresses the boxes of each class on their own.
 SPLIT = 4000
@@ -103,7 +103,7 @@ def class_by_class(nms: ConfigDict, scores: Tensor) -> ConfigDict:
     a GPU that is one kernel; on a CPU the pairs of different classes are most of the work. Class by
     class mmcv does not know ``class_agnostic``.
     """
-    if not on_processor(scores) or nms.get('type', 'nms') != 'nms' or nms.get('class_agnostic') \
+    if on_gpu(scores) or nms.get('type', 'nms') != 'nms' or nms.get('class_agnostic') \
             or 'split_thr' in nms:
         return nms
     return ConfigDict(nms, split_thr=SPLIT)

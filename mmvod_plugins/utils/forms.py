@@ -19,6 +19,14 @@ def on_processor(x: Tensor) -> bool:
     return x.device.type == 'cpu' and not _forced
 
 
+def on_gpu(x: Tensor) -> bool:
+    """Whether a step on a tensor takes the form that needs kernels of mmcv, or a GPU's many cores.
+
+    Other devices than CPUs and GPUs take neither this form nor that of :func:`on_processor`.
+    """
+    return x.is_cuda or _forced
+
+
 @contextmanager
 def device_forms() -> Iterator[None]:
     """Take the forms for devices on a CPU too: to test them there, and to count their operations.

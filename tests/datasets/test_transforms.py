@@ -348,11 +348,32 @@ def test_frames_of_different_size_name_files_and_sizes():
 def test_images_become_one_tensor_with_the_channels_first(dtype, change):
     random_numbers = np.random.default_rng(0)
     images = [change(random_numbers.integers(0, 256, (6, 8, 3)).astype(dtype)) for _ in range(2)]
-    inputs = PackVideoInputs()(dict(img=images, img_path=['a', 'b'], img_id=[1, 2]))['inputs']
+    inputs = packed_inputs(images)
     expected = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
     assert torch.equal(inputs, expected)
     assert inputs.dtype == expected.dtype
     assert inputs.is_contiguous()
+
+
+def packed_inputs(images):
+    paths = [str(i) for i in range(len(images))]
+    return PackVideoInputs()(dict(img=images, img_path=paths, img_id=paths))['inputs']
+
+
+@pytest.mark.parametrize('dtypes', [('float32', 'uint8', 'float32'), ('int64', 'int64'), ('bool', ),
+                                    ('uint8', 'float64')], ids=str)
+def test_images_of_other_types_are_packed_as_by_mmdet(dtypes):
+    values = np.random.default_rng(0).integers(0, 2, (6, 8, 3))
+    inputs = packed_inputs([values.astype(dtype) for dtype in dtypes])
+    expected = np.stack([values.astype(dtype) for dtype in dtypes]).transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(inputs.numpy(), expected)
+    assert inputs.numpy().dtype == expected.dtype
+
+
+@pytest.mark.parametrize('channels', [(3, 1), (1, 3), (4, 3)], ids=str)
+def test_images_with_other_channels_are_refused(channels):
+    with pytest.raises(ValueError, match='same shape'):
+        packed_inputs([np.zeros((6, 8, count), np.uint8) for count in channels])
 
 
 @pytest.mark.parametrize('keys', ['height', ['height', 'width']], ids=['one', 'two'])

@@ -59,17 +59,18 @@ def losses_of(model, data):
 
 @torch.no_grad()
 @pytest.mark.parametrize('name', NAMES)
-def test_detections_equal_stock_mmdet_bit_for_bit(name):
+@pytest.mark.parametrize('same_sums', [True, False], ids=['bit for bit', 'to rounding'])
+def test_detections_equal_stock_mmdet(name, same_sums):
     config = config_of(name)
     model = static_model(config)
-    plain = plain_detector(model, config)
+    plain = plain_detector(model, config, same_sums=same_sums)
     frames, found = video(3), []
     for t in range(3):
         data = with_proposals(batch(frames, [t]), config)
         found += [result[0] for result in model.test_step(data)]
         sample = data['data_samples'][0][0]
         expected = plain.test_step(dict(inputs=[frames[t]], data_samples=[sample]))
-        assert_same(expected, found[-1:])
+        assert_same(expected, found[-1:], **({} if same_sums else dict(rtol=1e-4, atol=1e-3)))
     assert max(len(sample.pred_instances) for sample in found) > 3
 
 

@@ -53,15 +53,16 @@ def assert_same_losses(model, plain):
         torch.testing.assert_close(losses[name], value, rtol=0, atol=0)
 
 
-def plain_detector(model, config):
+def plain_detector(model, config, *, same_sums=True):
     """The wrapped detector as a plain mmdet model with the same weights and preprocessing.
 
-    Its RoIAlign sums in the order that those of video detectors have on a CPU.
+    ``same_sums``: its RoIAlign has the order of sums of those of video detectors on a CPU.
     """
     settings = copy.deepcopy(config.detector)
     settings.data_preprocessor = ConfigDict(config.data_preprocessor, type='DetDataPreprocessor')
     plain = MODELS.build(settings)
-    use_cpu_roi_align(plain)
+    if same_sums:
+        use_cpu_roi_align(plain)
     plain.load_state_dict(model.detector.state_dict())
     return plain.eval()
 

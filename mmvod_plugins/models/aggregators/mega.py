@@ -192,16 +192,12 @@ class MEGAAggregator(Aggregator):
         """
         levels, distilled = [window], best(window, self.distilled_topk)
 
-        def refine(level: int, frames: list[ObjectFeatures]
-                   ) -> tuple[ObjectFeatures, list[ObjectFeatures]]:
-            return self._refine(key, frames, levels[level], memory, level, step)
-
         for level, linear in enumerate(self.local_transforms):
-            key, distilled = refine(level, distilled)
+            key, distilled = self._refine(key, distilled, levels[level], memory, level, step)
             objects = transform(linear, ObjectFeatures.cat([key, *distilled]))
             key, distilled = objects[:len(key)], split(objects[len(key):], distilled)
             levels.append(distilled)
-        key, _ = refine(len(levels) - 1, [])
+        key, _ = self._refine(key, [], levels[-1], memory, len(levels) - 1, step)
         return key, levels
 
     def _refine(
@@ -216,8 +212,7 @@ class MEGAAggregator(Aggregator):
         if projected is not None and frames:
             kept = step.location_bias(relation, frames, references)
         if kept is not None:  # the key objects take the references as they stand in the table
-            references = [references[i] for i in kept.columns]
-            projected = [projected[i] for i in kept.columns]
+            references, projected = kept.in_columns(references), kept.in_columns(projected)
         reference = ObjectFeatures.cat(references)
         joined = None
         if projected is not None:

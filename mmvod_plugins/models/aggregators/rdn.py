@@ -37,7 +37,7 @@ class RDNAggregator(ProjectingAggregator):
     key objects with the refined ones. All relations are location-based.
 
     Role: ``local``, the window with the key frame included, oldest first. Nothing is remembered
-    but the keys and values of the supportive proposals.
+    but keys, values and location biases of the supportive proposals.
 
     Args:
         channels: Width of the embeddings.
@@ -105,7 +105,7 @@ class RDNAggregator(ProjectingAggregator):
                 objects = relate(relation, ObjectFeatures.cat(refined), support,
                                  projections(step, relation, window))
             else:
-                frames = [window[i] for i in kept.columns]
+                frames = kept.in_columns(window)
                 objects = ObjectFeatures.cat(relate_frames(
                     relation, refined, ObjectFeatures.cat(frames),
                     projections(step, relation, frames), kept))

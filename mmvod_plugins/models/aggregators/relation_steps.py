@@ -49,15 +49,13 @@ def relate_frames(relation: RelationModule, frames: Sequence[ObjectFeatures],
     Args:
         relation: The module.
         frames: Whose objects are enhanced.
-        reference: What they look at, frame by frame in the order of ``kept.columns``.
+        reference: What they look at, frame by frame as ``kept.in_columns`` has them.
         projected: Of the reference objects.
         kept: The bias.
     """
-    rows = [frames[i] for i in kept.rows]
-    enhanced = split(relate(relation, ObjectFeatures.cat(rows), reference, projected, kept.values),
-                     rows)
-    return [frame for _, frame in sorted(zip(kept.rows, enhanced, strict=True),
-                                         key=lambda pair: pair[0])]
+    rows = kept.in_rows(frames)
+    enhanced = relate(relation, ObjectFeatures.cat(rows), reference, projected, kept.values)
+    return kept.from_rows(split(enhanced, rows))
 
 
 def transform(linear: nn.Linear, objects: ObjectFeatures) -> ObjectFeatures:

@@ -8,7 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmvod_plugins.utils.forms import on_processor
+from mmvod_plugins.utils.forms import on_gpu
 from mmvod_plugins.utils.precision import at_least_float32
 
 #: Offsets of a 3 x 3 kernel: dy, dx of every tap, row by row.
@@ -33,7 +33,7 @@ def deform_conv(maps: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
     # mmcv refuses maps that are smaller than the kernel; zeros are what lies outside
     padding = (0, max(3 - width, 0), 0, max(3 - height, 0))
     exact, moved = (functional.pad(at_least_float32(part), padding) for part in (maps, offsets))
-    operation = sampled_conv if on_processor(maps) else mmcv_conv
+    operation = mmcv_conv if on_gpu(maps) else sampled_conv
     with torch.autocast(maps.device.type, enabled=False):
         found = operation(exact, moved.to(exact), weight.to(exact))
     return found[..., :height, :width].to(maps.dtype)

@@ -131,7 +131,8 @@ def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
     right[:, 4 * waves:] = fixed
     sines, cosines = right[:, :2 * waves], right[:, 2 * waves:4 * waves]
     compiled = None
-    if on_processor(boxes) and boxes.dtype == torch.float32 and not torch.jit.is_tracing():
+    if on_processor(boxes) and boxes.dtype == torch.float32 and type(boxes) is Tensor \
+            and not torch.jit.is_tracing():
         compiled = frequencies.numpy(), right.numpy()
     size = len(boxes), len(weight), len(reference_boxes)
     out = boxes.new_empty(size) if out is None else out[:len(boxes)]

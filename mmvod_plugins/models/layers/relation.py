@@ -9,7 +9,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmvod_plugins.utils.forms import on_processor
+from mmvod_plugins.utils.forms import on_gpu
 from mmvod_plugins.utils.precision import at_least_float32, is_compiled
 
 from .masked_attention import attention
@@ -87,7 +87,7 @@ class RelationModule(BaseModule):
         projected = self.project(reference_feats) if projected is None else projected
         if self.location is None or bias is not None:
             return self._attend(feats, projected, bias, valid)
-        if torch.is_grad_enabled() or not on_processor(feats):
+        if torch.is_grad_enabled() or on_gpu(feats):
             return self._attend(feats, projected, self.location_bias(boxes, reference_boxes),
                                 valid)
         # On a CPU the bias is not held as a whole, but in equal portions, one after the other.

@@ -18,9 +18,10 @@ CELLS_PER_BIN = 4
 class CPURoIAlign(RoIAlign):
     """RoIAlign whose bins are weighted sums of cells, all channels of a cell at once.
 
-    mmcv's operation goes through the channels one by one on a CPU, which takes twenty times as
-    long. Sums have another order, so results differ by rounding. On other devices, for maxima, in
-    other precisions and where there are too few RoIs for a copy of the map it is mmcv's own.
+    mmcv's operation goes through the channels one by one on a CPU, which takes four to ten times as
+    long. Sums have another order, so results differ by rounding, and a copy of the map and places
+    of the samples take memory. On other devices, for maxima, in other precisions and where there
+    are too few RoIs for a copy of the map it is mmcv's own.
     """
 
     def forward(self, maps: Tensor, rois: Tensor) -> Tensor:
@@ -40,11 +41,13 @@ class CPURoIAlign(RoIAlign):
         start, size = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]
         if not self.aligned:
             size = size.clamp(min=1)
-        if not (size >= 0).all():
+        if not ((size >= 0) & size.isfinite()).all():
             return super().forward(maps, rois)  # which says what is wrong
         height, width = self.output_size
         bins = size / constant((width, height), size)
-        grid = torch.full_like(bins, self.sampling_ratio) if self.sampling_ratio else bins.ceil()
+        grid = bins.ceil()
+        if self.sampling_ratio > 0:
+            grid = torch.full_like(bins, self.sampling_ratio)
         # (B H W, C); torch transposes a matrix several times as fast as maps
         tables = [single.flatten(1).T.contiguous() for single in maps]
         cells = tables[0] if len(tables) == 1 else torch.cat(tables)
@@ -62,7 +65,8 @@ class CPURoIAlign(RoIAlign):
         return (on_processor(maps) and maps.dtype in (torch.float32, torch.float64)
                 and rois.dtype == maps.dtype and self.pool_mode == 'avg'
                 and not (self.use_torchvision or is_compiled() or torch.jit.is_tracing())
-                and len(rois) * height * width * CELLS_PER_BIN > maps.shape[0] * maps[0, 0].numel())
+                and len(rois) * height * width * CELLS_PER_BIN
+                > maps.shape[0] * maps.shape[2] * maps.shape[3])
 
 
 def use_cpu_roi_align(detector: nn.Module) -> None:
@@ -118,7 +122,8 @@ def _samples(start: Tensor, size: Tensor, grid: Tensor, most: int, bins: int,
     Returns:
         (N, bins, 2 most) each.
     """
-    number, sample = (torch.arange(count, dtype=start.dtype) for count in (bins, most))
+    number, sample = (torch.arange(count, dtype=start.dtype, device=start.device)
+                      for count in (bins, most))
     start, size, grid = (part[:, None, None] for part in (start, size, grid))
     # the order of mmcv's operations, for places that are equal to the last bit
     place = start + number[:, None] * size + (sample + 0.5) * size / grid.clamp(min=1)

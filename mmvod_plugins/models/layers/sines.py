@@ -19,7 +19,7 @@ _COSINE = _F(2.443315711809948e-5), _F(-1.388731625493765e-3), _F(4.166664568298
 _ONE, _HALF = _F(1), _F(0.5)
 
 
-@njit(cache=True, error_model='numpy', fastmath={'contract'})
+@njit(cache=True, nogil=True, error_model='numpy', fastmath={'contract'})
 def write_sines(terms: np.ndarray, frequencies: np.ndarray, table: np.ndarray) -> None:
     """Write the sines and cosines of terms times frequencies.
 

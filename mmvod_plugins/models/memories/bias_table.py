@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
+
+from mmvod_plugins.utils.precision import at_least_float32
+
+_Frame = TypeVar('_Frame')
 
 
 class Locates(Protocol):
@@ -34,6 +38,19 @@ class FrameBias:
     values: Tensor
     rows: list[int]
     columns: list[int]
+
+    def in_columns(self, frames: Sequence[_Frame]) -> list[_Frame]:
+        """Frames of the second list as their objects stand in the table."""
+        return [frames[i] for i in self.columns]
+
+    def in_rows(self, frames: Sequence[_Frame]) -> list[_Frame]:
+        """Frames of the first list as their objects stand in the table."""
+        return [frames[i] for i in self.rows]
+
+    def from_rows(self, frames: Sequence[_Frame]) -> list[_Frame]:
+        """The inverse of :meth:`in_rows`."""
+        found = dict(zip(self.rows, frames, strict=True))
+        return [found[i] for i in range(len(frames))]
 
 
 class BiasTable:
@@ -71,6 +88,7 @@ class BiasTable:
         row_boxes = torch.cat([rows[i] for i in row_order])
         column_boxes = torch.cat([columns[i] for i in column_order])
         self._rows, self._columns = [], []  # of a table that an error leaves half filled
+        self._make_room(row_boxes, len(column_boxes))
         if len(new_rows) < len(rows):
             for slot in new_columns:
                 self._fill(row_boxes, columns[column_order[slot]], 0, slot * m)
@@ -84,25 +102,27 @@ class BiasTable:
     def _fill(self, boxes: Tensor, references: Tensor, row: int, column: int) -> None:
         """Compute a part of the table from a row and a column on."""
         part = self._relation.location_bias(boxes, references).transpose(0, 1)
-        rows, columns = row + len(part), column + part.shape[2]
-        self._make_room(part, rows, columns)
-        self._values[row:rows, :, column:columns] = part
+        self._values[row:row + len(part), :, column:column + part.shape[2]] = part
 
-    def _make_room(self, part: Tensor, rows: int, columns: int) -> None:
-        """Let the table hold so many rows and columns, doubled so that it seldom grows."""
-        old = part.new_empty(0, part.shape[1], 0) if self._values is None else self._values
-        height, width = old.shape[0], old.shape[2]
-        if rows <= height and columns <= width:
+    def _make_room(self, rows: Tensor, columns: int) -> None:
+        """Let the table have a row for each box and as many columns.
+
+        Columns are doubled, as those of a memory that fills become more with every key frame.
+        """
+        old = self._values
+        height, width = (0, 0) if old is None else (old.shape[0], old.shape[2])
+        if len(rows) <= height and columns <= width:
             return
-        height = max(rows, height if rows <= height else 2 * height)
-        width = max(columns, width if columns <= width else 2 * width)
+        wide = width if columns <= width else max(columns, 2 * width)
         with torch.inference_mode(mode=False):  # it may be written to outside of that mode
-            self._values = torch.empty(height, part.shape[1], width, dtype=part.dtype)
-        self._values[:old.shape[0], :, :old.shape[2]] = old
+            self._values = at_least_float32(rows).new_empty(
+                max(len(rows), height), self._relation.num_heads, wide)
+        if old is not None:
+            self._values[:height, :, :width] = old
 
 
 def _keys(frames: Sequence[Tensor]) -> list[bytes]:
-    return [boxes.tobytes() for boxes in torch.stack([*frames]).numpy()]
+    return [boxes.tobytes() for boxes in at_least_float32(torch.stack([*frames])).numpy()]
 
 
 def _placed(slots: Sequence[bytes], frames: Sequence[bytes]) -> tuple[list[int], list[int]]:

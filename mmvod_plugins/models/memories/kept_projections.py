@@ -46,12 +46,12 @@ _Place = tuple[Projects, int, torch.Size, bool]
 
 
 class KeptProjections:
-    """Projections of the reference frames of a video's last key frame; it only saves time.
+    """Projections and location biases of a video's last reference frames; it only saves time.
 
     Frames are known by the memory that their embeddings lie in, which is kept with them, so that
     nothing else can lie there. Embeddings of records never change. Those that are made anew for
     every key frame (stored as ``float16`` or on another device) are never found: after some such
-    key frames nothing is kept any more.
+    key frames nothing is kept any more. Location biases are kept by :class:`BiasTable`.
     """
 
     def __init__(self) -> None:
@@ -103,8 +103,8 @@ class ProjectionStep:
     Args:
         kept: Of the key frame before.
         sums: The same, of relations between frames.
-        tables: Location biases between frames, by relation. They are brought up to date in place;
-            no result depends on what they hold.
+        tables: Location biases between frames, by relation. They are brought up to date in place:
+            what they hold decides the order of the references alone, so results differ by rounding.
 
     Attributes:
         used: What this key frame used.

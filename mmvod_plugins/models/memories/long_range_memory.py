@@ -21,7 +21,7 @@ class LongRangeMemory:
         size: Frames in a queue (the paper's T_m).
 
     Attributes:
-        kept: Keys and values of remembered and of global frames.
+        kept: Keys, values and location biases of frames that stay; they only save time.
     """
 
     def __init__(self, num_levels: int, size: int = 25) -> None:

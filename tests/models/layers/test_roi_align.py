@@ -10,7 +10,7 @@ from torch import nn
 from mmvod_plugins.models.layers import roi_align
 from mmvod_plugins.models.layers.roi_align import CPURoIAlign, use_cpu_roi_align
 
-SETTINGS = list(itertools.product([0, 1, 2, 3], [False, True], [(7, 7), (2, 5)], [1 / 4, 1.0]))
+SETTINGS = list(itertools.product([-1, 0, 1, 2, 3], [False, True], [(7, 7), (2, 5)], [1 / 4, 1.0]))
 
 
 def some(batch=2, height=9, width=6, count=40):
@@ -70,6 +70,7 @@ def test_where_it_is_mmcv_s_own(monkeypatch):
     layer = CPURoIAlign((7, 7), 0.25, 2)
     assert is_own(layer, maps, rois, monkeypatch)
     assert not is_own(layer, maps, rois[:0], monkeypatch)
+    assert not is_own(layer, maps[:0], rois[:0], monkeypatch)
     assert not is_own(layer, maps.half(), rois.half(), monkeypatch)
     assert not is_own(layer, maps.bfloat16(), rois, monkeypatch)
     assert not is_own(CPURoIAlign((7, 7), 0.25, 2, 'max'), maps, rois, monkeypatch)
@@ -84,8 +85,8 @@ def test_where_it_is_mmcv_s_own(monkeypatch):
 @pytest.mark.parametrize('aligned', [False, True])
 def test_boxes_that_are_no_numbers_are_left_to_mmcv(aligned, monkeypatch):
     maps, rois = some()
-    rois[3, 1:] = torch.nan
-    for ratio in (0, 2):
+    for ratio, value in itertools.product((0, 2), (torch.nan, torch.inf)):
+        rois[3, 3:] = value
         layer = CPURoIAlign((7, 7), 0.25, ratio, aligned=aligned)
         assert not is_own(layer, maps, rois, monkeypatch)
 
