@@ -176,7 +176,12 @@ class SteadyVideo:
         self.device = device
         self.pipeline = array_pipeline(model.cfg)
         self.memory = model.init_memory()
-        self.key_id = LENGTH // 2
+        # A method that detects all frames of a shuffled group at once has a steady state in whole
+        # groups alone: videos of one group follow one another.
+        self.group = getattr(model.policy, 'num_frames', None) \
+            if type(model.policy).__name__ == 'ShuffledGroups' else None
+        self.length = self.group or LENGTH
+        self.key_id = 0 if self.group else LENGTH // 2
         self.passes = 0
         self._records: dict[int, FrameRecord] = {}
         self._templates: dict[Any, list[FrameRecord]] = {}
@@ -199,17 +204,21 @@ class SteadyVideo:
     def period(self) -> int:
         """Frames after which the work on a frame repeats itself."""
         def work(frame_id: int) -> tuple:
-            roles = self.model.policy.frames(frame_id, LENGTH)
+            roles = self.model.policy.frames(frame_id, self.length)
             return self._plan(frame_id), {role: len(ids) for role, ids in roles.items()}
 
+        if self.group:
+            return self.group
         signs = [work(self.key_id + t) for t in range(80)]
         return next(p for p in range(1, 80) if all(a == b for a, b in zip(signs, signs[p:],
                                                                           strict=False)))
 
     def step(self) -> None:
         """Encode a frame and detect in the next key frame."""
+        if self.key_id == self.length:
+            self.key_id, self.memory = 0, self.model.init_memory()
         key_id = self.key_id
-        roles = self.model.policy.frames(key_id, LENGTH)
+        roles = self.model.policy.frames(key_id, self.length)
         wanted = {key_id, *(t for ids in roles.values() for t in ids)}
         new = max(wanted - self._records.keys(), default=key_id)
         for frame_id in wanted - {new}:
@@ -232,7 +241,7 @@ class SteadyVideo:
             image = cv2.imdecode(self.images[frame_id % len(self.images)], cv2.IMREAD_COLOR)
         info = dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2],
                     img_id=frame_id, frame_id=frame_id, img_path='', video_id=0, video_length=1,
-                    ori_video_length=LENGTH)
+                    ori_video_length=self.length)
         with section(TRANSFORM):
             packed = self.pipeline({key: [value] for key, value in info.items()})
         with section(TRANSFER):
@@ -241,7 +250,7 @@ class SteadyVideo:
         return record
 
     def _plan(self, frame_id: int) -> object:
-        return self.model.policy.plan(FramePlace(0, frame_id, LENGTH))
+        return self.model.policy.plan(FramePlace(0, frame_id, self.length))
 
     def _copy(self, frame_id: int) -> FrameRecord:
         """A record like the encoded ones of its plan, with tensors of its own."""
@@ -254,7 +263,7 @@ class SteadyVideo:
         if objects is not None:
             objects = replace(objects, frame_ids=torch.full_like(objects.frame_ids, frame_id))
         # maps are large, and parts only read them
-        record = replace(record, place=FramePlace(0, frame_id, LENGTH), objects=objects,
+        record = replace(record, place=FramePlace(0, frame_id, self.length), objects=objects,
                          extras=dict(record.extras))
         return record if frame_id >= self.key_id else self.model.encoder.shrink(record)
 

@@ -81,6 +81,23 @@ def test_dff_repeats_itself_after_its_interval():
     assert video.passes - passes == 1
 
 
+@pytest.mark.parametrize('start', [0, 3])
+def test_a_shuffled_group_is_detected_at_once_and_another_follows(start):
+    video = make_video(toy('yolov_yolox_*'), (96, 64), 'cpu')
+    groups, detect = [], video.model.detect
+    video.model.detect = lambda key, references, memory: (
+        groups.append({role: len(part) for role, part in references.items()}),
+        detect(key, references, memory))[1]
+    size = video.model.policy.num_frames
+    assert video.period == size
+    with torch.no_grad():
+        for _ in range(start + size):
+            video.step()
+    assert groups[start:].count({'window': size}) == 1
+    assert groups[start:].count({}) == size - 1
+    assert video.passes == start + size + 2  # copies of two frames stand for the others
+
+
 def test_frames_move():
     first, second = made_up(2, (64, 48))
     assert first.shape == (48, 64, 3)
