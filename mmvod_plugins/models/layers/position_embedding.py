@@ -129,26 +129,35 @@ def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
     rows = max(1, chunk // (len(reference_boxes) * 4 * waves))
     right = fixed.new_empty(min(rows, len(boxes)), 4 * waves + len(fixed), len(reference_boxes))
     right[:, 4 * waves:] = fixed
-    sines, cosines = right[:, :2 * waves], right[:, 2 * waves:4 * waves]
-    compiled = None
-    if on_processor(boxes) and boxes.dtype == torch.float32 and type(boxes) is Tensor \
-            and not torch.jit.is_tracing():
-        compiled = frequencies.numpy(), right.numpy()
     size = len(boxes), len(weight), len(reference_boxes)
     out = boxes.new_empty(size) if out is None else out[:len(boxes)]
     for part, part_terms, part_left in zip(out.split(rows), terms.split(rows), left.split(rows),
                                            strict=True):
         count = len(part)
-        if compiled is not None:
-            write_sines(part_terms.numpy(), *compiled)
-        else:
-            # angles (rows, 2 waves, M) are written where their cosines will be
-            angles = cosines[:count]
-            torch.mul(part_terms[:, :, None], frequencies[:, None],
-                      out=angles.unflatten(1, (2, waves)))
-            torch.sin(angles, out=sines[:count])
-            angles.cos_()
+        _write_sines(part_terms, frequencies, right)
         torch.bmm(part_left, right[:count], out=part)
         if finish is not None:
             finish(part)
     return out.transpose(0, 1)
+
+
+def _write_sines(terms: Tensor, frequencies: Tensor, table: Tensor) -> None:
+    """Write the sines and cosines of terms times frequencies.
+
+    Args:
+        terms: (N, T, M).
+        frequencies: (F,).
+        table: At least (N, 2 T F, M): gets the sines, term by term, then the cosines.
+    """
+    # tensors that are traced, or of a subclass that fakes them, have no numbers
+    if on_processor(terms) and terms.dtype == torch.float32 and type(terms) is Tensor \
+            and not torch.jit.is_tracing():
+        write_sines(terms.numpy(), frequencies.numpy(), table.numpy())
+        return
+    waves = terms.shape[1] * len(frequencies)
+    sines, cosines = table[:len(terms), :waves], table[:len(terms), waves:2 * waves]
+    # angles are written where their cosines will be
+    torch.mul(terms[:, :, None], frequencies[:, None],
+              out=cosines.unflatten(1, (terms.shape[1], len(frequencies))))
+    torch.sin(cosines, out=sines)
+    cosines.cos_()

@@ -16,8 +16,8 @@ from mmvod_plugins.utils.precision import is_compiled
 
 from .bias_table import BiasTable, FrameBias, Locates
 
-#: Values of a location bias from which it is kept on a CPU: fewer are computed as fast.
-KEEP_BIAS_FROM = 2**20
+#: Values of a location bias from which it is kept on a CPU: fewer are computed as fast (measured).
+KEEP_BIAS_FROM = 2**18
 
 
 class Projects(Protocol):

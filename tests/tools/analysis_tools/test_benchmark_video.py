@@ -138,6 +138,12 @@ def test_a_config_runs_without_its_options_first(capsys, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_config_that_is_not_known_ends_the_command_before_anything_runs(monkeypatch):
+    monkeypatch.setattr('benchmark_video.workers', lambda args: pytest.fail('a process started'))
+    with pytest.raises(FileNotFoundError, match='no_such_config'):
+        main([toy('mega_*.py'), 'no_such_config'])
+
+
 def test_plain_runs_have_no_options_but_those_of_the_measurement():
     args = parse_args(['a.py', '--plain', '--compile', '--channels-last', 'all', '--rounds', '2'])
     plain, run = runs(args)
