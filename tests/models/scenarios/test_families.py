@@ -10,7 +10,6 @@ from mmdet.structures.bbox import bbox_overlaps
 from mmengine.config import ConfigDict
 
 from mmvod_plugins.models.adapters.dense import FINISHED
-from mmvod_plugins.models.layers.roi_align import use_cpu_roi_align
 
 from ..necks.test_mixing import train
 from ..test_video_detector import assert_same, assert_same_losses
@@ -53,7 +52,6 @@ def video_detector(name, method, **settings):
 def plain(name, model):
     """The same detector as a plain mmdet model."""
     stock = MODELS.build(detector_of(name))
-    use_cpu_roi_align(stock)
     stock.load_state_dict(model.detector.state_dict())
     return stock
 
