@@ -40,10 +40,13 @@ def compare_with_recorded_proposals(path, num_dense=None):
 
 
 def flow_error(flows, recorded, t, slots, frame_ids):
-    """The recorded flows (of some slots, some pixels, and the means of all) of warped frames."""
+    """The recorded flows (of some slots, some pixels, and the means of all) of warped frames.
+
+    A key frame that is warped comes first, wherever it stands.
+    """
     copies = {frame_id: frame_ids.count(frame_id) for frame_id in frame_ids}
     copies[t] = copies.get(t, 0) - 1  # one of the key frame is not warped
-    order = [frame_id for frame_id in dict.fromkeys(frame_ids) if copies[frame_id]]
+    order = [frame_id for frame_id in dict.fromkeys([t, *frame_ids]) if copies[frame_id] > 0]
     assert len(flows) == len(order)
     worst = 0
     for row, slot in enumerate(recorded[f'f{t:02}.flow_slots']):
