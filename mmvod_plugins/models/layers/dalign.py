@@ -11,14 +11,16 @@ from torch.nn import functional
 from mmvod_plugins.utils.forms import on_gpu
 from mmvod_plugins.utils.precision import at_least_float32
 
-#: Offsets of a 3 x 3 kernel: dy, dx of every tap, row by row.
-OFFSETS = 18
+#: Taps of a 3 x 3 kernel, and their offsets: dy, dx of every tap, row by row.
+TAPS, OFFSETS = 9, 18
 
 
 def deform_conv(maps: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
     """A 3 x 3 convolution that samples at moved places (MST, eq. 2; Dai et al., ICCV 2017).
 
-    It is mmcv's operation; on a CPU :func:`sampled_conv`, which is about eight times faster there.
+    A layer with fewer channels out than in is multiplied before it samples, by :func:`tap_maps` and
+    :func:`sum_of_taps`: both steps are linear, and there are fewer values to sample. Others are
+    mmcv's operation; on a CPU :func:`sampled_conv`, which is about eight times faster there.
 
     Args:
         maps: (N, C, H, W); outside of the map everything is 0.
@@ -29,43 +31,89 @@ def deform_conv(maps: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
     Returns:
         (N, C', H, W), of the type of ``maps``; computed in single precision at least.
     """
-    height, width = maps.shape[-2:]
-    # mmcv refuses maps that are smaller than the kernel; zeros are what lies outside
-    padding = (0, max(3 - width, 0), 0, max(3 - height, 0))
-    exact, moved = (functional.pad(at_least_float32(part), padding) for part in (maps, offsets))
+    if offsets.shape[1] == OFFSETS and weight.shape[0] < weight.shape[1]:
+        return sum_of_taps(tap_maps(maps, weight), offsets).to(maps.dtype)
     operation = mmcv_conv if on_gpu(maps) else sampled_conv
+    exact, moved = at_least_float32(maps), at_least_float32(offsets)
     with torch.autocast(maps.device.type, enabled=False):
-        found = operation(exact, moved.to(exact), weight.to(exact))
-    return found[..., :height, :width].to(maps.dtype)
+        return operation(exact, moved.to(exact), weight.to(exact)).to(maps.dtype)
+
+
+def tap_maps(maps: Tensor, weight: Tensor) -> Tensor:
+    """What each tap of a 3 x 3 layer makes of every cell, which no offset changes.
+
+    Args:
+        maps: (N, C, H, W).
+        weight: (C', C, 3, 3).
+
+    Returns:
+        (N, 9 C', H, W), tap by tap, row by row; in single precision at least.
+    """
+    exact = at_least_float32(maps)
+    matrices = weight.permute(2, 3, 0, 1).flatten(0, 2)[..., None, None]
+    with torch.autocast(maps.device.type, enabled=False):
+        return functional.conv2d(exact, matrices.to(exact))
+
+
+def sum_of_taps(taps: Tensor, offsets: Tensor) -> Tensor:
+    """Sum over the taps of what each of them samples at its moved place.
+
+    Args:
+        taps: :func:`tap_maps`, (N, 9 C', H, W).
+        offsets: (N, 18, H, W), as of :func:`deform_conv`.
+
+    Returns:
+        (N, C', H, W), in the precision of ``taps``.
+    """
+    places = sampling_places(offsets.to(taps)).flatten(0, 1)
+    sampled = functional.grid_sample(taps.unflatten(1, (TAPS, -1)).flatten(0, 1), places,
+                                     mode='bilinear', padding_mode='zeros', align_corners=False)
+    return sampled.unflatten(0, (-1, TAPS)).sum(1)
 
 
 def mmcv_conv(maps: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
-    """:func:`deform_conv` by mmcv, for any number of maps of at least 3 x 3 cells."""
-    return deform_conv2d(maps, offsets, weight, 1, 1, 1, 1, offsets.shape[1] // OFFSETS, False, 1)
+    """:func:`deform_conv` by mmcv, for any number of maps."""
+    height, width = maps.shape[-2:]
+    # mmcv refuses maps that are smaller than the kernel; zeros are what lies outside
+    padding = (0, max(3 - width, 0), 0, max(3 - height, 0))
+    maps, offsets = (functional.pad(part, padding) for part in (maps, offsets))
+    found: Tensor = deform_conv2d(maps, offsets, weight, 1, 1, 1, 1, offsets.shape[1] // OFFSETS,
+                                  False, 1)
+    return found[..., :height, :width]
 
 
 def sampled_conv(maps: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
-    """:func:`deform_conv` by ``grid_sample``, one map after the other; maps of 2 x 2 cells or more.
-
-    The positions are rounded on their way, by about 1e-6 of a cell in single precision.
-    """
-    height, width = maps.shape[-2:]
-    groups = offsets.shape[1] // OFFSETS
-    y, x = (torch.arange(size, device=maps.device, dtype=maps.dtype) for size in (height, width))
-    tap = torch.arange(-1, 2, device=maps.device, dtype=maps.dtype)
-    # places of the taps without offsets, (9, H, 1) and (9, 1, W)
-    y = y[:, None] + tap.repeat_interleave(3).view(9, 1, 1)
-    x = x + tap.repeat(3).view(9, 1, 1)
+    """:func:`deform_conv` by ``grid_sample``, one map after the other."""
+    size, groups = maps.shape[-2:], offsets.shape[1] // OFFSETS
+    places = sampling_places(offsets.unflatten(1, (groups, OFFSETS)).flatten(0, 1))
     found = []
-    for single, offset in zip(maps, offsets, strict=True):
-        moved = offset.unflatten(0, (groups, 9, 2))
-        places = torch.stack([2 * (x + moved[:, :, 1]) / (width - 1) - 1,
-                              2 * (y + moved[:, :, 0]) / (height - 1) - 1], dim=-1)
+    for single, place in zip(maps, places.unflatten(0, (-1, groups)), strict=True):
         sampled = functional.grid_sample(
-            single.unflatten(0, (groups, -1)), places.flatten(1, 2), mode='bilinear',
-            padding_mode='zeros', align_corners=True)
-        found.append(weight.flatten(1) @ sampled.reshape(-1, height * width))
-    return torch.stack(found).unflatten(2, (height, width))
+            single.unflatten(0, (groups, -1)), place.flatten(1, 2), mode='bilinear',
+            padding_mode='zeros', align_corners=False)
+        found.append(weight.flatten(1) @ sampled.reshape(-1, size.numel()))
+    return torch.stack(found).unflatten(2, size)
+
+
+def sampling_places(offsets: Tensor) -> Tensor:
+    """Where taps sample, as ``grid_sample`` wants it with ``align_corners=False``.
+
+    Places are rounded on their way, by about 1e-6 of a cell in single precision.
+
+    Args:
+        offsets: (N, 18, H, W).
+
+    Returns:
+        (N, 9, H, W, 2), x and y from -1 to 1.
+    """
+    height, width = offsets.shape[-2:]
+    y, x, tap = (torch.arange(size, device=offsets.device, dtype=offsets.dtype)
+                 for size in (height, width, 3))
+    # places of the taps without offsets, (9, H, 1) and (9, 1, W)
+    y = y[:, None] + (tap - 1).repeat_interleave(3).view(TAPS, 1, 1)
+    x = x + (tap - 1).repeat(3).view(TAPS, 1, 1)
+    down, right = offsets.unflatten(1, (TAPS, 2)).unbind(2)
+    return torch.stack([(2 * (x + right) + 1) / width - 1, (2 * (y + down) + 1) / height - 1], -1)
 
 
 class DAlign(BaseModule):
@@ -104,6 +152,11 @@ class DAlign(BaseModule):
                              f'got {channels}, {predict_channels} and {apply_channels}')
         self.relu_between = relu_between
         self.simple = simple
+        # channels of the layers whose taps are kept with a frame: of wider ones they would take
+        # more memory than they save time
+        self._predict_taps, self._apply_taps = (
+            width if width < channels and not simple else 0
+            for width in (predict_channels, apply_channels))
         self.first_offsets = nn.Conv2d(2 * channels, OFFSETS, 3, padding=1)
         if simple:
             self.first_apply = _weight(channels, channels)
@@ -116,17 +169,29 @@ class DAlign(BaseModule):
         self._set_initial_weights()
 
     def project(self, maps: Tensor) -> Tensor:
-        """The shares of maps in the first offsets, which no other frame changes.
+        """What no other frame changes: shares in the first offsets, and :func:`tap_maps`.
+
+        Those of the first layer that predicts, for each of its two inputs, and of the first layer
+        that is applied are kept where it is narrower than the maps.
 
         Args:
             maps: (N, C, H, W).
 
         Returns:
-            (N, 36, H, W): as key frame, then as support frame.
+            (N, K, H, W): as key frame (offsets, taps), then as support frame (offsets, taps, taps
+            that are applied), K is at most 36 + 9 (2 ``predict_channels`` + ``apply_channels``).
         """
         weight = torch.cat(self.first_offsets.weight.chunk(2, dim=1))
         bias = torch.cat([torch.zeros_like(self.first_offsets.bias), self.first_offsets.bias])
-        return functional.conv2d(maps, weight, bias, padding=1)
+        shares = functional.conv2d(maps, weight, bias, padding=1).chunk(2, dim=1)
+        as_key, as_support = [shares[0]], [shares[1]]
+        if self._predict_taps:
+            for part, weight in zip((as_key, as_support), self.first_predict.chunk(2, dim=1),
+                                    strict=True):
+                part.append(tap_maps(maps, weight))
+        if self._apply_taps:
+            as_support.append(tap_maps(maps, self.first_apply))
+        return torch.cat([*as_key, *as_support], dim=1)
 
     def offsets(self, key: Tensor, supports: Tensor, key_projected: Tensor | None = None,
                 supports_projected: Tensor | None = None) -> Tensor:
@@ -145,11 +210,17 @@ class DAlign(BaseModule):
             key_projected = self.project(key)
         if supports_projected is None:
             supports_projected = self.project(supports)
-        first = key_projected[:, :OFFSETS] + supports_projected[:, OFFSETS:]
+        own, own_taps = self._split(key_projected)[:2]
+        other, other_taps = self._split(supports_projected)[2:4]
+        first = (own + other).to(key.dtype)
         if self.simple:
             return first
-        pairs = torch.cat([key.expand_as(supports), supports], dim=1)
-        hidden = self._between(deform_conv(pairs, first, self.first_predict))
+        if self._predict_taps:
+            hidden = sum_of_taps(own_taps + other_taps, first).to(key.dtype)
+        else:
+            pairs = torch.cat([key.expand_as(supports), supports], dim=1)
+            hidden = deform_conv(pairs, first, self.first_predict)
+        hidden = self._between(hidden)
         return deform_conv(hidden, self.second_offsets(hidden), self.second_predict)
 
     def forward(self, key: Tensor, supports: Tensor, key_projected: Tensor | None = None,
@@ -159,11 +230,21 @@ class DAlign(BaseModule):
         Returns:
             (N, C, H, W).
         """
+        if supports_projected is None:
+            supports_projected = self.project(supports)
         theta = self.offsets(key, supports, key_projected, supports_projected)
-        aligned = deform_conv(supports, theta, self.first_apply)
+        if self._apply_taps:
+            aligned = sum_of_taps(self._split(supports_projected)[4], theta).to(supports.dtype)
+        else:
+            aligned = deform_conv(supports, theta, self.first_apply)
         if self.simple:
             return aligned
         return deform_conv(self._between(aligned), theta, self.second_apply)
+
+    def _split(self, projected: Tensor) -> tuple[Tensor, ...]:
+        """The five parts of :meth:`project`, (N, 0, H, W) where there are no taps."""
+        predict, apply = TAPS * self._predict_taps, TAPS * self._apply_taps
+        return projected.split([OFFSETS, predict, OFFSETS, predict, apply], dim=1)
 
     def _between(self, hidden: Tensor) -> Tensor:
         return hidden.relu() if self.relu_between else hidden

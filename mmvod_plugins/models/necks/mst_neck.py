@@ -17,6 +17,7 @@ from mmvod_plugins.models.layers.padding import padded_as, without_padding
 from mmvod_plugins.models.temporal_part import NeckStep, Needs
 from mmvod_plugins.structures import FrameRecord, Maps, References, in_temporal_order
 from mmvod_plugins.utils.constants import constant
+from mmvod_plugins.utils.forms import on_processor
 
 from .flow_guided_neck import find_motion, flow_input, warp
 from .temporal_neck import TemporalNeck
@@ -174,10 +175,9 @@ class MSTNeck(TemporalNeck):
     def align(self, key: FrameRecord, frames: Sequence[FrameRecord]) -> list[Tensor]:
         """Maps (N, C, H, W) of frames, aligned with the key frame, for every level that changes."""
         indices = self._indices(key.maps)
-        stacked = [torch.cat([record.maps[i] for record in frames]) for i in indices]
         if self.dalign is not None:
-            return [self.dalign(key.maps[i], maps, key.extras.get(_name(i)), _known(frames, i))
-                    for i, maps in zip(indices, stacked, strict=True)]
+            return [self._align_level(key, frames, index) for index in indices]
+        stacked = [torch.cat([record.maps[i] for record in frames]) for i in indices]
         moving = [i for i, record in enumerate(frames) if record.frame_id != key.frame_id]
         if self.motion is None:
             return stacked
@@ -186,6 +186,18 @@ class MSTNeck(TemporalNeck):
         motion = find_motion(self.motion, key, [frames[i] for i in moving])
         rows = constant(moving, torch.empty(0, dtype=torch.long, device=stacked[0].device))
         return [maps.index_copy(0, rows, warp(maps[rows], motion, self.grid)) for maps in stacked]
+
+    def _align_level(self, key: FrameRecord, frames: Sequence[FrameRecord], index: int) -> Tensor:
+        """A level of frames (N, C, H, W), aligned by DAlign."""
+        own = key.maps[index]
+        known = key.extras.get(_name(index))
+        known = self.dalign.project(own) if known is None else known
+        # On a CPU pair by pair, in memory that is used again and again.
+        at_once = 1 if on_processor(own) and not torch.is_grad_enabled() else len(frames)
+        parts = [frames[i:i + at_once] for i in range(0, len(frames), at_once)]
+        return torch.cat([
+            self.dalign(own, torch.cat([record.maps[index] for record in part]), known,
+                        _known(part, index)) for part in parts])
 
     def _project(self, frames: Sequence[FrameRecord], aligned: list[Tensor]) -> list[Tensor]:
         """Keys and values of frames for every level that changes; none without a frame level."""

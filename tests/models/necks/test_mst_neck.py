@@ -6,8 +6,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mmvod_plugins.models import MSTNeck
-from mmvod_plugins.models.layers import DAlign, FrameAttention, deform_conv
-from mmvod_plugins.models.layers.dalign import mmcv_conv, sampled_conv
+from mmvod_plugins.models.layers import DAlign, FrameAttention, dalign, deform_conv
+from mmvod_plugins.models.layers.dalign import mmcv_conv, sampled_conv, sum_of_taps, tap_maps
 
 from ..records import record_of
 from ..tiny import sample_of
@@ -64,8 +64,10 @@ def test_maps_that_do_not_fit_are_refused(levels, channels, expected):
 @torch.no_grad()
 def test_queries_change_the_references_alone():
     records = clip(0, 1, 2)
+    for record in records:  # double precision: pair by pair, sums have another order
+        record.maps = tuple(level.double() for level in record.maps)
     settings = dict(dalign=dict(predict_channels=4, apply_channels=4), attention=dict(num_heads=2))
-    every, key = neck_of(**settings), neck_of(**settings, queries='key')
+    every, key = neck_of(**settings).double(), neck_of(**settings, queries='key').double()
     steps = [neck.enhance(records[1], {'local': records}, None) for neck in (every, key)]
     assert torch.equal(steps[0].maps[0], steps[1].maps[0])
     enhanced, aligned = (torch.cat([maps[0] for maps in step.references()['local']])
@@ -133,19 +135,66 @@ def test_other_levels_and_padding_stay_out():
 # Layers ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('size', [(3, 3), (7, 5)])
-@pytest.mark.parametrize('groups', [1, 2])
-def test_both_deformable_convolutions_are_the_same_function(size, groups):
-    generator = torch.Generator().manual_seed(0)
+def multiplied_first(maps, offsets, weight):
+    return sum_of_taps(tap_maps(maps, weight), offsets)
+
+
+@pytest.mark.parametrize('size', [(1, 1), (2, 5), (3, 3), (7, 5)])
+@pytest.mark.parametrize(('operation', 'groups'), [
+    (sampled_conv, 1), (sampled_conv, 2), (multiplied_first, 1)])
+def test_all_deformable_convolutions_are_the_same_function(size, operation, groups):
+    generator = torch.Generator()
     shapes = (3, 4, *size), (3, 18 * groups, *size), (6, 4, 3, 3)
     results = []
-    for operation in (mmcv_conv, sampled_conv):
+    for function in (mmcv_conv, operation):
         generator.manual_seed(0)
         inputs = [torch.randn(shape, generator=generator).double() for shape in shapes]
         inputs[1] *= 2  # far outside of the map, too
-        out = operation(*(part.requires_grad_() for part in inputs))
+        out = function(*(part.requires_grad_() for part in inputs))
         results.append([out, *torch.autograd.grad(out.square().sum(), inputs)])
     torch.testing.assert_close(results[0], results[1], rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize(('channels', 'groups', 'expected'), [
+    (3, 1, 'tap_maps'), (4, 1, 'sampled_conv'), (3, 2, 'sampled_conv')])
+def test_narrow_layers_are_multiplied_before_they_sample(channels, groups, expected, monkeypatch):
+    called = []
+    for name in ('tap_maps', 'sampled_conv', 'mmcv_conv'):
+        function = getattr(dalign, name)
+        monkeypatch.setattr(dalign, name, lambda *args, name=name, function=function: (
+            called.append(name), function(*args))[1])
+    maps, offsets = torch.randn(2, 4, 5, 6), torch.randn(2, 18 * groups, 5, 6)
+    weight = torch.randn(channels, 4, 3, 3)
+    found = deform_conv(maps, offsets, weight)
+    assert called == [expected]
+    torch.testing.assert_close(found, mmcv_conv(maps, offsets, weight), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('settings', [
+    dict(), dict(relu_between=True), dict(predict_channels=9), dict(apply_channels=8),
+    dict(simple=True)], ids=str)
+def test_kept_taps_give_what_the_layers_give(settings):
+    torch.manual_seed(0)
+    align = DAlign(CHANNELS, **{'predict_channels': 4, 'apply_channels': 5, **settings}).double()
+    for parameter in align.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    key, supports = torch.randn(1, CHANNELS, 5, 6).double(), torch.randn(3, CHANNELS, 5, 6).double()
+    between = torch.relu if align.relu_between else torch.nn.Identity()
+    pairs = torch.cat([key.expand_as(supports), supports], dim=1)
+    theta = align.first_offsets(pairs)
+    if not align.simple:
+        hidden = between(mmcv_conv(pairs, theta, align.first_predict))
+        theta = mmcv_conv(hidden, align.second_offsets(hidden), align.second_predict)
+    expected = mmcv_conv(supports, theta, align.first_apply)
+    if not align.simple:
+        expected = mmcv_conv(between(expected), theta, align.second_apply)
+    found = align(key, supports)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(align(key, supports, align.project(key), align.project(supports)),
+                               expected)
+    weights = [*align.parameters()]
+    torch.testing.assert_close(*(torch.autograd.grad(out.square().sum(), weights)
+                                 for out in (found, expected)))
 
 
 @pytest.mark.parametrize('size', [(1, 1), (2, 5)])
