@@ -14,7 +14,17 @@ _P, _R = ParamSpec('_P'), TypeVar('_R')
 
 def at_least_float32(x: Tensor) -> Tensor:
     """Convert half precision to single precision; other tensors stay as they are."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    return x if x.dtype in (torch.float32, torch.float64) else x.to(
+        torch.promote_types(x.dtype, torch.float32))
+
+
+def uses_autocast(x: Tensor) -> bool:
+    """Whether autocast is on for the device of a tensor."""
+    if hasattr(torch.amp, 'is_autocast_available'):
+        return torch.is_autocast_enabled(x.device.type)
+    # before torch 2.4 there is a function for each of the two kinds of devices
+    return torch.is_autocast_cpu_enabled() if x.device.type == 'cpu' \
+        else torch.is_autocast_enabled()
 
 
 def predict_in_float32(head: nn.Module) -> None:
@@ -46,7 +56,7 @@ def is_compiled() -> bool:
 
     Buffers that are used again and chunks that fit a cache serve eager execution alone.
     """
-    compiler = getattr(torch, 'compiler', None)  # torch 2.0 has no ``is_compiling``
+    compiler = getattr(torch, 'compiler', None)  # not in all versions
     return compiler is not None and hasattr(compiler, 'is_compiling') and compiler.is_compiling()
 
 
@@ -55,7 +65,7 @@ def outside_compiled_code(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     Torch's compiler is imported for it, which takes a second.
     """
-    compiler = getattr(torch, 'compiler', None)  # nor has torch 2.0 ``disable``
+    compiler = getattr(torch, 'compiler', None)
     return compiler.disable(function) if hasattr(compiler, 'disable') else function
 
 

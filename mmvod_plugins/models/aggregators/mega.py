@@ -30,6 +30,7 @@ from .relation_steps import (
     relate_frames,
     split,
     transform,
+    transform_frames,
 )
 
 #: Products of a query and a key, in channels, from which the global stage keeps sums on a CPU.
@@ -168,7 +169,7 @@ class MEGAAggregator(Aggregator):
                     for frame, part in zip(frames, added, strict=True)]
         objects = self._global_stage(ObjectFeatures.cat(frames), pool, self.global_relations,
                                      step)
-        return split(objects, frames)
+        return split(objects.feats, frames)
 
     def _keeps_sums(self, frames: list[ObjectFeatures], pool: list[ObjectFeatures]) -> bool:
         """Whether it pays to keep what window frames get from each global frame.
@@ -194,8 +195,7 @@ class MEGAAggregator(Aggregator):
 
         for level, linear in enumerate(self.local_transforms):
             key, distilled = self._refine(key, distilled, levels[level], memory, level, step)
-            objects = transform(linear, ObjectFeatures.cat([key, *distilled]))
-            key, distilled = objects[:len(key)], split(objects[len(key):], distilled)
+            key, *distilled = transform_frames(linear, [key, *distilled])
             levels.append(distilled)
         key, _ = self._refine(key, [], levels[-1], memory, len(levels) - 1, step)
         return key, levels
@@ -221,7 +221,8 @@ class MEGAAggregator(Aggregator):
             return (relate(relation, key, reference, joined),
                     relate_frames(relation, frames, reference, joined, kept))
         objects = relate(relation, ObjectFeatures.cat([key, *frames]), reference, joined)
-        return objects[:len(key)], split(objects[len(key):], frames)
+        key, *frames = split(objects.feats, [key, *frames])
+        return key, frames
 
 
 def with_memory(window: list[ObjectFeatures], memory: LongRangeMemory | None,
@@ -248,6 +249,6 @@ def _projected(relation: RelationModule, window: list[ObjectFeatures],
     if step is None or not len(memory):
         return None
     sizes = [len(frame) for frame in window]
-    now = relation.project(ObjectFeatures.cat(window).feats)
+    now = relation.project(torch.cat([frame.feats for frame in window]))
     return [*zip(*(part.split(sizes, dim=-2) for part in now), strict=True),
             *step.project_each(relation, memory.read(level))]

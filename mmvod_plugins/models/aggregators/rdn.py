@@ -24,6 +24,7 @@ from .relation_steps import (
     relate_frames,
     split,
     transform,
+    transform_frames,
 )
 
 
@@ -104,10 +105,10 @@ class RDNAggregator(ProjectingAggregator):
             if kept is None:
                 objects = relate(relation, ObjectFeatures.cat(refined), support,
                                  projections(step, relation, window))
+                refined = split(objects.feats, refined)
             else:
                 frames = kept.in_columns(window)
-                objects = ObjectFeatures.cat(relate_frames(
-                    relation, refined, ObjectFeatures.cat(frames),
-                    projections(step, relation, frames), kept))
-            refined = split(transform(linear, objects), refined)
+                refined = relate_frames(relation, refined, ObjectFeatures.cat(frames),
+                                        projections(step, relation, frames), kept)
+            refined = transform_frames(linear, refined)
         return relate(last, key, ObjectFeatures.cat(refined))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from mmvod_plugins.models.layers import RelationModule
@@ -55,7 +56,7 @@ def relate_frames(relation: RelationModule, frames: Sequence[ObjectFeatures],
     """
     rows = kept.in_rows(frames)
     enhanced = relate(relation, ObjectFeatures.cat(rows), reference, projected, kept.values)
-    return kept.from_rows(split(enhanced, rows))
+    return kept.from_rows(split(enhanced.feats, rows))
 
 
 def transform(linear: nn.Linear, objects: ObjectFeatures) -> ObjectFeatures:
@@ -64,12 +65,18 @@ def transform(linear: nn.Linear, objects: ObjectFeatures) -> ObjectFeatures:
     return objects.with_feats(feats)
 
 
+def transform_frames(linear: nn.Linear, frames: Sequence[ObjectFeatures]) -> list[ObjectFeatures]:
+    """:func:`transform` of the objects of several frames at once."""
+    feats: Tensor = linear(torch.cat([frame.feats for frame in frames])).relu()
+    return split(feats, frames)
+
+
 def best(frames: Sequence[ObjectFeatures], topk: int) -> list[ObjectFeatures]:
     """The best objects of every frame."""
     return [frame.top(topk) for frame in frames]
 
 
-def split(objects: ObjectFeatures, frames: Sequence[ObjectFeatures]) -> list[ObjectFeatures]:
-    """The objects of every frame with the embeddings that they have, in a row, in others."""
-    parts = objects.feats.split([len(frame) for frame in frames])
+def split(feats: Tensor, frames: Sequence[ObjectFeatures]) -> list[ObjectFeatures]:
+    """The objects of every frame with other embeddings, which are (N, C) for all of them."""
+    parts = feats.split([len(frame) for frame in frames])
     return [frame.with_feats(part) for frame, part in zip(frames, parts, strict=True)]

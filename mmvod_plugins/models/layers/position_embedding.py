@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from mmvod_plugins.utils.constants import constant
 from mmvod_plugins.utils.forms import on_processor
 from mmvod_plugins.utils.precision import is_compiled
 
@@ -94,31 +96,33 @@ def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
     if not len(boxes) or not len(reference_boxes):
         return boxes.new_zeros(len(weight), len(boxes), len(reference_boxes))
     # The embedding has 4 terms (dx, dy, w, h) x (sine, cosine) x waves; so have the weights.
-    waves = weight.shape[1] // 8
-    weights = weight.view(len(weight), 4, 2, waves)
-    powers = torch.arange(waves, device=boxes.device, dtype=boxes.dtype) / waves
-    frequencies = SCALE / torch.pow(WAVE_LENGTH, powers)
+    count, waves = len(boxes), weight.shape[1] // 8
+    distances, sizes = weight.view(len(weight), 4, 2, waves).chunk(2, dim=1)
+    frequencies = (_frequencies if is_compiled() else _kept_frequencies)(
+        waves, boxes.dtype, boxes.device)
+    every = torch.cat([boxes, reference_boxes])
+    sides, centers = sides_of(every), 0.5 * (every[:, :2] + every[:, 2:])
 
     # Sizes. With a = f log w of a box and b = f log w' of a reference,
     #   s sin(a - b) + c cos(a - b) = (s sin a + c cos a) cos b + (c sin a - s cos a) sin b,
     # a product of something of the box, (N, heads, 2 waves), and something of the reference.
-    shape, ref_shape = sides_of(boxes), sides_of(reference_boxes)
-    angle = (shape.log()[..., None] * frequencies).flatten(1)[:, None]
-    ref_angle = (ref_shape.log()[..., None] * frequencies).flatten(1)
-    sine, cosine = (weights[:, 2:, i].flatten(1) for i in (0, 1))
+    angles = (sides.log()[..., None] * frequencies).flatten(1)
+    sines, cosines = angles.sin(), angles.cos()
+    sin_a, cos_a = sines[:count, None], cosines[:count, None]
+    s, c = (sizes[:, :, i].flatten(1) for i in (0, 1))
     # Left factor (N, heads, 8 waves + 1): weights of the distances' sines and cosines, which are
     # those of all boxes, then the two brackets above, then the bias.
-    left = torch.cat([weights[:, :2].transpose(1, 2).flatten(1).expand(len(boxes), -1, -1),
-                      sine * angle.sin() + cosine * angle.cos(),
-                      cosine * angle.sin() - sine * angle.cos(),
-                      bias[:, None].expand(len(boxes), -1, -1)], dim=2)
+    left = torch.cat([distances.transpose(1, 2).flatten(1).expand(count, -1, -1),
+                      torch.addcmul(s * sin_a, c, cos_a),
+                      torch.addcmul(c * sin_a, s, cos_a, value=-1),
+                      bias[:, None].expand(count, -1, -1)], dim=2)
     # Right factor (8 waves + 1, M) but for the distances, which differ for every pair.
-    fixed = torch.cat([ref_angle.cos(), ref_angle.sin(), torch.ones_like(ref_angle[:, :1])], 1).T
+    ones = constant((1.0, ), boxes).expand(len(reference_boxes), 1)
+    fixed = torch.cat([cosines[count:], sines[count:], ones], 1).T
 
     # |dx| / w and |dy| / h, (N, 2, M), then their logarithms, in place
-    center, ref_center = (0.5 * (part[:, :2] + part[:, 2:]) for part in (boxes, reference_boxes))
-    distance = (center[..., None] - ref_center.T.contiguous()).abs_().div_(shape[..., None])
-    terms = distance.add_(EPS).log_()
+    distance = centers[:count, :, None] - centers[count:].T.contiguous()
+    terms = distance.abs_().div_(sides[:count, :, None]).add_(EPS).log_()
     if is_compiled():
         angles = (terms[:, :, None] * frequencies[:, None]).flatten(1, 2)
         whole = left[:, :, :4 * waves] @ torch.cat([angles.sin(), angles.cos()], 1) \
@@ -133,12 +137,23 @@ def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
     out = boxes.new_empty(size) if out is None else out[:len(boxes)]
     for part, part_terms, part_left in zip(out.split(rows), terms.split(rows), left.split(rows),
                                            strict=True):
-        count = len(part)
         _write_sines(part_terms, frequencies, right)
-        torch.bmm(part_left, right[:count], out=part)
+        torch.bmm(part_left, right[:len(part)], out=part)
         if finish is not None:
             finish(part)
     return out.transpose(0, 1)
+
+
+def _frequencies(waves: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """What location terms are multiplied by, (waves,)."""
+    powers = torch.arange(waves, device=device, dtype=dtype) / waves
+    return SCALE / torch.pow(WAVE_LENGTH, powers)
+
+
+@lru_cache
+def _kept_frequencies(waves: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # it may become part of a graph later
+        return _frequencies(waves, dtype, device)
 
 
 def _write_sines(terms: Tensor, frequencies: Tensor, table: Tensor) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmvod_plugins.structures import ObjectFeatures
 from mmvod_plugins.utils.forms import on_processor
-from mmvod_plugins.utils.precision import is_compiled
+from mmvod_plugins.utils.precision import is_compiled, uses_autocast
 
 from .bias_table import BiasTable, FrameBias, Locates
 
@@ -205,14 +205,14 @@ def _pays(relation: Locates, rows: Sequence[ObjectFeatures],
     n, m = len(rows[0]), len(columns[0])
     if relation.num_heads * n * len(rows) * m * len(columns) < KEEP_BIAS_FROM:
         return False
-    if not on_processor(rows[0].boxes) or torch.is_autocast_enabled('cpu') or is_compiled():
+    if not on_processor(rows[0].boxes) or uses_autocast(rows[0].boxes) or is_compiled():
         return False
     return all(len(frame) == n for frame in rows) and all(
         len(frame) == m and frame.valid is None for frame in columns)
 
 
 def _place(module: Projects, feats: Tensor) -> _Place:
-    return module, feats.data_ptr(), feats.shape, torch.is_autocast_enabled(feats.device.type)
+    return module, feats.data_ptr(), feats.shape, uses_autocast(feats)
 
 
 def _lies_at(kept: Tensor, place: _Place, feats: Tensor) -> bool:
@@ -224,7 +224,7 @@ def projections(step: ProjectionStep | None, module: Projects,
                 frames: Sequence[ObjectFeatures]) -> tuple[Tensor, ...]:
     """Projections of the objects of frames; without a step those of all frames at once."""
     if step is None:
-        return module.project(ObjectFeatures.cat(frames).feats)
+        return module.project(torch.cat([frame.feats for frame in frames]))
     return step.project(module, frames)
 
 
