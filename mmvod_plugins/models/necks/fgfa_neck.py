@@ -22,6 +22,8 @@ from mmvod_plugins.utils.precision import at_least_float32
 from .flow_guided_neck import FlowGuidedNeck, records_of
 
 EMBEDDING = 'embedding'
+#: Values of maps that are warped at once on a CPU (measured).
+PORTION = 2**20
 Embed = Literal['before', 'after']
 WarpKey = Literal['none', 'copies', 'all']
 
@@ -162,8 +164,10 @@ class FGFANeck(FlowGuidedNeck):
         warps_key = self._warps_key and warped[0] is key
         wanted = None if warps_key else direction(self._embedding(key, level))
         total = weight = 0
-        # On a CPU frame by frame: fresh memory for the maps of all frames costs more than the rest.
-        at_once = 1 if on_processor(own) and not torch.is_grad_enabled() else len(warped)
+        at_once = len(warped)
+        if on_processor(own) and not torch.is_grad_enabled():
+            # fresh memory for the maps of all frames costs more than the rest
+            at_once = max(PORTION // own.numel(), 1)
         for start in range(0, len(warped), at_once):
             part = slice(start, start + at_once)
             maps, embedded = self._warp_and_embed(warped[part], motion[part], level)

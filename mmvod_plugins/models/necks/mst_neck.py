@@ -25,6 +25,9 @@ from .temporal_neck import TemporalNeck
 #: Which frames of the clip the frame level enhances.
 Queries = Literal['all', 'key']
 
+#: Values of maps that DAlign aligns at once on a CPU: fewer take more time, more take more memory.
+PORTION = 2**22
+
 
 @MODELS.register_module()
 class MSTNeck(TemporalNeck):
@@ -192,8 +195,9 @@ class MSTNeck(TemporalNeck):
         own = key.maps[index]
         known = key.extras.get(_name(index))
         known = self.dalign.project(own) if known is None else known
-        # On a CPU pair by pair, in memory that is used again and again.
-        at_once = 1 if on_processor(own) and not torch.is_grad_enabled() else len(frames)
+        at_once = len(frames)
+        if on_processor(own) and not torch.is_grad_enabled():
+            at_once = max(PORTION // own.numel(), 1)
         parts = [frames[i:i + at_once] for i in range(0, len(frames), at_once)]
         return torch.cat([
             self.dalign(own, torch.cat([record.maps[index] for record in part]), known,
