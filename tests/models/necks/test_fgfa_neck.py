@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mmvod_plugins.models import FGFANeck
+from mmvod_plugins.models.necks import fgfa_neck
 from mmvod_plugins.models.necks.fgfa_neck import along, direction
 
 from ..records import record_of
@@ -72,8 +73,11 @@ def test_it_is_a_mean_with_softmax_weights_of_cosines():
 @pytest.mark.parametrize('warp_key', ['none', 'copies', 'all'])
 @pytest.mark.parametrize('embed', ['before', 'after'])
 @pytest.mark.parametrize('still', [False, True])
-def test_frame_by_frame_gives_what_all_frames_at_once_do(embed, warp_key, still):
+@pytest.mark.parametrize('portion', [1, 2 * 8 * 12 * 4, fgfa_neck.PORTION])
+def test_portions_of_frames_give_what_all_frames_at_once_do(embed, warp_key, still, portion,
+                                                            monkeypatch):
     """Testing on a CPU against the plain form, which gradients need; nothing handed in changes."""
+    monkeypatch.setattr(fgfa_neck, 'PORTION', portion)
     neck = neck_of(embed=embed, warp_key=warp_key, still=still)
     key, first, second = frames = [record(neck, i, ((8, 12), (4, 6))) for i in range(3)]
     before = [part.clone() for frame in frames for part in (*frame.maps, *frame.extras.get(

@@ -8,6 +8,7 @@ from torch.utils._pytree import tree_leaves
 from mmvod_plugins.models import MSTNeck
 from mmvod_plugins.models.layers import DAlign, FrameAttention, dalign, deform_conv
 from mmvod_plugins.models.layers.dalign import mmcv_conv, sampled_conv, sum_of_taps, tap_maps
+from mmvod_plugins.models.necks import mst_neck
 
 from ..records import record_of
 from ..tiny import sample_of
@@ -76,6 +77,25 @@ def test_queries_change_the_references_alone():
     torch.testing.assert_close(aligned[[0, 2]], expected[[0, 2]])
     projected = every.attention.project(expected)
     torch.testing.assert_close(enhanced, every.attention(expected, projected))
+
+
+@torch.no_grad()
+def test_portions_of_frames_are_aligned_as_all_at_once(monkeypatch):
+    neck = neck_of(dalign=dict(predict_channels=4, apply_channels=4)).double()
+    records = clip(0, 1, 2, 3, 4)
+    for record in records:
+        record.maps = tuple(level.double() for level in record.maps)
+        record.extras = neck.encode(record, None)
+    calls, forward = [], neck.dalign.forward
+    monkeypatch.setattr(neck.dalign, 'forward', lambda key, supports, *args: (
+        calls.append(len(supports)), forward(key, supports, *args))[1])
+    found = []
+    for portion in (mst_neck.PORTION, 2 * records[0].maps[0].numel() + 1, 1):
+        monkeypatch.setattr(mst_neck, 'PORTION', portion)
+        found.append(neck.align(records[2], records)[0])
+    assert calls == [5, 2, 2, 1, 1, 1, 1, 1, 1]
+    torch.testing.assert_close(found[1], found[0])
+    torch.testing.assert_close(found[2], found[0])
 
 
 @torch.no_grad()
