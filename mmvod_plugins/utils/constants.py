@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmvod_plugins.utils.precision import is_compiled
 
@@ -17,9 +17,14 @@ def constant(values: Iterable[float], like: Tensor) -> Tensor:
     ``new_tensor`` of a list copies it to the device at every call, and the host waits for all work
     before it; here equal numbers are copied once.
     """
-    if is_compiled():  # a traced tensor has no numbers: it must not stay for later
+    if is_compiled() or not is_plain(like):  # it would stay for later
         return like.new_tensor(tuple(values))
     return _constant(tuple(values), like.dtype, like.device)
+
+
+def is_plain(x: Tensor) -> bool:
+    """Whether a tensor is no subclass that fakes one: those have no numbers."""
+    return type(x) in (Tensor, nn.Parameter)
 
 
 @lru_cache(maxsize=1024)

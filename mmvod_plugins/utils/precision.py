@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ParamSpec, TypeVar
 
 import torch
@@ -25,6 +25,12 @@ def uses_autocast(x: Tensor) -> bool:
     # before torch 2.4 there is a function for each of the two kinds of devices
     return torch.is_autocast_cpu_enabled() if x.device.type == 'cpu' \
         else torch.is_autocast_enabled()
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager:
+    """Code that computes in the types of its tensors, on the device of one of them."""
+    on = x.device.type != 'meta' and uses_autocast(x)  # which knows no autocast
+    return torch.autocast(x.device.type, enabled=False) if on else nullcontext()
 
 
 def predict_in_float32(head: nn.Module) -> None:
@@ -56,8 +62,8 @@ def is_compiled() -> bool:
 
     Buffers that are used again and chunks that fit a cache serve eager execution alone.
     """
-    compiler = getattr(torch, 'compiler', None)  # not in all versions
-    return compiler is not None and hasattr(compiler, 'is_compiling') and compiler.is_compiling()
+    # not in torch 2.1
+    return hasattr(torch.compiler, 'is_compiling') and torch.compiler.is_compiling()
 
 
 def outside_compiled_code(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -65,8 +71,7 @@ def outside_compiled_code(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     Torch's compiler is imported for it, which takes a second.
     """
-    compiler = getattr(torch, 'compiler', None)
-    return compiler.disable(function) if hasattr(compiler, 'disable') else function
+    return torch.compiler.disable(function)
 
 
 @contextmanager

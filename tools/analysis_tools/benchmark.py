@@ -65,7 +65,7 @@ def measure(args: argparse.Namespace) -> None:
                 frames, seconds = frames + count, seconds + end - begin
             begin = end
         print(f'{args.task}, measurement {number + 1} of {args.repeat_num}: '
-              f'{frames / seconds:.4g} frames per second, {1e3 * seconds / frames:.4g} ms per '
+              f'{frames / seconds:.3f} frames per second, {1e3 * seconds / frames:.3f} ms per '
               f'frame ({frames} frames)')
 
 

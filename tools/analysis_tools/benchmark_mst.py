@@ -115,8 +115,8 @@ def components(model: VideoDetector, args: argparse.Namespace) -> dict[str, Cost
     key = model.adapter.maps(image)[0]
     found = {'backbone, per frame': measure(lambda: model.adapter.maps(image), device)}
     found['DAlign, per frame'] = measure(lambda: neck.dalign.project(key), device)
-    shares = neck.dalign.project(key)
-    found['DAlign, per pair'] = measure(lambda: neck.dalign(key, key, shares, shares), device)
+    as_key, shares = neck.dalign.project_key(key), neck.dalign.project(key)
+    found['DAlign, per pair'] = measure(lambda: neck.dalign(key, key, as_key, shares), device)
     flow = MODELS.build(FLOW).to(device).eval()
     half = flow.prepare(255 * image, image.shape[-2:])
     found['FlowNetS, per pair'] = measure(lambda: flow(half, half), device)

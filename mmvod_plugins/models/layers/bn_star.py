@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mmvod_plugins.utils.constants import constant
 from mmvod_plugins.utils.precision import at_least_float32
 
 #: ``K`` of the paper: deviations above the mean where the gate is fully open.
@@ -41,9 +42,12 @@ def upper_bound(x: Tensor, *, all_elements: bool = False) -> Tensor:
     """
     dims = (1, 2, 3)
     counted = torch.ones_like(x, dtype=torch.bool) if all_elements else x > 0
-    number = counted.sum(dims, keepdim=True)
+    number = counted.sum(dims, keepdim=True, dtype=x.dtype)
     mean = x.sum(dims, keepdim=True) / number.clamp(min=1)
     # a norm, whose gradient at zero is defined: that of a square root is not
-    distance = torch.linalg.vector_norm(torch.where(counted, x - mean, 0), dim=dims, keepdim=True)
-    deviation = distance / (number - 1).clamp(min=1).to(x.dtype).sqrt()
-    return torch.where((number > 1) & (mean > 0), mean + DEVIATIONS * deviation, 1)
+    zero, one = constant((0.0, ), x), constant((1.0, ), x)
+    distance = torch.linalg.vector_norm(torch.where(counted, x - mean, zero), dim=dims,
+                                        keepdim=True)
+    deviation = distance / (number - 1).clamp(min=1).sqrt()
+    known = (number > 1) & (mean > 0) if all_elements else number > 1
+    return torch.where(known, torch.add(mean, deviation, alpha=DEVIATIONS), one)

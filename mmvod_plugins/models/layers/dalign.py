@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmvod_plugins.utils.forms import on_gpu
-from mmvod_plugins.utils.precision import at_least_float32
+from mmvod_plugins.utils.precision import at_least_float32, without_autocast
 
 #: Taps of a 3 x 3 kernel, and their offsets: dy, dx of every tap, row by row.
 TAPS, OFFSETS = 9, 18
@@ -35,7 +35,7 @@ def deform_conv(maps: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
         return sum_of_taps(tap_maps(maps, weight), offsets).to(maps.dtype)
     operation = mmcv_conv if on_gpu(maps) else sampled_conv
     exact, moved = at_least_float32(maps), at_least_float32(offsets)
-    with torch.autocast(maps.device.type, enabled=False):
+    with without_autocast(maps):
         return operation(exact, moved.to(exact), weight.to(exact)).to(maps.dtype)
 
 
@@ -51,7 +51,7 @@ def tap_maps(maps: Tensor, weight: Tensor) -> Tensor:
     """
     exact = at_least_float32(maps)
     matrices = weight.permute(2, 3, 0, 1).flatten(0, 2)[..., None, None]
-    with torch.autocast(maps.device.type, enabled=False):
+    with without_autocast(maps):
         return functional.conv2d(exact, matrices.to(exact))
 
 
@@ -152,11 +152,10 @@ class DAlign(BaseModule):
                              f'got {channels}, {predict_channels} and {apply_channels}')
         self.relu_between = relu_between
         self.simple = simple
-        # channels of the layers whose taps are kept with a frame: of wider ones they would take
-        # more memory than they save time
-        self._predict_taps, self._apply_taps = (
-            width if width < channels and not simple else 0
-            for width in (predict_channels, apply_channels))
+        # Of a layer whose taps are no more than the map they are kept with a frame: more take more
+        # memory than they save time.
+        self.keeps_predict, self.keeps_apply = (
+            not simple and TAPS * width <= channels for width in (predict_channels, apply_channels))
         self.first_offsets = nn.Conv2d(2 * channels, OFFSETS, 3, padding=1)
         if simple:
             self.first_apply = _weight(channels, channels)
@@ -169,29 +168,34 @@ class DAlign(BaseModule):
         self._set_initial_weights()
 
     def project(self, maps: Tensor) -> Tensor:
-        """What no other frame changes: shares in the first offsets, and :func:`tap_maps`.
+        """What DAlign makes of support frames whatever the key frame is.
 
-        Those of the first layer that predicts, for each of its two inputs, and of the first layer
-        that is applied are kept where it is narrower than the maps.
+        Their shares in the first offsets; the :func:`tap_maps` of the first layer that predicts
+        and of the first that is applied, where these are no larger than the maps.
 
         Args:
             maps: (N, C, H, W).
 
         Returns:
-            (N, K, H, W): as key frame (offsets, taps), then as support frame (offsets, taps, taps
-            that are applied), K is at most 36 + 9 (2 ``predict_channels`` + ``apply_channels``).
+            (N, K, H, W), K is at most 18 + 9 (``predict_channels`` + ``apply_channels``).
         """
-        weight = torch.cat(self.first_offsets.weight.chunk(2, dim=1))
-        bias = torch.cat([torch.zeros_like(self.first_offsets.bias), self.first_offsets.bias])
-        shares = functional.conv2d(maps, weight, bias, padding=1).chunk(2, dim=1)
-        as_key, as_support = [shares[0]], [shares[1]]
-        if self._predict_taps:
-            for part, weight in zip((as_key, as_support), self.first_predict.chunk(2, dim=1),
-                                    strict=True):
-                part.append(tap_maps(maps, weight))
-        if self._apply_taps:
-            as_support.append(tap_maps(maps, self.first_apply))
-        return torch.cat([*as_key, *as_support], dim=1)
+        parts = [self._project(maps, 1)]
+        if self.keeps_apply:
+            parts.append(tap_maps(maps, self.first_apply))
+        return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+
+    def project_key(self, maps: Tensor) -> Tensor:
+        """The same of a key frame (1, C, H, W), whatever the support frames are: (1, K', H, W)."""
+        return self._project(maps, 0)
+
+    def _project(self, maps: Tensor, role: int) -> Tensor:
+        """First offsets and taps that predict, of key frames (0) or support frames (1)."""
+        conv = self.first_offsets
+        shares = functional.conv2d(maps, conv.weight.chunk(2, dim=1)[role],
+                                   conv.bias if role else None, padding=1)
+        if not self.keeps_predict:
+            return shares
+        return torch.cat([shares, tap_maps(maps, self.first_predict.chunk(2, dim=1)[role])], dim=1)
 
     def offsets(self, key: Tensor, supports: Tensor, key_projected: Tensor | None = None,
                 supports_projected: Tensor | None = None) -> Tensor:
@@ -200,23 +204,20 @@ class DAlign(BaseModule):
         Args:
             key: (1, C, H, W).
             supports: (N, C, H, W).
-            key_projected: :meth:`project` of the key frame's map, if it is known.
-            supports_projected: Of the support frames' maps, likewise.
+            key_projected: :meth:`project_key` of the key frame's map, if it is known.
+            supports_projected: :meth:`project` of the support frames' maps, likewise.
 
         Returns:
             (N, 18, H, W).
         """
-        if key_projected is None:
-            key_projected = self.project(key)
-        if supports_projected is None:
-            supports_projected = self.project(supports)
-        own, own_taps = self._split(key_projected)[:2]
-        other, other_taps = self._split(supports_projected)[2:4]
-        first = (own + other).to(key.dtype)
+        own = self.project_key(key) if key_projected is None else key_projected
+        other = self.project(supports) if supports_projected is None else supports_projected
+        both = own + other[:, :own.shape[1]]
+        first, taps = both[:, :OFFSETS], both[:, OFFSETS:]
         if self.simple:
             return first
-        if self._predict_taps:
-            hidden = sum_of_taps(own_taps + other_taps, first).to(key.dtype)
+        if self.keeps_predict:
+            hidden = sum_of_taps(taps, first).to(key.dtype)
         else:
             pairs = torch.cat([key.expand_as(supports), supports], dim=1)
             hidden = deform_conv(pairs, first, self.first_predict)
@@ -233,18 +234,14 @@ class DAlign(BaseModule):
         if supports_projected is None:
             supports_projected = self.project(supports)
         theta = self.offsets(key, supports, key_projected, supports_projected)
-        if self._apply_taps:
-            aligned = sum_of_taps(self._split(supports_projected)[4], theta).to(supports.dtype)
+        if self.keeps_apply:
+            taps = supports_projected[:, -TAPS * len(self.first_apply):]
+            aligned = sum_of_taps(taps, theta).to(supports.dtype)
         else:
             aligned = deform_conv(supports, theta, self.first_apply)
         if self.simple:
             return aligned
         return deform_conv(self._between(aligned), theta, self.second_apply)
-
-    def _split(self, projected: Tensor) -> tuple[Tensor, ...]:
-        """The five parts of :meth:`project`, (N, 0, H, W) where there are no taps."""
-        predict, apply = TAPS * self._predict_taps, TAPS * self._apply_taps
-        return projected.split([OFFSETS, predict, OFFSETS, predict, apply], dim=1)
 
     def _between(self, hidden: Tensor) -> Tensor:
         return hidden.relu() if self.relu_between else hidden

@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from mmvod_plugins.utils.constants import constant
+from mmvod_plugins.utils.constants import constant, is_plain
 from mmvod_plugins.utils.forms import on_processor
 from mmvod_plugins.utils.precision import is_compiled
 
@@ -98,8 +98,8 @@ def projected_embedding(boxes: Tensor, reference_boxes: Tensor, weight: Tensor,
     # The embedding has 4 terms (dx, dy, w, h) x (sine, cosine) x waves; so have the weights.
     count, waves = len(boxes), weight.shape[1] // 8
     distances, sizes = weight.view(len(weight), 4, 2, waves).chunk(2, dim=1)
-    frequencies = (_frequencies if is_compiled() else _kept_frequencies)(
-        waves, boxes.dtype, boxes.device)
+    kept = is_plain(boxes) and type(waves) is int and not is_compiled()
+    frequencies = (_kept_frequencies if kept else _frequencies)(waves, boxes.dtype, boxes.device)
     every = torch.cat([boxes, reference_boxes])
     sides, centers = sides_of(every), 0.5 * (every[:, :2] + every[:, 2:])
 
@@ -150,10 +150,7 @@ def _frequencies(waves: int, dtype: torch.dtype, device: torch.device) -> Tensor
     return SCALE / torch.pow(WAVE_LENGTH, powers)
 
 
-@lru_cache
-def _kept_frequencies(waves: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):  # it may become part of a graph later
-        return _frequencies(waves, dtype, device)
+_kept_frequencies = lru_cache(_frequencies)
 
 
 def _write_sines(terms: Tensor, frequencies: Tensor, table: Tensor) -> None:
@@ -165,7 +162,7 @@ def _write_sines(terms: Tensor, frequencies: Tensor, table: Tensor) -> None:
         table: At least (N, 2 T F, M): gets the sines, term by term, then the cosines.
     """
     # tensors that are traced, or of a subclass that fakes them, have no numbers
-    if on_processor(terms) and terms.dtype == torch.float32 and type(terms) is Tensor \
+    if on_processor(terms) and terms.dtype == torch.float32 and is_plain(terms) \
             and not torch.jit.is_tracing():
         write_sines(terms.numpy(), frequencies.numpy(), table.numpy())
         return

@@ -146,7 +146,8 @@ class RecurrentCell(BaseModule, metaclass=ABCMeta):
         """
         update, reset = self.gates(inputs, memory)
         candidate = self.squash(inputs.candidate + self.u(memory * reset))
-        return (1 - update) * memory + update * candidate
+        # (1 - update) memory + update candidate, in one pass; it wants one type of numbers
+        return torch.lerp(memory, candidate.to(memory.dtype), update.to(memory.dtype))
 
     def gates(self, inputs: CellInputs, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Equations 1 and 2: ``z`` and ``r``, (N, M, H, W) each."""

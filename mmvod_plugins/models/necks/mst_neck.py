@@ -41,8 +41,8 @@ class MSTNeck(TemporalNeck):
     Role: ``local``, the window; a frame that is named several times counts once. Nothing is
     remembered.
 
-    While testing, what depends on one frame alone is computed once per frame: shares in the first
-    offsets of DAlign; without alignment the keys and values of the frame level.
+    While testing, what depends on one frame alone is computed once per frame: of DAlign what
+    :meth:`DAlign.project` gives; without alignment the keys and values of the frame level.
 
     Args:
         channels: Of every map.
@@ -141,9 +141,7 @@ class MSTNeck(TemporalNeck):
             memory: None.
         """
         records = {record.frame_id: record for record in in_temporal_order(key, references)}
-        clip = {frame_id: replace(record, maps=without_padding(record.maps,
-                                                               record.sample.metainfo))
-                for frame_id, record in records.items()}
+        clip = {frame_id: _cropped(record) for frame_id, record in records.items()}
         number = key.frame_id
         seen = [record for record in clip.values()
                 if record.frame_id == number or self._is_seen(record.frame_id - number)]
@@ -193,8 +191,7 @@ class MSTNeck(TemporalNeck):
     def _align_level(self, key: FrameRecord, frames: Sequence[FrameRecord], index: int) -> Tensor:
         """A level of frames (N, C, H, W), aligned by DAlign."""
         own = key.maps[index]
-        known = key.extras.get(_name(index))
-        known = self.dalign.project(own) if known is None else known
+        known = self.dalign.project_key(own)
         at_once = len(frames)
         if on_processor(own) and not torch.is_grad_enabled():
             at_once = max(PORTION // own.numel(), 1)
@@ -239,6 +236,16 @@ class MSTNeck(TemporalNeck):
                 raise ValueError(f'temporal_neck.channels is {self.channels}, but the detector '
                                  f'gives maps of {maps[index].shape[1]} channels: make them equal')
         return indices
+
+
+def _cropped(record: FrameRecord) -> FrameRecord:
+    """A frame without its padding, and without what was computed of maps that had it."""
+    maps = without_padding(record.maps, record.sample.metainfo)
+    if maps is record.maps:
+        return record
+    names = [_name(level) for level in range(len(maps))]
+    extras = {name: value for name, value in record.extras.items() if name not in names}
+    return replace(record, maps=maps, extras=extras)
 
 
 def _name(level: int) -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmvod_plugins.models.layers import (
@@ -227,3 +228,13 @@ def test_traced_code_computes_the_same_location_bias(monkeypatch):
     monkeypatch.setattr(position_embedding, 'is_compiled', lambda: True)
     found = projected_biases(boxes, references, weight, bias)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_constants_of_fake_tensors_are_not_kept():
+    """Their numbers would be missing in every later call."""
+    position_embedding._kept_frequencies.cache_clear()
+    boxes, weight, bias = torch.rand(3, 4), torch.randn(4, 24), torch.randn(4)
+    with FakeTensorMode() as fake:
+        traced = [fake.from_tensor(part) for part in (boxes, boxes, weight, bias)]
+        assert projected_embedding(*traced).shape == (4, 3, 3)
+    assert torch.isfinite(projected_embedding(boxes, boxes, weight, bias)).all()

@@ -137,8 +137,13 @@ def test_a_frame_that_is_named_several_times_counts_once():
 
 
 @torch.no_grad()
-def test_other_levels_and_padding_stay_out():
-    neck = neck_of(attention=dict(num_heads=2), levels=(0, ))
+@pytest.mark.parametrize('settings', [
+    dict(attention=dict(num_heads=2)),
+    dict(dalign=dict(predict_channels=4, apply_channels=4)),
+    dict(dalign=dict(predict_channels=1, apply_channels=1))], ids=['attention', 'wide', 'kept'])
+def test_other_levels_and_padding_stay_out(settings):
+    """What was computed of maps with padding, if the neck is frozen in training, is not used."""
+    neck = neck_of(**settings, levels=(0, ))
     records = clip(0, 1, levels=2)
     expected = neck.enhance(records[0], {'local': records}, None)
     assert expected.maps[1] is records[0].maps[1]
@@ -146,6 +151,8 @@ def test_other_levels_and_padding_stay_out():
         record.sample.set_metainfo(dict(pad_shape=(5 * 16, 6 * 16), batch_input_shape=(112, 128)))
         record.maps = tuple(torch.nn.functional.pad(level, (0, 2, 0, 2), value=9.0)
                             for level in record.maps)
+        record.extras = neck.encode(record, None)
+        assert record.extras
     step = neck.enhance(records[0], {'local': records}, None)
     torch.testing.assert_close(step.maps[0][..., :5, :6], expected.maps[0])
     assert step.maps[0][..., 5:, :].abs().sum() == 0
@@ -190,15 +197,19 @@ def test_narrow_layers_are_multiplied_before_they_sample(channels, groups, expec
     torch.testing.assert_close(found, mmcv_conv(maps, offsets, weight), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize('settings', [
-    dict(), dict(relu_between=True), dict(predict_channels=9), dict(apply_channels=8),
-    dict(simple=True)], ids=str)
-def test_kept_taps_give_what_the_layers_give(settings):
+@pytest.mark.parametrize(('settings', 'kept'), [
+    (dict(), (True, True)), (dict(relu_between=True), (True, True)),
+    (dict(predict_channels=3), (False, True)), (dict(apply_channels=18), (True, False)),
+    (dict(predict_channels=20, apply_channels=20), (False, False)),
+    (dict(simple=True), (False, False))], ids=str)
+def test_kept_taps_give_what_the_layers_give(settings, kept):
     torch.manual_seed(0)
-    align = DAlign(CHANNELS, **{'predict_channels': 4, 'apply_channels': 5, **settings}).double()
+    channels = 18
+    align = DAlign(channels, **{'predict_channels': 2, 'apply_channels': 1, **settings}).double()
+    assert (align.keeps_predict, align.keeps_apply) == kept
     for parameter in align.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    key, supports = torch.randn(1, CHANNELS, 5, 6).double(), torch.randn(3, CHANNELS, 5, 6).double()
+    key, supports = (torch.randn(n, channels, 5, 6).double() for n in (1, 3))
     between = torch.relu if align.relu_between else torch.nn.Identity()
     pairs = torch.cat([key.expand_as(supports), supports], dim=1)
     theta = align.first_offsets(pairs)
@@ -210,8 +221,8 @@ def test_kept_taps_give_what_the_layers_give(settings):
         expected = mmcv_conv(between(expected), theta, align.second_apply)
     found = align(key, supports)
     torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(align(key, supports, align.project(key), align.project(supports)),
-                               expected)
+    given = align.project_key(key), align.project(supports)
+    torch.testing.assert_close(align(key, supports, *given), expected)
     weights = [*align.parameters()]
     torch.testing.assert_close(*(torch.autograd.grad(out.square().sum(), weights)
                                  for out in (found, expected)))
@@ -223,6 +234,42 @@ def test_maps_smaller_than_the_kernel(size):
     still = deform_conv(maps, torch.zeros(2, 18, *size), weight)
     expected = torch.nn.functional.conv2d(maps, weight, padding=1)
     torch.testing.assert_close(still, expected, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize('autocast', [False, True])
+def test_products_are_made_and_sampled_in_single_precision(dtype, autocast):
+    """Weights may be of another type than maps and offsets."""
+    maps, offsets, weight = (torch.randn(shape) for shape in (
+        (2, 18, 5, 6), (2, 18, 5, 6), (2, 18, 3, 3)))
+    maps, offsets = maps.to(dtype), 3 * offsets.to(dtype)
+    exact = mmcv_conv(*(part.double() for part in (maps, offsets, weight)))
+    with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
+        taps = tap_maps(maps, weight)
+        found = sum_of_taps(taps, offsets)
+        rounded = deform_conv(maps, offsets, weight)
+    assert taps.dtype == found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), exact, rtol=1e-4, atol=1e-4)
+    assert torch.equal(rounded, found.to(dtype))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('autocast', [False, True])
+def test_places_of_half_precision_maps_are_not_rounded(autocast):
+    """With bfloat16 maps the sum of the first offsets, of which products are kept, stays exact."""
+    torch.manual_seed(0)
+    align, reference = DAlign(18, 2, 2), DAlign(18, 2, 2)
+    for parameter in align.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    reference.load_state_dict(align.state_dict())
+    maps = torch.randn(3, 18, 5, 6).bfloat16()
+    expected = reference.double()(maps[:1].double(), maps.double())
+    align = align if autocast else align.bfloat16()
+    with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
+        found = align(maps[:1], maps)
+    assert found.dtype == torch.bfloat16
+    assert (found.double() - expected).abs().max() < 0.05 * expected.abs().max()
 
 
 @torch.no_grad()
