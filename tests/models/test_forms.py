@@ -40,6 +40,17 @@ def by_object(boxes):
     return boxes[(boxes.proposal_ids * 100 + boxes.labels).argsort()]
 
 
+def assert_all_boxes_agree(found, expected):
+    """Seven frames, box by box."""
+    assert [sample.frame_id for sample in found] == list(range(7))
+    for mine, theirs in zip(found, expected, strict=True):
+        mine, theirs = (by_object(part.pred_instances) for part in (mine, theirs))
+        assert len(mine) > 5
+        torch.testing.assert_close(mine.bboxes, theirs.bboxes, rtol=1e-3, atol=1e-2)
+        torch.testing.assert_close(mine.scores, theirs.scores, rtol=1e-3, atol=1e-4)
+        assert torch.equal(mine.labels, theirs.labels)
+
+
 @pytest.mark.parametrize('name', METHODS)
 def test_forms_for_devices_give_the_same(name, monkeypatch):
     for module, limit in ((mega, 'KEEP_SUMS_FROM'), (kept_projections, 'KEEP_BIAS_FROM')):
@@ -51,13 +62,7 @@ def test_forms_for_devices_give_the_same(name, monkeypatch):
         expected = detect(model, frames)
         assert not forms.on_processor(frames)
     assert forms.on_processor(frames)
-    assert [sample.frame_id for sample in found] == list(range(7))
-    for mine, theirs in zip(found, expected, strict=True):
-        mine, theirs = (by_object(part.pred_instances) for part in (mine, theirs))
-        assert len(mine) > 5
-        torch.testing.assert_close(mine.bboxes, theirs.bboxes, rtol=1e-3, atol=1e-2)
-        torch.testing.assert_close(mine.scores, theirs.scores, rtol=1e-3, atol=1e-4)
-        assert torch.equal(mine.labels, theirs.labels)
+    assert_all_boxes_agree(found, expected)
 
 
 def test_an_error_ends_the_forms_for_devices():
