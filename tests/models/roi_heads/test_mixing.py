@@ -35,6 +35,7 @@ CONFIGS = {path.stem: path for path in FOLDER.glob('*.py')
 CASCADE = 'selsa_cascade-rcnn_r50-fpn_8xb1-7e_imagenetvid'
 DOUBLE = 'selsa_double-head_r50-fpn_8xb1-7e_imagenetvid'
 MEGA = 'mega_faster-rcnn_r50-fpn_4xb1-120k_imagenetvid'
+SWIN = 'mega_faster-rcnn_swin-t-fpn_4xb1-120k_imagenetvid'
 every_config = pytest.mark.parametrize('name', sorted(CONFIGS))
 #: The references of the papers, for a video of some frames.
 WINDOW = dict(type='LocalWindow', radius=2, num_samples=2, sample_key=True)
@@ -106,9 +107,10 @@ def train(model, iterations, repeat=False):
 @pytest.mark.slow
 @every_config
 def test_fifty_iterations_overfit_a_video(name):
-    # Boxes count from the first proposal on that meets the object, and those of the double head
-    # outweigh the rest then, as in the stock one: they have a test of their own.
-    left_out = 'loss_bbox' if name == DOUBLE else None
+    # Boxes count from the first proposal on that meets the object. Those of the double head
+    # outweigh the rest then, as in the stock one; with Swin rounding alone decides how far they
+    # are after fifty iterations (0.05 to 1.1). The next test trains them on proposals that stay.
+    left_out = 'loss_bbox' if name in (DOUBLE, SWIN) else None
     total = [step['loss'] - step.get(left_out, 0)
              for step in train(model_of(name, spread=False), 50)]
     assert np.mean(total[-5:]) < 0.4 * np.mean(total[:5])
