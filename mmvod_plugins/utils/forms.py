@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor
 
 _forced = False
@@ -25,6 +26,22 @@ def on_gpu(x: Tensor) -> bool:
     Other devices than CPUs and GPUs take neither this form nor that of :func:`on_processor`.
     """
     return x.is_cuda or _forced
+
+
+def frames_at_once(maps: Tensor, count: int, portion: int) -> int:
+    """How many of some frames with maps like these a step takes at once.
+
+    On a processor without gradients as few as need little memory, which is taken and cleared anew
+    for each step where freed memory is not kept; elsewhere all.
+
+    Args:
+        maps: Of one frame, (1, C, H, W).
+        count: Number of frames.
+        portion: Values of maps that a processor takes at once; of one frame at least.
+    """
+    if torch.is_grad_enabled() or not on_processor(maps):
+        return count
+    return max(portion // maps.numel(), 1)
 
 
 @contextmanager

@@ -19,7 +19,9 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 def uses_autocast(x: Tensor) -> bool:
-    """Whether autocast is on for the device of a tensor."""
+    """Whether autocast is on for the device of a tensor; ``meta`` knows none."""
+    if x.device.type == 'meta':
+        return False
     if hasattr(torch.amp, 'is_autocast_available'):
         return torch.is_autocast_enabled(x.device.type)
     # before torch 2.4 there is a function for each of the two kinds of devices
@@ -29,8 +31,7 @@ def uses_autocast(x: Tensor) -> bool:
 
 def without_autocast(x: Tensor) -> AbstractContextManager:
     """Code that computes in the types of its tensors, on the device of one of them."""
-    on = x.device.type != 'meta' and uses_autocast(x)  # which knows no autocast
-    return torch.autocast(x.device.type, enabled=False) if on else nullcontext()
+    return torch.autocast(x.device.type, enabled=False) if uses_autocast(x) else nullcontext()
 
 
 def predict_in_float32(head: nn.Module) -> None:

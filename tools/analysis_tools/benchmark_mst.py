@@ -115,7 +115,7 @@ def components(model: VideoDetector, args: argparse.Namespace) -> dict[str, Cost
     key = model.adapter.maps(image)[0]
     found = {'backbone, per frame': measure(lambda: model.adapter.maps(image), device)}
     found['DAlign, per key frame'] = measure(lambda: neck.dalign.project_key(key), device)
-    found['DAlign, per frame'] = measure(lambda: neck.dalign.project(key), device)
+    found['DAlign, per reference'] = measure(lambda: neck.dalign.project(key), device)
     as_key, shares = neck.dalign.project_key(key), neck.dalign.project(key)
     found['DAlign, per pair'] = measure(lambda: neck.dalign(key, key, as_key, shares), device)
     flow = MODELS.build(FLOW).to(device).eval()

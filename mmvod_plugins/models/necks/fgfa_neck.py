@@ -16,13 +16,13 @@ from mmvod_plugins.models.motion import Motion
 from mmvod_plugins.models.temporal_part import NeckStep
 from mmvod_plugins.structures import FrameRecord, References
 from mmvod_plugins.utils.constants import constant
-from mmvod_plugins.utils.forms import on_processor
+from mmvod_plugins.utils.forms import frames_at_once
 from mmvod_plugins.utils.precision import at_least_float32
 
 from .flow_guided_neck import FlowGuidedNeck, records_of
 
 EMBEDDING = 'embedding'
-#: Values of maps that are warped at once on a CPU (measured).
+#: Values of maps that are warped at once on a CPU: fewer take more time on small maps.
 PORTION = 2**20
 Embed = Literal['before', 'after']
 WarpKey = Literal['none', 'copies', 'all']
@@ -164,10 +164,7 @@ class FGFANeck(FlowGuidedNeck):
         warps_key = self._warps_key and warped[0] is key
         wanted = None if warps_key else direction(self._embedding(key, level))
         total = weight = 0
-        at_once = len(warped)
-        if on_processor(own) and not torch.is_grad_enabled():
-            # fresh memory for the maps of all frames costs more than the rest
-            at_once = max(PORTION // own.numel(), 1)
+        at_once = frames_at_once(own, len(warped), PORTION)
         for start in range(0, len(warped), at_once):
             part = slice(start, start + at_once)
             maps, embedded = self._warp_and_embed(warped[part], motion[part], level)

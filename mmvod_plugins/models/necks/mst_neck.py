@@ -17,15 +17,14 @@ from mmvod_plugins.models.layers.padding import padded_as, without_padding
 from mmvod_plugins.models.temporal_part import NeckStep, Needs
 from mmvod_plugins.structures import FrameRecord, Maps, References, in_temporal_order
 from mmvod_plugins.utils.constants import constant
-from mmvod_plugins.utils.forms import on_processor
+from mmvod_plugins.utils.forms import frames_at_once
 
 from .flow_guided_neck import find_motion, flow_input, warp
 from .temporal_neck import TemporalNeck
 
 #: Which frames of the clip the frame level enhances.
 Queries = Literal['all', 'key']
-
-#: Values of maps that DAlign aligns at once on a CPU: fewer take more time, more take more memory.
+#: Values of maps that DAlign aligns at once on a CPU: fewer take more time on small maps.
 PORTION = 2**22
 
 
@@ -192,9 +191,7 @@ class MSTNeck(TemporalNeck):
         """A level of frames (N, C, H, W), aligned by DAlign."""
         own = key.maps[index]
         known = self.dalign.project_key(own)
-        at_once = len(frames)
-        if on_processor(own) and not torch.is_grad_enabled():
-            at_once = max(PORTION // own.numel(), 1)
+        at_once = frames_at_once(own, len(frames), PORTION)
         parts = [frames[i:i + at_once] for i in range(0, len(frames), at_once)]
         return torch.cat([
             self.dalign(own, torch.cat([record.maps[index] for record in part]), known,

@@ -237,7 +237,8 @@ def test_maps_smaller_than_the_kernel(size):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize('dtype', [
+    torch.bfloat16, torch.float16, torch.float32, torch.float64])
 @pytest.mark.parametrize('autocast', [False, True])
 def test_products_are_made_and_sampled_in_single_precision(dtype, autocast):
     """Weights may be of another type than maps and offsets."""
@@ -249,7 +250,7 @@ def test_products_are_made_and_sampled_in_single_precision(dtype, autocast):
         taps = tap_maps(maps, weight)
         found = sum_of_taps(taps, offsets)
         rounded = deform_conv(maps, offsets, weight)
-    assert taps.dtype == found.dtype == torch.float32
+    assert taps.dtype == found.dtype == torch.promote_types(dtype, torch.float32)
     torch.testing.assert_close(found.double(), exact, rtol=1e-4, atol=1e-4)
     assert torch.equal(rounded, found.to(dtype))
 
