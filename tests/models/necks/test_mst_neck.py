@@ -257,8 +257,8 @@ def test_products_are_made_and_sampled_in_single_precision(dtype, autocast):
 
 @torch.no_grad()
 @pytest.mark.parametrize('autocast', [False, True])
-def test_places_of_half_precision_maps_are_not_rounded(autocast):
-    """With bfloat16 maps the sum of the first offsets, of which products are kept, stays exact."""
+def test_places_of_half_precision_maps_are_not_rounded(autocast, monkeypatch):
+    """With bfloat16 maps the sum of both frames' first offsets stays in single precision."""
     torch.manual_seed(0)
     align, reference = DAlign(18, 2, 2), DAlign(18, 2, 2)
     for parameter in align.parameters():
@@ -266,9 +266,12 @@ def test_places_of_half_precision_maps_are_not_rounded(autocast):
     reference.load_state_dict(align.state_dict())
     maps = torch.randn(3, 18, 5, 6).bfloat16()
     expected = reference.double()(maps[:1].double(), maps.double())
-    align = align if autocast else align.bfloat16()
+    align, places, sample = align if autocast else align.bfloat16(), [], dalign.sum_of_taps
+    monkeypatch.setattr(dalign, 'sum_of_taps', lambda taps, offsets: (
+        places.append(offsets), sample(taps, offsets))[1])
     with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
         found = align(maps[:1], maps)
+    assert places[0].dtype == torch.float32
     assert found.dtype == torch.bfloat16
     assert (found.double() - expected).abs().max() < 0.05 * expected.abs().max()
 
